@@ -1,0 +1,56 @@
+"""Every async test runs on asyncio and trio; each test must leave no thread and no open file behind."""
+
+import gc
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from trio.testing import MockClock
+
+LOOPS = ["asyncio", "trio"]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "anyio_backend" not in metafunc.fixturenames:
+        return
+    if metafunc.definition.get_closest_marker("virtual_time"):
+        metafunc.parametrize("anyio_backend", ["trio-virtual"], indirect=True)
+    else:
+        metafunc.parametrize("anyio_backend", LOOPS, indirect=True)
+
+
+@pytest.fixture
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
+    if request.param == "trio-virtual":
+        return "trio", {"clock": MockClock(autojump_threshold=0)}
+    return request.param, {}
+
+
+@pytest.fixture(autouse=True)
+def no_leaks() -> Iterator[None]:
+    threads, files = set(threading.enumerate()), _open_files()
+    yield
+    gc.collect()
+    for thread in set(threading.enumerate()) - threads:
+        thread.join(2)
+    left = [thread.name for thread in set(threading.enumerate()) - threads if not _kept_by_trio(thread)]
+    assert not left, f"threads left running: {left}"
+    opened = _open_files() - files
+    assert not opened, f"files left open: {opened}"
+
+
+def _kept_by_trio(thread: threading.Thread) -> bool:
+    return thread.name.startswith("Trio thread")  # trio's process-wide cache; each one ends after 10 idle seconds
+
+
+def _open_files() -> set[tuple[str, str]]:
+    opened = set()
+    for fd in Path("/proc/self/fd").iterdir() if Path("/proc/self/fd").exists() else ():
+        try:
+            opened.add((fd.name, os.readlink(fd)))
+        except FileNotFoundError:
+            continue  # the descriptor of the listing itself
+    return opened
