@@ -1,7 +1,6 @@
 """Every async test runs on asyncio and trio; each test must leave no thread and no open file behind."""
 
 import gc
-import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,14 +42,14 @@ def no_leaks() -> Iterator[None]:
 
 
 def _kept_by_trio(thread: threading.Thread) -> bool:
-    return thread.name.startswith("Trio thread")  # trio's process-wide cache; each one ends after 10 idle seconds
+    return thread.name.startswith("Trio thread")  # a process-wide cache; each one ends after ten idle seconds
 
 
 def _open_files() -> set[tuple[str, str]]:
     opened = set()
     for fd in Path("/proc/self/fd").iterdir() if Path("/proc/self/fd").exists() else ():
         try:
-            opened.add((fd.name, os.readlink(fd)))
+            opened.add((fd.name, str(fd.readlink())))
         except FileNotFoundError:
             continue  # the descriptor of the listing itself
     return opened
