@@ -1,10 +1,11 @@
 """What the names of GGUF files say.
 
-A label is what people call a quantization (``Q4_K_M``, ``UD-Q4_K_XL``); it stands in the file's name, the
-last one wins, or else in the name of its folder. ``UD-`` in front makes another quantization. Shards are numbered
-``-00001-of-00003``; a group is the files that share folder, stem and count, so two models of one label are
-never merged. Projectors, importance matrices, draft heads, vocabularies and adapters accompany a model and
-are never one. Raw pieces (``.gguf.part1of2``) cannot be loaded: they form groups that only say so.
+A label is what people call a quantization (``Q4_K_M``, ``UD-Q4_K_XL``); it stands in the file's name,
+the last one wins, or else in the name of its folder. ``UD-`` in front makes another quantization. Shards
+are numbered ``-00001-of-00003``; a group is the files that share folder, stem and count, so two models
+of one label are never merged. Projectors, importance matrices, draft heads, vocabularies and adapters
+accompany a model and are never one. Raw pieces (``.gguf.part1of2``) cannot be loaded: they form groups
+that only say so.
 """
 
 import re
