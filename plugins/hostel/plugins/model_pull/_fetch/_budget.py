@@ -1,8 +1,8 @@
 """How the transfers of a process share the connections to a host.
 
-Every transfer joins the host of its origin. The host's gear says how many connections are wanted in all; they
-are dealt out evenly, the odd ones to who came first. With more transfers than connections the last ones have none and
-wait. A worker that finds itself above its transfer's share ends at the next chunk.
+Every transfer joins the host of its origin. The host's gear says how many connections are wanted in all;
+they are dealt out evenly, the odd ones to who came first. With more transfers than connections the last
+ones have none and wait. A worker that finds itself above its transfer's share ends at the next chunk.
 """
 
 import threading
@@ -25,8 +25,7 @@ class ConnectionBudget:
     ) -> None:
         if not 1 <= start <= ceiling:
             raise ValueError(f"1 <= start <= ceiling is needed, not start={start}, ceiling={ceiling}")
-        self.start, self.ceiling = start, ceiling
-        self.clock = clock
+        self._gear, self._clock = Gear(start, ceiling), clock
         self._lock = threading.Lock()
         self._hosts: dict[str, _Host] = {}
 
@@ -34,25 +33,27 @@ class ConnectionBudget:
     def join(self, host: str) -> Iterator["Share"]:
         """Take part in the connections to `host` until the block ends."""
         with self._lock:
-            shared = self._hosts.setdefault(host, _Host(Gear(self.start, self.ceiling)))
-            share = Share(self, shared)
+            shared = self._hosts.setdefault(host, _Host(self._gear, self._clock))
+        share = Share(shared)
+        with shared.lock:
             shared.shares.append(share)
         try:
             yield share
         finally:
-            with self._lock:
+            with shared.lock:
                 shared.shares.remove(share)
 
     def wanted(self, host: str) -> int:
         """Return how many connections to `host` are wanted in all."""
         with self._lock:
             shared = self._hosts.get(host)
-            return shared.gear.count if shared else self.start
+        return shared.gear.count if shared else self._gear.count
 
 
 class _Host:
-    def __init__(self, gear: Gear) -> None:
-        self.gear = gear
+    def __init__(self, gear: Gear, clock: Callable[[], float]) -> None:
+        self.gear, self.clock = gear, clock
+        self.lock = threading.Lock()
         self.shares: list[Share] = []
         self.arrived = 0
 
@@ -60,28 +61,25 @@ class _Host:
 class Share:
     """One transfer's part of the connections to its host; safe to use from any thread."""
 
-    def __init__(self, budget: ConnectionBudget, host: _Host) -> None:
-        self._budget, self._host = budget, host
-        self._lock = budget._lock
+    def __init__(self, host: _Host) -> None:
+        self._host = host
 
     def allowance(self) -> int:
         """Return how many connections this transfer may have open, possibly none."""
-        with self._lock:
+        with self._host.lock:
             each, odd = divmod(self._host.gear.count, len(self._host.shares))
             return each + (self._host.shares.index(self) < odd)
 
     def arrived(self, count: int) -> None:
-        with self._lock:
+        with self._host.lock:
             self._host.arrived += count
 
     def troubled(self) -> None:
         """Tell of a reset or a request to slow down."""
-        now = self._budget.clock()
-        with self._lock:
-            self._host.gear = self._host.gear.troubled(now)
+        with self._host.lock:
+            self._host.gear = self._host.gear.troubled(self._host.clock())
 
     def observe(self, *, fair: bool) -> None:
         """Let the host's gear look at what has arrived; call it about once a second."""
-        now = self._budget.clock()
-        with self._lock:
-            self._host.gear = self._host.gear.observed(now, self._host.arrived, fair=fair)
+        with self._host.lock:
+            self._host.gear = self._host.gear.observed(self._host.clock(), self._host.arrived, fair=fair)

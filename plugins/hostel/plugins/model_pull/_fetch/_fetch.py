@@ -24,9 +24,9 @@ async def fetch(
 ) -> Fetched:
     """Bring `file` to `blob`, continuing what an earlier call or process left beside it.
 
-    Cancelling the surrounding scope ends all traffic at once, joins every thread and leaves a partial that the
-    next call continues. A process that writes the same blob is waited for. An existing blob of the right size
-    is adopted.
+    Cancelling the surrounding scope ends all traffic at once, joins every thread and leaves a partial that
+    the next call continues. A process that writes the same blob is waited for. An existing blob of the right
+    size is adopted.
 
     :param blob: the final name; its folder exists. Until then the bytes are in `<blob>.hostel.part`
     :param connections: at most so many for this file; None leaves it to the budget
@@ -36,7 +36,7 @@ async def fetch(
     :param patience: seconds without a single byte before giving up; 0 allows no second try
     :param stall: seconds a connection may be silent before it is replaced
     :param on_progress: called in the event loop, 4 to 10 times a second while something changes
-    :raises PullError: one of its kinds, see there; `NoSpace`, `TransferFailed` and `ContentChanged` are recoverable
+    :raises PullError: one of its kinds, see there
     """
     raise NotImplementedError
 

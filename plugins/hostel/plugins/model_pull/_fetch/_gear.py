@@ -1,9 +1,9 @@
 """How many connections to one host: a value that learns from bytes and trouble. No clock, no threads.
 
-Time is cut into windows of ten seconds. After a good window one more connection is tried; if the next window is
-not a tenth faster, the try is taken back and nothing is tried for a minute. Trouble (a reset, a 429) halves
-the number at once, and so does a window at less than half of the rate before, because a CDN that collapses under many
-connections recovers with few. One burst of resets is one trouble.
+Time is cut into windows of ten seconds. After a good window one more connection is tried; if the next
+window is not a tenth faster, the try is taken back and nothing is tried for a minute. Trouble (a reset, a
+429) halves the number at once, and so does a window at less than half of the rate before, because a CDN
+that collapses under many connections recovers with few. One burst of resets is one trouble.
 """
 
 import attrs
@@ -53,7 +53,7 @@ class Gear:
     def observed(self, now: float, arrived: int, *, fair: bool = True) -> "Gear":
         """Return the gear at `now`, when `arrived` bytes have come from the host in all.
 
-        :param fair: False if the rate says nothing about the host, because a limit or a lack of work held it down
+        :param fair: False if a limit or a lack of work held the rate down
         """
         if self.since is None or not fair:
             return attrs.evolve(self, since=now, base=arrived)

@@ -1,8 +1,8 @@
 """How fast bytes may be read: a token bucket that allows debt.
 
-A reader spends what it has read and then waits until the bucket is level again. Debt keeps the mean exact and
-lets threads share a bucket without queueing; a full bucket holds a tenth of a second. A limiter beneath another
-one obeys both.
+A reader spends what it has read and then waits until the bucket is level again. Debt keeps the mean exact
+and lets threads share a bucket without queueing; a full bucket holds a tenth of a second. A limiter
+beneath another one obeys both.
 """
 
 import threading

@@ -21,7 +21,7 @@ class FetchPhase(StrEnum):
 class FetchProgress:
     """Where a transfer stands.
 
-    :ivar done: bytes that are in place and stay; never goes down. Bytes of an earlier call count from the start
+    :ivar done: bytes that are in place and stay, those of earlier calls included; never goes down
     :ivar total: bytes, None until known
     :ivar fetched: bytes of content read from the network in this call
     :ivar connections: open right now
