@@ -2,7 +2,8 @@
 
 PullError
 ├── NotFound              the origin says 404
-│   └── RepoNotFound      unknown, or private to somebody else
+│   ├── RepoNotFound      unknown, or private to somebody else
+│   └── RevisionNotFound  the repository is there, the branch, tag or commit is not
 ├── AccessDenied          the origin says 401 or 403
 │   └── Gated             the model's conditions are not accepted yet
 ├── InvalidQuantization   the wished one is not offered
@@ -12,7 +13,8 @@ PullError
 ├── IntegrityFailed       the bytes are not the promised ones, twice
 ├── ContentChanged        the remote file is not the one that was listed
 ├── BadResponse           the server breaks HTTP or a promise; asking again does not help
-└── TransferFailed        the network was in trouble for longer than allowed
+├── TransferFailed        the network was in trouble for longer than allowed
+└── Unreachable           the origin did not answer when it was asked what there is
 
 `str(error)` is one sentence for the user. `recoverable` means that the same call may succeed later; where
 bytes were on disk it continues from them.
@@ -69,6 +71,15 @@ class RepoNotFound(NotFound):
     @property
     def message(self) -> str:
         return f"{self.what} does not exist or is private: check its name, or set a token that may read it."
+
+
+@attrs.define
+class RevisionNotFound(NotFound):
+    revision: str
+
+    @property
+    def message(self) -> str:
+        return f"{self.what} has no revision {self.revision!r}: name one of its branches, tags or commits."
 
 
 @attrs.define
@@ -194,3 +205,18 @@ class TransferFailed(PullError):
     def message(self) -> str:
         why = f"no progress for {self.seconds:.0f} s, {self.reason}"
         return f"{self.path} is not complete ({why}): check the network and pull again."
+
+
+@attrs.define
+class Unreachable(PullError):
+    """No answer from `host`, a name with its port; `transient` if asking again at once may help."""
+
+    recoverable: ClassVar[bool] = True
+
+    host: str
+    reason: str
+    transient: bool = True
+
+    @property
+    def message(self) -> str:
+        return f"{self.host} cannot be reached ({self.reason}): check the network and pull again."
