@@ -139,16 +139,26 @@ class StorageFailed(PullError):
 
 @attrs.define
 class NoSpace(StorageFailed):
-    """`needed` and `free` are bytes on the file system of `path`."""
+    """Bytes on the file system of `path`; other pulls count on `reserved`, and `cushion` shall stay free."""
 
     path: Path
     needed: int
     free: int
     reason: str = attrs.field(init=False, default="no space left")
+    reserved: int = 0
+    cushion: int = 0
 
     @property
     def message(self) -> str:
-        return f"{size_text(self.needed)} are needed at {self.path} and {size_text(self.free)} are free."
+        kept = [
+            f"{size_text(size)} {what}"
+            for size, what in ((self.reserved, "reserved by other pulls"), (self.cushion, "to stay free"))
+            if size
+        ]
+        less = f", less {' and '.join(kept)}" if kept else ""
+        return (
+            f"{size_text(self.needed)} are needed at {self.path} and {size_text(self.free)} are free{less}."
+        )
 
 
 @attrs.define

@@ -31,6 +31,7 @@ class RemoteFile:
     :ivar headers: sent to the origin of `url` only (scheme, host and port), never to where it redirects
     :ivar git_oid: git's SHA-1 of a small file, None if unknown; used when `sha256` is None
     :ivar commit: the commit of the repository it was listed at, None where its source has none
+    :ivar version: tells contents without a checksum apart, an ETag or a time; None if unknown
     """
 
     path: str
@@ -40,6 +41,7 @@ class RemoteFile:
     headers: Mapping[str, str] = attrs.field(factory=dict, repr=False, hash=False)
     git_oid: str | None = None
     commit: str | None = None
+    version: str | None = None
 
     @property
     def digest(self) -> Digest | None:

@@ -36,7 +36,7 @@ def hub_cache() -> Path:
 
 
 def token() -> str | None:
-    """Return the token of the user who is logged in, None if there is none or it shall not be used unasked."""
+    """Return the token of the user who is logged in, None if nobody is or it shall stay unused."""
     if os.environ.get("HF_HUB_DISABLE_IMPLICIT_TOKEN", "").lower() in _TRUE:
         return None
     from huggingface_hub import constants, get_token
