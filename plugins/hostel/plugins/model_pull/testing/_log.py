@@ -1,6 +1,7 @@
 """The record of what was asked and what was sent."""
 
 import threading
+import time
 from collections.abc import Callable
 
 import attrs
@@ -17,6 +18,8 @@ class Exchange:
     """None until headers are sent; stays None when the connection was cut before them."""
     sent: int
     """Body bytes handed to the network."""
+    sent_at: float | None
+    """When the latest body bytes were handed over, on the clock of `time.monotonic`; None before any."""
     finished: bool
     """Whether the hub is done with this answer, complete or not."""
 
@@ -34,9 +37,10 @@ class RequestLog:
     def begin(self, request: Request) -> int:
         with self._changed:
             self._count += 1
-            self._exchanges[self._count] = Exchange(request, None, 0, False)
+            self._exchanges[self._count] = Exchange(request, None, 0, None, False)
             self._under_way.add(self._count)
             self._peak = max(self._peak, len(self._under_way))
+            self._changed.notify_all()
             return self._count
 
     def update(
@@ -46,8 +50,8 @@ class RequestLog:
             if finished:
                 self._under_way.discard(number)
             if old := self._exchanges.get(number):
-                now = attrs.evolve(old, status=status or old.status, sent=old.sent + sent, finished=finished)
-                self._exchanges[number] = now
+                status, sent_at = status or old.status, time.monotonic() if sent else old.sent_at
+                self._exchanges[number] = Exchange(old.request, status, old.sent + sent, sent_at, finished)
             self._changed.notify_all()
 
     def clear(self) -> None:
