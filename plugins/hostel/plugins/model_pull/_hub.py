@@ -88,6 +88,8 @@ class HubSource:
                 reference.name, revision=reference.revision or MAIN, timeout=METADATA_TIMEOUT
             )
             commit = _matching(_COMMIT, info.sha, endpoint)
+            if info.gated:
+                api.auth_check(reference.name)
             entries = api.list_repo_tree(reference.name, recursive=True, revision=commit)
             listed = _files(entries, endpoint)
             headers = build_hf_headers(token=token, library_name="hostel")
