@@ -7,8 +7,8 @@ from hostel.plugins.model_pull._errors import PullError
 from hostel.plugins.model_pull._events import Completed, DownloadEvent, Failed
 from hostel.plugins.model_pull._folder import FolderSource
 from hostel.plugins.model_pull._hub import HubSource
-from hostel.plugins.model_pull._plan import Advise, PullOptions, plan_pull
-from hostel.plugins.model_pull._pull import Network, Pulled, carry_out
+from hostel.plugins.model_pull._plan import DEFAULT_OPTIONS, Advise, PullOptions, plan_pull
+from hostel.plugins.model_pull._pull import UNLIMITED, Network, Pulled, carry_out
 from hostel.plugins.model_pull._reference import parse_reference
 from hostel.plugins.model_pull._source import ModelSource
 from hostel.plugins.model_pull._tally import Emit
@@ -22,11 +22,11 @@ def builtin_sources() -> list[ModelSource]:
 
 async def pull_once(
     reference: str,
-    options: PullOptions = PullOptions(),
+    options: PullOptions = DEFAULT_OPTIONS,
     *,
     sources: Iterable[ModelSource] | None = None,
     advise: Advise | None = None,
-    network: Network = Network(),
+    network: Network = UNLIMITED,
     reservations: DiskReservations | None = None,
     emit: Emit | None = None,
 ) -> Pulled:

@@ -39,6 +39,9 @@ class PullOptions:
     exclude: tuple[str, ...] = ()
 
 
+DEFAULT_OPTIONS = PullOptions()
+
+
 @attrs.frozen
 class PlannedFile:
     """A remote file and the key of its blob."""

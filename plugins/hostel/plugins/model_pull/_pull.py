@@ -79,6 +79,9 @@ class Network:
         return await fetch(file, blob, budget=self.connections, limiter=self.limiter, on_progress=on_progress)
 
 
+UNLIMITED = Network()
+
+
 async def carry_out(
     plan: PullPlan,
     bring: Bring,
