@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, TypeVar, TypeVarTuple
 
 if TYPE_CHECKING:
+    import builtins
     from collections.abc import Awaitable, Callable, Iterable
     from types import TracebackType
     from typing import Self
@@ -24,8 +25,8 @@ Args = TypeVarTuple("Args")
 class BackgroundTaskHost(Protocol):
     """The background tasks of any number of sessions; an async context manager.
 
-    Source: the trait of that name in lash-core. The meaning of each verb is written where it is implemented first.
-    """
+    Source: the trait of that name in lash-core. The meaning of each verb is written where it is implemented
+    first."""
 
     async def __aenter__(self) -> Self: ...
 
