@@ -13,9 +13,22 @@ is a valid token that reads neither. It never offers xet, so huggingface_hub dow
 
 from ._access import Tokens
 from ._blob import Blob
-from ._fault import ArmedFault, Fault
+from ._fault import ArmedFault, Ending, Fault
+from ._gguf import gguf_blob, sample_model
 from ._hub import LocalHub
 from ._log import Exchange
 from ._request import Origin, Request
 
-__all__ = ["LocalHub", "Blob", "Tokens", "Fault", "ArmedFault", "Origin", "Exchange", "Request"]
+__all__ = [
+    "LocalHub",
+    "Blob",
+    "Tokens",
+    "Fault",
+    "ArmedFault",
+    "Ending",
+    "Origin",
+    "Exchange",
+    "Request",
+    "sample_model",
+    "gguf_blob",
+]

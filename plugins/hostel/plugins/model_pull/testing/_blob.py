@@ -1,14 +1,12 @@
 """File content of any size that costs no memory.
 
-A blob is a head (bytes given) followed by filler. The filler is cut into blocks of 1 MiB; block k of a
-seed is a window of one shared pool of random bytes, and a hash of (seed, k) says where the window begins.
-So every byte is a function of (seed, offset), blocks differ from their neighbours (a misplaced write
-shows), nothing is generated while sending, and the pool may lie in a file from which the kernel sends
-without copying.
+A blob is a head (bytes given) followed by filler. The filler is cut into blocks of 1 MiB; block k of a seed
+is a window of one shared pool of random bytes, and a hash of (seed, k) says where the window begins. So
+every byte is a function of (seed, offset), blocks differ from their neighbours (a misplaced write shows),
+and nothing is generated or copied while sending: a piece of content is a view of the pool.
 """
 
 import hashlib
-import os
 import random
 from collections.abc import Iterator
 from functools import cache, lru_cache
@@ -16,20 +14,12 @@ from functools import cache, lru_cache
 import attrs
 
 BLOCK = 1 << 20
-POOL_SIZE = 4 * BLOCK
+_POOL_SIZE = 4 * BLOCK
 
 
 @cache
-def pool() -> bytes:
-    return random.Random("hostel").randbytes(POOL_SIZE)
-
-
-@attrs.frozen
-class Piece:
-    """A run of consecutive bytes; `pool_offset` is where it lies in the pool, None for given bytes."""
-
-    data: memoryview
-    pool_offset: int | None
+def _pool() -> bytes:
+    return random.Random("hostel").randbytes(_POOL_SIZE)
 
 
 @attrs.frozen
@@ -49,17 +39,17 @@ class Blob:
         """Return the blob that holds exactly these bytes."""
         return cls(size=len(data), head=data)
 
-    def pieces(self, start: int = 0, stop: int | None = None) -> Iterator[Piece]:
+    def pieces(self, start: int = 0, stop: int | None = None) -> Iterator[memoryview]:
         """Yield the bytes from `start` up to `stop` (None: the end) in pieces of at most 1 MiB."""
         stop = self.size if stop is None else min(stop, self.size)
         while start < stop:
             piece = self._piece(start, min(stop, (start // BLOCK + 1) * BLOCK))
             yield piece
-            start += len(piece.data)
+            start += len(piece)
 
     def read(self, start: int = 0, stop: int | None = None) -> bytes:
         """Return the bytes from `start` up to `stop` (None: the end)."""
-        return b"".join(piece.data for piece in self.pieces(start, stop))
+        return b"".join(self.pieces(start, stop))
 
     @property
     def sha256(self) -> str:
@@ -70,26 +60,17 @@ class Blob:
         """Return the name git gives this content."""
         return _digest(self, "sha1", b"blob %d\0" % self.size)
 
-    def _piece(self, start: int, stop: int) -> Piece:
+    def _piece(self, start: int, stop: int) -> memoryview:
         if start < len(self.head):
-            return Piece(memoryview(self.head)[start : min(stop, len(self.head))], None)
+            return memoryview(self.head)[start : min(stop, len(self.head))]
         block, offset = divmod(start, BLOCK)
         at = _window(self.seed, block) + offset
-        return Piece(memoryview(pool())[at : at + stop - start], at)
-
-
-def open_pool() -> int | None:
-    """Return a descriptor of a memory file that holds the pool; None where the system has no such files."""
-    if not hasattr(os, "memfd_create") or not hasattr(os, "sendfile"):
-        return None
-    fd = os.memfd_create("hostel-hub")
-    os.write(fd, pool())
-    return fd
+        return memoryview(_pool())[at : at + stop - start]
 
 
 def _window(seed: int, block: int) -> int:
     key = hashlib.blake2b(f"{seed}/{block}".encode(), digest_size=8).digest()
-    return int.from_bytes(key) % (POOL_SIZE - BLOCK)
+    return int.from_bytes(key) % (_POOL_SIZE - BLOCK)
 
 
 def _digest(blob: Blob, name: str, prefix: bytes = b"") -> str:
@@ -102,5 +83,5 @@ def _digest(blob: Blob, name: str, prefix: bytes = b"") -> str:
 def _filler_digest(blob: Blob, name: str, prefix: bytes) -> str:
     digest = hashlib.new(name, prefix)
     for piece in blob.pieces():
-        digest.update(piece.data)
+        digest.update(piece)
     return digest.hexdigest()

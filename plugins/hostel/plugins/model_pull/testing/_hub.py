@@ -1,15 +1,13 @@
 """The hub: repositories behind two origins, with faults and a log of what was asked."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Self
-
-import attrs
 
 from ._access import TOKENS, Tokens
 from ._api import HubApi
 from ._blob import Blob
 from ._cdn import Cdn
-from ._distort import edited, failure
+from ._distort import distorted, stand_in, without_range
 from ._fault import ArmedFault, Fault, Faults
 from ._log import Exchange, RequestLog
 from ._reply import Reply
@@ -46,13 +44,13 @@ class LocalHub:
 
     @property
     def endpoint(self) -> str:
-        """Return the url of the hub origin, for HF_ENDPOINT."""
-        return self._api.endpoint
+        """Return the url of the hub origin, for HF_ENDPOINT; raises RuntimeError before the hub runs."""
+        return self._server.url(Origin.HUB)
 
     @property
     def cdn_endpoint(self) -> str:
-        """Return the url of the CDN origin."""
-        return self._cdn.endpoint
+        """Return the url of the CDN origin; raises RuntimeError before the hub runs."""
+        return self._server.url(Origin.CDN)
 
     def add_repo(
         self,
@@ -83,6 +81,10 @@ class LocalHub:
         """Add or replace files (None removes one) on a branch, a new one starts from main; return the sha."""
         return self._api.repos[repo_id].commit(changes, revision)
 
+    def overwrite(self, repo_id: str, path: str, content: bytes | Blob, *, revision: str = "main") -> None:
+        """Put other content behind a file of an existing commit, which a hub must never do."""
+        self._api.repos[repo_id].overwrite(path, content, revision)
+
     def tag(self, repo_id: str, name: str, *, revision: str = "main") -> None:
         """Tag a revision; raises LookupError if there is none of that name."""
         self._api.repos[repo_id].tag(name, revision)
@@ -99,6 +101,10 @@ class LocalHub:
         """Disarm all faults."""
         self._faults.clear()
 
+    def release(self) -> int:
+        """Let all stalled answers go on and return how many there were."""
+        return self._server.stalls.release()
+
     def exchanges(
         self,
         *,
@@ -114,9 +120,19 @@ class LocalHub:
         """Return how many body bytes were sent for the paths that match."""
         return sum(one.sent for one in self.exchanges(path=path, origin=origin))
 
-    def wait_until_sent(self, size: int, *, path: str | None = None, timeout: float = 10.0) -> bool:
+    def wait_until_sent(
+        self, size: int, *, path: str | None = None, origin: Origin | None = None, timeout: float = 10.0
+    ) -> bool:
         """Block until so many body bytes were sent for matching paths; False after `timeout` seconds."""
-        return self._log.wait_for(lambda: self.bytes_sent(path=path) >= size, timeout)
+        return self.wait_for(lambda: self.bytes_sent(path=path, origin=origin) >= size, timeout=timeout)
+
+    def wait_until_stalled(self, count: int = 1, *, timeout: float = 10.0) -> bool:
+        """Block until so many answers are stalled; False after `timeout` seconds."""
+        return self._server.stalls.wait_for(count, timeout)
+
+    def wait_for(self, reached: Callable[[], bool], *, timeout: float = 10.0) -> bool:
+        """Block until `reached`, tried at each change of the log, holds; False after `timeout` seconds."""
+        return self._log.wait_for(reached, timeout)
 
     @property
     def peak_responses(self) -> int:
@@ -129,9 +145,7 @@ class LocalHub:
 
     def _answer(self, request: Request) -> tuple[Reply, Fault]:
         fault = self._faults.striking(request)
-        if fault.no_range:
-            headers = {name: value for name, value in request.headers.items() if name != "range"}
-            request = attrs.evolve(request, headers=headers)
+        seen = without_range(request) if fault.no_range else request
         origin = self._api if request.origin is Origin.HUB else self._cdn
-        reply = origin.answer(request) if fault.status is None else failure(request, fault.status)
-        return edited(reply, fault), fault
+        reply = stand_in(request, fault) or origin.answer(seen)
+        return distorted(seen, reply, fault), fault

@@ -33,8 +33,9 @@ def refs(repo: Repo) -> Json:
     def rows(kind: str, targets: Iterable[tuple[str, str]]) -> list[Json]:
         return [{"name": name, "ref": f"refs/{kind}/{name}", "targetCommit": sha} for name, sha in targets]
 
+    branches = [(name, sha) for name, sha in repo.branches.items() if not name.startswith("refs/")]
     return {
-        "branches": rows("heads", repo.branches.items()),
+        "branches": rows("heads", branches),
         "tags": rows("tags", repo.tags.items()),
         "converts": [],
     }

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
-from http.client import responses
+from http import HTTPStatus
 from typing import TypeAlias
 
 import attrs
@@ -14,6 +14,7 @@ from ._request import Request
 Json: TypeAlias = "Mapping[str, Json] | list[Json] | str | int | float | bool | None"
 
 EMPTY = Blob(0)
+PHRASES = {status.value: status.phrase for status in HTTPStatus}
 
 
 @attrs.frozen
@@ -30,13 +31,10 @@ class Reply:
     def length(self) -> int:
         return self.stop - self.start
 
-    def head(self, length: int | None) -> bytes:
-        """Return the status line and headers; `length` is the Content-Length, None leaves it out."""
-        headers = dict(self.headers)
-        if length is not None:
-            headers.setdefault("Content-Length", str(length))
-        lines = [f"HTTP/1.1 {self.status} {_phrase(self.status)}"]
-        lines += [f"{name}: {value}" for name, value in headers.items()]
+    def head(self) -> bytes:
+        """Return the status line and headers as they go over the wire."""
+        lines = [f"HTTP/1.1 {self.status} {PHRASES.get(self.status, 'Unknown')}"]
+        lines += [f"{name}: {value}" for name, value in self.headers.items()]
         return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
 
@@ -86,7 +84,3 @@ def _satisfied(wanted: tuple[str, str], size: int) -> tuple[int, int] | None:
     start = int(first) if first else max(0, size - int(last))
     stop = min(size, int(last) + 1) if first and last else size
     return (start, stop) if start < stop else None
-
-
-def _phrase(status: int) -> str:
-    return responses.get(status, "Unknown")

@@ -87,8 +87,15 @@ class Repo:
         self.branches = {**self.branches, branch: made.sha}
         return made.sha
 
+    def overwrite(self, path: str, content: bytes | Blob, revision: str) -> None:
+        commit = self._commit_at(revision)
+        files = MappingProxyType({**commit.files, path: repo_file(path, content)})
+        self.commits = {**self.commits, commit.sha: attrs.evolve(commit, files=files)}
+
     def tag(self, name: str, revision: str) -> None:
-        commit = self.find(revision)
-        if commit is None:
-            raise LookupError(f"{self.id} has no revision {revision!r} to tag")
-        self.tags = {**self.tags, name: commit.sha}
+        self.tags = {**self.tags, name: self._commit_at(revision).sha}
+
+    def _commit_at(self, revision: str) -> Commit:
+        if commit := self.find(revision):
+            return commit
+        raise LookupError(f"{self.id} has no revision {revision!r}")

@@ -78,5 +78,8 @@ def read_request(stream: BinaryIO, origin: Origin) -> Request | None:
     while line := stream.readline(MAX_LINE).decode("latin-1").strip():
         name, _, value = line.partition(":")
         headers[name.strip().lower()] = value.strip()
-    body = stream.read(int(headers.get("content-length") or 0))
+    length = headers.get("content-length", "0")
+    if not length.isdecimal():
+        return None
+    body = stream.read(int(length))
     return Request(origin, words[0], words[1], headers, body)

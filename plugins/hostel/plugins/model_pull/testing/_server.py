@@ -7,19 +7,21 @@ the hub's 127.0.0.1.
 """
 
 import contextlib
-import os
 import selectors
 import socket
 import threading
 from collections.abc import Callable, Mapping
 from typing import Self
 
-from ._answering import HangupError, Line, send_reply
-from ._blob import open_pool
+from ._answering import send_reply
 from ._fault import Fault
+from ._line import HangupError, Line, Stalls
 from ._log import RequestLog
 from ._reply import Reply
 from ._request import Origin, Request, read_request
+
+SEND_BUFFER = 256 * 1024
+"""Small, so that the bytes counted as sent are not far ahead of those received."""
 
 
 class Server:
@@ -28,11 +30,12 @@ class Server:
     def __init__(self, answer: Callable[[Request], tuple[Reply, Fault]], log: RequestLog) -> None:
         self._answer = answer
         self._log = log
+        self.stalls = Stalls()
         self._lock = threading.Lock()
         self._connections: dict[socket.socket, threading.Thread] = {}
+        self._accepted = 0
         self._listeners: dict[Origin, socket.socket] = {}
         self._urls: dict[Origin, str] = {}
-        self._pool: int | None = None
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
@@ -42,9 +45,6 @@ class Server:
                 self._listeners[origin] = stack.enter_context(listener)
             wake, waker = socket.socketpair()
             stack.enter_context(wake)
-            self._pool = open_pool()
-            if self._pool is not None:
-                stack.callback(os.close, self._pool)
             stack.callback(self._hang_up)
             accepting = threading.Thread(target=self._accept, args=(wake,), name="hub", daemon=True)
             accepting.start()
@@ -57,6 +57,8 @@ class Server:
         self._stack.close()
 
     def url(self, origin: Origin) -> str:
+        if origin not in self._urls:
+            raise RuntimeError("the hub is not running")
         return self._urls[origin]
 
     def _accept(self, wake: socket.socket) -> None:
@@ -72,8 +74,10 @@ class Server:
 
     def _start(self, sock: socket.socket, origin: Origin) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+        self._accepted += 1
         thread = threading.Thread(
-            target=self._converse, args=(sock, origin), name=f"hub-{origin}", daemon=True
+            target=self._converse, args=(sock, self._accepted, origin), name=f"hub-{origin}", daemon=True
         )
         with self._lock:
             self._connections[sock] = thread
@@ -88,25 +92,23 @@ class Server:
         for thread in open_now.values():
             thread.join()
 
-    def _converse(self, sock: socket.socket, origin: Origin) -> None:
+    def _converse(self, sock: socket.socket, number: int, origin: Origin) -> None:
         try:
             with sock.makefile("rb") as stream, contextlib.suppress(OSError, HangupError):
-                while (request := read_request(stream, origin)) and self._exchange(sock, request):
+                while (request := read_request(stream, origin)) and self._exchange(sock, number, request):
                     pass
         finally:
             with self._lock:
                 del self._connections[sock]
                 sock.close()
 
-    def _exchange(self, sock: socket.socket, request: Request) -> bool:
-        number = self._log.begin(request)
+    def _exchange(self, sock: socket.socket, connection: int, request: Request) -> bool:
+        entry = self._log.begin(request, connection)
         try:
             reply, fault = self._answer(request)
-            self._log.update(number, status=reply.status)
-            line = Line(sock, self._pool, lambda sent: self._log.update(number, sent=sent))
-            send_reply(line, reply, fault, with_body=request.method != "HEAD")
+            send_reply(Line(sock, self.stalls, entry), reply, fault, with_body=request.method != "HEAD")
         finally:
-            self._log.update(number, finished=True)
+            entry.finish()
         return request.keeps_alive
 
 
