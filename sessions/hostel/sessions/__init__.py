@@ -30,6 +30,7 @@ from ._host import LocalBackgroundTaskHost
 from ._json import event_from_json, event_to_json, record_from_json, record_to_json, summary_to_json
 from ._log import Subscription
 from ._portal import HostPortal
+from ._protocol import BackgroundTaskHost
 from ._records import (
     PREDEFINED_KINDS,
     Backoff,
@@ -51,6 +52,7 @@ from ._states import LIVE, MOVES, TERMINAL, TaskState
 
 __all__ = [
     # hosts
+    "BackgroundTaskHost",
     "HostPortal",
     "LocalBackgroundTaskHost",
     "Subscription",

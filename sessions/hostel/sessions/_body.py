@@ -19,7 +19,7 @@ import math
 import traceback
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TypeVarTuple, cast
+from typing import TYPE_CHECKING, TypeVarTuple, cast
 
 import anyio
 import anyio.to_thread
@@ -28,6 +28,9 @@ import attrs
 from ._entry import Entry, Verdict
 from ._records import FailureKind, JsonValue, TaskFailure, TaskOutcome
 from ._states import TaskState
+
+if TYPE_CHECKING:
+    from ._crew import Crew
 
 Args = TypeVarTuple("Args")
 Body = Callable[[*Args], Awaitable[object] | object]
@@ -62,22 +65,23 @@ class TimedOut:
 
 
 Ending = Returned | Raised | Stopped | TimedOut
+STOPPED = Stopped()
 
 
-async def run_once(entry: Entry, body: Body[*Args], args: tuple[*Args], timeout: float | None) -> Ending:
+async def run_once(
+    crew: Crew, entry: Entry, body: Body[*Args], args: tuple[*Args], timeout: float | None
+) -> Ending:
     """Run the body to its end; `timeout` is in seconds."""
     deadline = math.inf if timeout is None else anyio.current_time() + timeout
-    ending: Ending = Stopped()
+    ending: Ending = STOPPED
+    scope = entry.scope = crew.scope(deadline)
     try:
-        with anyio.CancelScope(deadline=deadline) as scope:
-            entry.scope = scope
-            if entry.aborted:
-                scope.cancel()
+        with scope:
             ending = Returned(await as_async(body)(*args))
     except GeneratorExit:
         raise
     except anyio.get_cancelled_exc_class():
-        return Stopped()  # somebody outside the host stopped the loop's task
+        return STOPPED  # somebody outside the host stopped the loop's task
     except BaseException as error:  # noqa: BLE001 - the boundary of a task
         return Raised(error)
     finally:
@@ -127,6 +131,9 @@ def as_async(body: Body[*Args]) -> Callable[[*Args], Awaitable[object]]:
     """Return `body` as something to await; a body that is not a coroutine function runs in a worker
     thread.
     """
+    code = getattr(body, "__code__", None)
+    if code is not None and code.co_flags & inspect.CO_COROUTINE:
+        return cast("Callable[[*Args], Awaitable[object]]", body)
     if inspect.iscoroutinefunction(body) or inspect.iscoroutinefunction(getattr(body, "__call__", None)):  # noqa: B004
         return cast("Callable[[*Args], Awaitable[object]]", body)
     return cast("Callable[[*Args], Awaitable[object]]", partial(_in_thread, body))

@@ -22,12 +22,11 @@ class TaskContext:
     A body that runs in a worker thread reads the properties directly and calls the coroutines through
     `anyio.from_thread.run`."""
 
-    __slots__ = ("_engine", "_entry", "_waiting")
+    __slots__ = ("_engine", "_entry")
 
     def __init__(self, engine: Engine, entry: Entry) -> None:
         self._engine = engine
         self._entry = entry
-        self._waiting = 0
 
     @property
     def id(self) -> str:
@@ -78,17 +77,17 @@ class TaskContext:
         """Be in state `waiting` inside the block, with `message` as progress if given."""
         if message is not None:
             await self.progress(message)
-        self._waiting += 1
+        self._entry.waits += 1
         self._engine.flip(self._entry, TaskState.WAITING)
         try:
             yield
         finally:
-            self._waiting -= 1
-            if not self._waiting:
+            self._entry.waits -= 1
+            if not self._entry.waits:
                 self._engine.flip(self._entry, TaskState.RUNNING)
 
 
-_current: ContextVar[TaskContext] = ContextVar("hostel_current_task")
+_current: ContextVar[tuple[Engine, Entry]] = ContextVar("hostel_current_task")
 
 
 def current_task() -> TaskContext:
@@ -97,17 +96,17 @@ def current_task() -> TaskContext:
     :raises LookupError: outside a managed task.
     """
     try:
-        return _current.get()
+        return TaskContext(*_current.get())
     except LookupError:
         raise LookupError("no hostel task is running here") from None
 
 
-def enter(context: TaskContext) -> None:
-    """Make `context` the current task of the running body."""
-    _current.set(context)
+def enter(engine: Engine, entry: Entry) -> None:
+    """Make `entry` the current task of the running body."""
+    _current.set((engine, entry))
 
 
 def current_task_id() -> str | None:
     """Return the id of the task whose body is running, if one is."""
-    context = _current.get(None)
-    return context.id if context is not None else None
+    running = _current.get(None)
+    return running[1].record.id if running is not None else None

@@ -11,9 +11,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Awaitable, Callable
 from contextvars import Context, copy_context
-from typing import Protocol, TypeVarTuple
+from typing import TYPE_CHECKING, Protocol, TypeVarTuple
 
 import anyio
+
+if TYPE_CHECKING:
+    from types import ModuleType, TracebackType
+    from typing import Self
 
 Args = TypeVarTuple("Args")
 AsyncFunction = Callable[[*Args], Awaitable[object]]
@@ -23,7 +27,9 @@ class Crew:
     """The running members of one host."""
 
     def __init__(self) -> None:
-        self._start = _native_start()
+        trio = _running_trio()
+        self._start = _asyncio_start() if trio is None else _trio_start()
+        self.scope: Callable[[float], Scope] = _anyio_scope if trio is None else _trio_scope
         self._members = 0
         self._idle: anyio.Event | None = None
 
@@ -63,9 +69,37 @@ class _Start(Protocol):
     ) -> None: ...
 
 
-def _native_start() -> _Start:
+class Scope(Protocol):
+    """A cancel scope of the running loop."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None: ...
+
+    def cancel(self) -> None:
+        """Cancel what runs inside."""
+
+    @property
+    def cancelled_caught(self) -> bool:
+        """Whether what ran inside was cancelled by this scope and let go."""
+        ...
+
+
+def _anyio_scope(deadline: float) -> Scope:
+    return anyio.CancelScope(deadline=deadline)
+
+
+def _trio_scope(deadline: float) -> Scope:
+    from trio import CancelScope
+
+    return CancelScope(deadline=deadline)
+
+
+def _running_trio() -> ModuleType | None:
     trio = sys.modules.get("trio")
-    return _trio_start() if trio is not None and trio.lowlevel.in_trio_run() else _asyncio_start()
+    return trio if trio is not None and trio.lowlevel.in_trio_run() else None
 
 
 def _asyncio_start() -> _Start:

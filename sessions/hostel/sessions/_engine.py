@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable
-from functools import partial
 from typing import TYPE_CHECKING, TypeVarTuple
 
 import anyio
 
 from . import _reducer as changes
-from ._body import Body, Ending, Raised, Returned, Stopped, run_once, verdict
-from ._context import TaskContext, current_task_id, enter
+from ._body import STOPPED, Body, Ending, Raised, Returned, TimedOut, run_once, verdict
+from ._context import current_task_id, enter
 from ._crew import Crew
 from ._entry import Entry, Result, Verdict
 from ._errors import HostClosed, JournalError
@@ -26,6 +25,7 @@ from ._hidden import HiddenTasks
 from ._hooks import call_hook
 from ._ids import checked_id, new_id
 from ._records import (
+    Backoff,
     CancelPolicy,
     FailureKind,
     JsonValue,
@@ -112,7 +112,7 @@ class Engine:
     def start(self, entry: Entry, spec: TaskSpec, body: Body[*Args], args: tuple[*Args]) -> None:
         """Start the body of a registered task, once its registration is durable."""
         entry.running = True
-        self.bodies.start(self._run, entry, spec, partial(body, *args) if args else body, self.receipt())
+        self.bodies.start(self._run, entry, spec, body, args, self.receipt())
 
     def start_hidden(
         self,
@@ -205,30 +205,44 @@ class Engine:
             self.end(entry, Verdict(TaskState.CANCELLED, None, None))
         return entry.record
 
-    async def _run(self, entry: Entry, spec: TaskSpec, body: Body[()], registration: Receipt | None) -> None:
-        enter(TaskContext(self, entry))
-        try:
-            if registration is not None:
-                await registration.durable()
-            ending = await self._attempts(entry, spec, body)
-        except JournalError as error:
-            entry.verdict = Verdict(TaskState.FAILED, None, TaskFailure(FailureKind.NOT_STARTED, str(error)))
-            ending = Raised(error)
+    async def _run(
+        self,
+        entry: Entry,
+        spec: TaskSpec,
+        body: Body[*Args],
+        args: tuple[*Args],
+        registration: Receipt | None,
+    ) -> None:
+        enter(self, entry)
+        if registration is not None and not await self._is_durable(entry, registration):
+            return
+        ending: Ending = STOPPED
+        while not entry.cancel_requested and not entry.aborted:
+            ending = await run_once(self.bodies, entry, body, args, spec.timeout)
+            if not isinstance(ending, Raised | TimedOut) or not self._may_retry(entry):
+                break
+            await self._back_off(entry, spec.retry)
+            ending = STOPPED
         self._finish(entry, ending)
 
-    async def _attempts(self, entry: Entry, spec: TaskSpec, body: Body[()]) -> Ending:
-        while not entry.cancel_requested and not entry.aborted:
-            ending = await run_once(entry, body, (), spec.timeout)
-            attempt = entry.record.attempt.attempt
-            if isinstance(ending, Returned | Stopped) or not self._may_retry(entry):
-                return ending
-            self.table.publish(
-                entry, changes.moved(entry.record, TaskState.WAITING, self.stamp(), attempt=attempt + 1)
-            )
-            with anyio.move_on_after(spec.retry.delay(attempt + 1, random.random())):
-                await entry.told()
-            self.flip(entry, TaskState.RUNNING)
-        return Stopped()
+    async def _is_durable(self, entry: Entry, registration: Receipt) -> bool:
+        try:
+            await registration.durable()
+        except JournalError as error:
+            entry.running = False
+            failure = TaskFailure(FailureKind.NOT_STARTED, str(error))
+            self.end(entry, Verdict(TaskState.FAILED, None, failure))
+            return False
+        return True
+
+    async def _back_off(self, entry: Entry, backoff: Backoff) -> None:
+        attempt = entry.record.attempt.attempt + 1
+        self.table.publish(
+            entry, changes.moved(entry.record, TaskState.WAITING, self.stamp(), attempt=attempt)
+        )
+        with anyio.move_on_after(backoff.delay(attempt, random.random())):
+            await entry.told()
+        self.flip(entry, TaskState.RUNNING)
 
     def _may_retry(self, entry: Entry) -> bool:
         run = entry.record.attempt
@@ -286,7 +300,7 @@ def _new_record(
         state=state,
         cancel_policy=spec.cancel_policy or policy,
         close_policy=spec.close_policy,
-        attempt=TaskAttempt(1, spec.max_attempts, spec.idempotency_key),
+        attempt=_first_attempt(spec),
         progress=None,
         result=None,
         failure=None,
@@ -299,3 +313,12 @@ def _new_record(
         host_id=engine.host_id,
         seq=engine.table.log.last_seq + 1,
     )
+
+
+_ONLY_ATTEMPT = TaskAttempt()
+
+
+def _first_attempt(spec: TaskSpec) -> TaskAttempt:
+    if spec.max_attempts == 1 and spec.idempotency_key is None:
+        return _ONLY_ATTEMPT
+    return TaskAttempt(1, spec.max_attempts, spec.idempotency_key)

@@ -11,6 +11,7 @@ import attrs
 from ._states import TaskState
 
 if TYPE_CHECKING:
+    from ._crew import Scope
     from ._hooks import HookCall
     from ._records import JsonValue, TaskFailure, TaskOutcome, TaskRecord
 
@@ -44,7 +45,7 @@ class Entry:
 
     record: TaskRecord
     result: Result | None = None
-    scope: anyio.CancelScope | None = None
+    scope: Scope | None = None
     hook: CancelHook | None = None
     hook_call: HookCall | None = None
     params: JsonValue = None
@@ -59,6 +60,8 @@ class Entry:
     aborted: bool = False
     """Whether its scope is to be cancelled as soon as there is one."""
     verdict: Verdict | None = None
+    waits: int = 0
+    """How many `waiting()` blocks its body is in."""
 
     heartbeat_ttl: float | None = None
     silent_at: float = 0.0

@@ -44,7 +44,7 @@ class RateEstimate:
     def sampled(self, now: float, done: int) -> "RateEstimate":
         """Return the estimate after `done` bytes were counted at `now` (seconds of any steady clock)."""
         if self._began is None or done < self._done:
-            return RateEstimate(began=now, at=now, done=done)
+            return attrs.evolve(RateEstimate(), began=now, at=now, done=done)
         passed = max(0.0, now - self._at)
         return attrs.evolve(
             self,

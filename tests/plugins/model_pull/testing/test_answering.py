@@ -26,7 +26,7 @@ def url(hub: LocalHub, client: httpx.Client) -> str:
 
 @pytest.fixture
 def workers() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(4) as pool:
+    with ThreadPoolExecutor(8) as pool:
         yield pool
 
 
@@ -126,11 +126,11 @@ def test_a_connection_is_held_to_its_rate(hub: LocalHub, client: httpx.Client, u
 def test_each_connection_has_a_rate_of_its_own(hub: LocalHub, url: str, workers: ThreadPoolExecutor) -> None:
     hub.fault(Fault(origin=CDN, bps=10_000_000))
     started = time.monotonic()
-    answers = list(workers.map(lambda _: httpx.get(url, trust_env=False), range(4)))
+    answers = list(workers.map(lambda _: httpx.get(url, trust_env=False), range(8)))
 
     assert {len(answer.content) for answer in answers} == {WEIGHTS.size}
-    assert time.monotonic() - started < 0.9
-    assert hub.peak_responses == 4
+    assert time.monotonic() - started < 1.5
+    assert hub.peak_responses == 8
 
 
 def test_one_byte_is_corrupt_whatever_range_holds_it(hub: LocalHub, client: httpx.Client, url: str) -> None:

@@ -1,6 +1,7 @@
 """The JSON API and the /resolve urls of the hub origin."""
 
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -211,3 +212,34 @@ def test_a_repo_id_is_owner_and_name_and_taken_once(hub: LocalHub) -> None:
             hub.add_repo(wrong, FILES)
     with pytest.raises(LookupError, match="no revision 'nope'"):
         hub.tag("org/m", "v1", revision="nope")
+
+
+ODD_NAMES = ["a b.txt", "50%.gguf", "a+b (1).gguf", "é/ü.gguf", "x?y#z.txt", "q&r=s.gguf", "..x.txt"]
+
+
+@pytest.mark.parametrize("path", ODD_NAMES)
+def test_names_survive_every_encoding(hub: LocalHub, client: httpx.Client, path: str) -> None:
+    hub.add_repo("org/m", {path: path.encode()})
+    url = f"/org/m/resolve/main/{quote(path)}"
+
+    assert client.get(url, follow_redirects=True).content == path.encode()
+    assert [entry["path"] for entry in client.get("/api/models/org/m/tree/main").json()] == [
+        path.split("/")[0]
+    ]
+
+
+@pytest.mark.parametrize("query", ["cursor=x", "limit=-1", "cursor="])
+def test_a_number_that_is_none_is_a_bad_request(hub: LocalHub, client: httpx.Client, query: str) -> None:
+    hub.add_repo("org/m", FILES)
+
+    assert client.get(f"/api/models/org/m/tree/main?{query}").status_code == 400
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b"nonsense"])
+def test_a_body_that_names_no_paths_is_a_bad_request(
+    hub: LocalHub, client: httpx.Client, body: bytes
+) -> None:
+    hub.add_repo("org/m", FILES)
+    headers = {"Content-Type": "application/json"}
+
+    assert client.post("/api/models/org/m/paths-info/main", content=body, headers=headers).status_code == 400

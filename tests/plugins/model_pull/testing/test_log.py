@@ -46,3 +46,23 @@ def test_waiting_for_bytes_gives_up_after_its_timeout(hub: LocalHub, client: htt
 
     assert hub.wait_until_sent(300_000, path="gguf")
     assert not hub.wait_until_sent(900_000, path="gguf", timeout=0.01)
+
+
+def test_what_a_client_has_received_is_counted_and_finished(hub: LocalHub, client: httpx.Client) -> None:
+    hub.add_repo("org/m", {"m.gguf": WEIGHTS})
+    url = client.get("/org/m/resolve/main/m.gguf").headers["Location"]
+    for count in range(1, 51):
+        httpx.get(url, trust_env=False)
+        assert hub.bytes_sent(origin=Origin.CDN) == count * WEIGHTS.size
+        assert all(one.finished for one in hub.exchanges())
+
+    assert hub.peak_responses == 1
+
+
+def test_the_log_tells_which_connection_a_request_came_on(hub: LocalHub, client: httpx.Client) -> None:
+    hub.add_repo("org/m", {"m.gguf": WEIGHTS})
+    for _ in range(2):
+        client.get("/api/models/org/m")
+    httpx.get(f"{hub.endpoint}/api/models/org/m", trust_env=False)
+
+    assert [one.connection for one in hub.exchanges()] == [1, 1, 2]

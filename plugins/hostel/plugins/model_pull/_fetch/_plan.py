@@ -130,8 +130,8 @@ class RangePlan:
             raise ValueError(f"{span} is no part of {self.size} bytes")
         first = bisect_left(self._ends, span.start)
         last = bisect_right(self._starts, span.end)
-        start = min(span.start, *self._starts[first : first + 1])
-        end = max(span.end, *self._ends[last - 1 : last]) if last > first else span.end
+        start = min([span.start, *self._starts[first:last]])
+        end = max([span.end, *self._ends[first:last]])
         self._starts[first:last], self._ends[first:last] = [start], [end]
 
 

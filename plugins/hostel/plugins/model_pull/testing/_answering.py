@@ -16,7 +16,11 @@ Stop: TypeAlias = tuple[int, Callable[[], None]]
 
 def send_reply(line: Line, reply: Reply, fault: Fault, *, with_body: bool) -> None:
     """Send headers and perhaps the body; raises HangupError when the connection is to end here."""
-    line.sock.sendall(reply.head())
+    if fault.first_byte_after:
+        line.wait(fault.first_byte_after)
+    if fault.before_headers:
+        line.end(fault.before_headers)
+    line.send_head(reply.status, reply.head(), last=not (with_body and reply.length))
     if with_body:
         _send_body(line, _encoded(_body(reply, fault), fault), fault)
         if not _well_framed(reply):
@@ -30,18 +34,15 @@ def _well_framed(reply: Reply) -> bool:
 
 def _send_body(line: Line, body: Iterator[memoryview], fault: Fault) -> None:
     stops = _stops(line, fault)
-    sent, due = 0, time.monotonic()
     step = MAX_SEND if fault.bps is None else max(1, fault.bps // SLICES_PER_SECOND)
-    for piece in body:
-        while piece:
-            _act(stops, sent)
-            size = min([step, *(at - sent for at, _ in stops[:1])])
-            part, piece = piece[:size], piece[size:]
-            if fault.bps is not None:
-                line.wait(max(0.0, due - time.monotonic()))
-                due = max(due, time.monotonic()) + len(part) / fault.bps
-            line.send(part)
-            sent += len(part)
+    sent, due = 0, time.monotonic()
+    for part, last in _marked(_parts(body, step, [at for at, _ in stops])):
+        _act(stops, sent)
+        if fault.bps is not None:
+            line.wait(max(0.0, due - time.monotonic()))
+            due = max(due, time.monotonic()) + len(part) / fault.bps
+        line.send(part, last=last)
+        sent += len(part)
     _act(stops, sent)
 
 
@@ -51,12 +52,36 @@ def _stops(line: Line, fault: Fault) -> list[Stop]:
         (fault.close_after, line.close),
         (fault.reset_after, line.reset),
     ]
-    return sorted(((at, act) for at, act in wanted if at is not None), key=lambda stop: stop[0])
+    return [(at, act) for at, act in wanted if at is not None]
 
 
 def _act(stops: list[Stop], sent: int) -> None:
-    while stops and stops[0][0] == sent:
-        stops.pop(0)[1]()
+    for at, act in stops:
+        if at == sent:
+            act()
+
+
+def _parts(body: Iterator[memoryview], step: int, cuts: list[int]) -> Iterator[memoryview]:
+    """Cut the body into parts of at most `step` bytes that end at every cut."""
+    sent = 0
+    for piece in body:
+        start = 0
+        while start < len(piece):
+            part = piece[start : start + min([step, *(at - sent for at in cuts if at > sent)])]
+            yield part
+            start += len(part)
+            sent += len(part)
+
+
+def _marked(parts: Iterator[memoryview]) -> Iterator[tuple[memoryview, bool]]:
+    """Say of each part whether it is the last."""
+    held: memoryview | None = None
+    for part in parts:
+        if held is not None:
+            yield held, False
+        held = part
+    if held is not None:
+        yield held, True
 
 
 def _body(reply: Reply, fault: Fault) -> Iterator[memoryview]:

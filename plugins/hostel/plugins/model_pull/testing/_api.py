@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, quote, unquote, urlencode
 
 from ._access import INVALID_TOKEN, TOKENS, RefusedError, bearer, check_gate, check_repo, check_token
 from ._cdn import Cdn, cdn_etag
-from ._listing import file_entry, folder_entry, model_info, refs, tree_entries
+from ._listing import CREATED, file_entry, folder_entry, model_info, refs, tree_entries
 from ._reply import Json, Reply, reply_bytes, reply_content, reply_json
 from ._repo import Commit, Repo, RepoFile
 from ._request import Request
@@ -83,18 +83,18 @@ class HubApi:
         name = "member" if token == TOKENS.member else "stranger"
         auth: dict[str, Json] = {
             "type": "access_token",
-            "accessToken": {"displayName": name, "role": "read", "createdAt": "2026-01-02T03:04:05.000Z"},
+            "accessToken": {"displayName": name, "role": "read", "createdAt": CREATED},
         }
         return reply_json(
             {"type": "user", "id": name, "name": name, "fullname": name, "orgs": [], "auth": auth}
         )
 
     def _search(self, request: Request, _parts: Parts) -> Reply:
-        wanted, limit = request.query.get("search", "").lower(), int(request.query.get("limit", 1000))
+        wanted, limit = request.query.get("search", "").lower(), _number(request, "limit", 1000)
         seen = [repo for repo in self.repos.values() if not repo.private or bearer(request) == TOKENS.member]
-        found = [repo for repo in seen if wanted in repo.id.lower()]
-        rows: list[Json] = [model_info(repo, self._commit(repo, {}), blobs=False) for repo in found[:limit]]
-        return reply_json(rows)
+        found = [(repo, repo.find("main")) for repo in seen if wanted in repo.id.lower()]
+        rows: list[Json] = [model_info(repo, commit, blobs=False) for repo, commit in found if commit]
+        return reply_json(rows[:limit])
 
     def _info(self, request: Request, parts: Parts) -> Reply:
         repo = self._repo(request, parts)
@@ -116,10 +116,8 @@ class HubApi:
             raise RefusedError(
                 404, "EntryNotFound", f"{folder} does not exist", {"X-Repo-Commit": commit.sha}
             )
-        start, size = (
-            int(query.get("cursor", 0)),
-            min(self._page_size, int(query.get("limit", self._page_size))),
-        )
+        start = _number(request, "cursor", 0)
+        size = min(self._page_size, _number(request, "limit", self._page_size))
         headers = {"X-Repo-Commit": commit.sha}
         if start + size < len(entries):
             after = urlencode({**query, "cursor": start + size})
@@ -167,8 +165,18 @@ def _redirect(status: int, location: str, headers: Mapping[str, str]) -> Reply:
     return reply_bytes(status, text, {**headers, "Location": location, "Content-Type": "text/plain"})
 
 
+def _number(request: Request, name: str, default: int) -> int:
+    text = request.query.get(name, str(default))
+    if not text.isdecimal():
+        raise RefusedError(400, None, f"{name} is not a number: {text}")
+    return int(text)
+
+
 def _asked_paths(request: Request) -> list[str]:
-    if request.headers.get("content-type", "").startswith("application/json"):
+    if not request.headers.get("content-type", "").startswith("application/json"):
+        return parse_qs(request.body.decode("latin-1")).get("paths", [])
+    try:
         paths = json.loads(request.body)["paths"]
-        return [paths] if isinstance(paths, str) else paths
-    return parse_qs(request.body.decode()).get("paths", [])
+    except (ValueError, KeyError, TypeError):
+        raise RefusedError(400, None, "the body names no paths") from None
+    return [paths] if isinstance(paths, str) else [str(path) for path in paths]

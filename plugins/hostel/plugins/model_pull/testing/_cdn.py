@@ -32,10 +32,10 @@ class Cdn:
 
     def publish(self, repo_id: str, file: RepoFile) -> str:
         """Return a url that serves this file for the next `url_ttl` seconds."""
-        path = f"/{quote(repo_id)}/{file.content.sha256}/{quote(file.path)}"
+        path = f"/{repo_id}/{file.content.sha256}/{file.path}"
         self._files[path] = file.content
         expires = f"{time.time() + self._ttl:.3f}"
-        return f"{self.endpoint}{path}?Expires={expires}&Signature={self._sign(path, expires)}"
+        return f"{self.endpoint}{quote(path)}?Expires={expires}&Signature={self._sign(path, expires)}"
 
     def expire_urls(self) -> None:
         """Let every url handed out so far be refused."""
@@ -44,18 +44,15 @@ class Cdn:
     def answer(self, request: Request) -> Reply:
         if request.method not in ("GET", "HEAD"):
             return reply_error(405, None, "Method not allowed")
-        content = self._files.get(request.raw_path)
+        content = self._files.get(request.path)
         if content is None or not self._signed(request):
             return denied()
         return reply_content(request, content, cdn_etag(content), {"Content-Type": "binary/octet-stream"})
 
     def _signed(self, request: Request) -> bool:
-        query = request.query
-        expires = query.get("Expires", "0")
-        fresh = float(expires) > time.time()
-        return fresh and hmac.compare_digest(
-            query.get("Signature", ""), self._sign(request.raw_path, expires)
-        )
+        expires, signature = (request.query.get(name, "") for name in ("Expires", "Signature"))
+        genuine = hmac.compare_digest(signature.encode(), self._sign(request.path, expires).encode())
+        return genuine and float(expires) > time.time()
 
     def _sign(self, path: str, expires: str) -> str:
         return hmac.new(self._key, f"{path} {expires}".encode(), "sha256").hexdigest()

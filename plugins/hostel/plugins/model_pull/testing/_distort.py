@@ -2,6 +2,7 @@
 
 import attrs
 
+from ._blob import Blob
 from ._cdn import cdn_etag, denied
 from ._fault import Fault
 from ._reply import Reply, reply_bytes, reply_content, reply_error
@@ -33,17 +34,16 @@ def stand_in(request: Request, fault: Fault) -> Reply | None:
 def distorted(request: Request, reply: Reply, fault: Fault) -> Reply:
     """Return the reply with other content, another range and other headers, as the fault wants."""
     if fault.changed is not None and reply.status in (200, 206, 416) and "Accept-Ranges" in reply.headers:
-        reply = _changed(request, reply, fault)
+        reply = _changed(request, reply, fault.changed, keep_etag=fault.keep_etag)
     if fault.shift_range and reply.status == 206:
         reply = _shifted(reply, fault.shift_range)
     return attrs.evolve(reply, headers=_headers(reply, fault))
 
 
-def _changed(request: Request, reply: Reply, fault: Fault) -> Reply:
-    assert fault.changed is not None
+def _changed(request: Request, reply: Reply, content: Blob, *, keep_etag: bool) -> Reply:
     kept = {name: text for name, text in reply.headers.items() if name not in ("ETag", "Content-Range")}
-    etag = reply.headers["ETag"] if fault.keep_etag else cdn_etag(fault.changed)
-    return reply_content(request, fault.changed, etag, kept)
+    etag = reply.headers["ETag"] if keep_etag else cdn_etag(content)
+    return reply_content(request, content, etag, kept)
 
 
 def _shifted(reply: Reply, by: int) -> Reply:

@@ -120,9 +120,11 @@ class LocalHub:
         """Return how many body bytes were sent for the paths that match."""
         return sum(one.sent for one in self.exchanges(path=path, origin=origin))
 
-    def wait_until_sent(self, size: int, *, path: str | None = None, timeout: float = 10.0) -> bool:
+    def wait_until_sent(
+        self, size: int, *, path: str | None = None, origin: Origin | None = None, timeout: float = 10.0
+    ) -> bool:
         """Block until so many body bytes were sent for matching paths; False after `timeout` seconds."""
-        return self.wait_for(lambda: self.bytes_sent(path=path) >= size, timeout=timeout)
+        return self.wait_for(lambda: self.bytes_sent(path=path, origin=origin) >= size, timeout=timeout)
 
     def wait_until_stalled(self, count: int = 1, *, timeout: float = 10.0) -> bool:
         """Block until so many answers are stalled; False after `timeout` seconds."""

@@ -10,12 +10,13 @@ import socket
 import struct
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NoReturn
 
 import attrs
 
 from ._fault import Ending
+from ._log import Entry
 
 if sys.platform != "win32":
     import fcntl
@@ -64,15 +65,23 @@ class Stalls:
 
 @attrs.frozen
 class Line:
-    """Send bytes, counted, and wait as long as the client is there; raises HangupError when it has left."""
+    """Send bytes, written down in the log, and wait; raises HangupError when the client has left."""
 
     sock: socket.socket
     stalls: Stalls
-    count: Callable[[int], None]
+    entry: Entry
 
-    def send(self, data: memoryview) -> None:
+    def send_head(self, status: int, head: bytes, *, last: bool) -> None:
+        self.entry.answer(status)
+        if last:
+            self.entry.finish()
+        self.sock.sendall(head)
+
+    def send(self, data: memoryview, *, last: bool) -> None:
+        self.entry.send(len(data))
+        if last:
+            self.entry.finish()
         self.sock.sendall(data)
-        self.count(len(data))
 
     def wait(self, seconds: float) -> None:
         self._wait(seconds)

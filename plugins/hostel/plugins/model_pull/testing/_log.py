@@ -1,4 +1,8 @@
-"""The record of what was asked and what was sent."""
+"""The record of what was asked and what was sent.
+
+Bytes count just before they are handed to the network, and an answer is over just before its last bytes
+are: a client that has them all finds them counted and the answer finished.
+"""
 
 import threading
 import time
@@ -14,14 +18,16 @@ class Exchange:
     """One request and its answer so far."""
 
     request: Request
-    status: int | None
-    """None until headers are sent; stays None when the connection was cut before them."""
-    sent: int
+    connection: int
+    """Which connection it came on, counted from 1 over both origins."""
+    status: int | None = None
+    """None until headers are sent; stays None when the connection ended before them."""
+    sent: int = 0
     """Body bytes handed to the network."""
-    sent_at: float | None
-    """When the latest body bytes were handed over, on the clock of `time.monotonic`; None before any."""
-    finished: bool
-    """Whether the hub is done with this answer, complete or not."""
+    sent_at: float | None = None
+    """When the latest of them were, on the clock of `time.monotonic`; None before any."""
+    finished: bool = False
+    """Whether no more will be sent, be the answer complete or not."""
 
 
 class RequestLog:
@@ -34,25 +40,25 @@ class RequestLog:
         self._count = 0
         self._peak = 0
 
-    def begin(self, request: Request) -> int:
+    def begin(self, request: Request, connection: int) -> "Entry":
         with self._changed:
             self._count += 1
-            self._exchanges[self._count] = Exchange(request, None, 0, None, False)
+            self._exchanges[self._count] = Exchange(request, connection)
             self._under_way.add(self._count)
             self._peak = max(self._peak, len(self._under_way))
             self._changed.notify_all()
-            return self._count
+            return Entry(self, self._count)
 
-    def update(
-        self, number: int, *, status: int | None = None, sent: int = 0, finished: bool = False
-    ) -> None:
+    def change(self, number: int, change: Callable[[Exchange], Exchange]) -> None:
         with self._changed:
-            if finished:
-                self._under_way.discard(number)
-            if old := self._exchanges.get(number):
-                status, sent_at = status or old.status, time.monotonic() if sent else old.sent_at
-                self._exchanges[number] = Exchange(old.request, status, old.sent + sent, sent_at, finished)
+            if exchange := self._exchanges.get(number):
+                self._exchanges[number] = change(exchange)
             self._changed.notify_all()
+
+    def finish(self, number: int) -> None:
+        with self._changed:
+            self._under_way.discard(number)
+            self.change(number, lambda exchange: attrs.evolve(exchange, finished=True))
 
     def clear(self) -> None:
         with self._changed:
@@ -83,3 +89,23 @@ class RequestLog:
         """Wait until `reached` holds; False when `timeout` seconds pass first."""
         with self._changed:
             return self._changed.wait_for(reached, timeout)
+
+
+@attrs.frozen
+class Entry:
+    """The place in the log where one answer is written down."""
+
+    log: RequestLog
+    number: int
+
+    def answer(self, status: int) -> None:
+        self.log.change(self.number, lambda exchange: attrs.evolve(exchange, status=status))
+
+    def send(self, size: int) -> None:
+        now = time.monotonic()
+        self.log.change(
+            self.number, lambda exchange: attrs.evolve(exchange, sent=exchange.sent + size, sent_at=now)
+        )
+
+    def finish(self) -> None:
+        self.log.finish(self.number)

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
-from http.client import responses
+from http import HTTPStatus
 from typing import TypeAlias
 
 import attrs
@@ -14,6 +14,7 @@ from ._request import Request
 Json: TypeAlias = "Mapping[str, Json] | list[Json] | str | int | float | bool | None"
 
 EMPTY = Blob(0)
+PHRASES = {status.value: status.phrase for status in HTTPStatus}
 
 
 @attrs.frozen
@@ -32,7 +33,7 @@ class Reply:
 
     def head(self) -> bytes:
         """Return the status line and headers as they go over the wire."""
-        lines = [f"HTTP/1.1 {self.status} {responses.get(self.status, 'Unknown')}"]
+        lines = [f"HTTP/1.1 {self.status} {PHRASES.get(self.status, 'Unknown')}"]
         lines += [f"{name}: {value}" for name, value in self.headers.items()]
         return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 

@@ -33,6 +33,7 @@ class Server:
         self.stalls = Stalls()
         self._lock = threading.Lock()
         self._connections: dict[socket.socket, threading.Thread] = {}
+        self._accepted = 0
         self._listeners: dict[Origin, socket.socket] = {}
         self._urls: dict[Origin, str] = {}
         self._stack = contextlib.ExitStack()
@@ -74,8 +75,9 @@ class Server:
     def _start(self, sock: socket.socket, origin: Origin) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+        self._accepted += 1
         thread = threading.Thread(
-            target=self._converse, args=(sock, origin), name=f"hub-{origin}", daemon=True
+            target=self._converse, args=(sock, self._accepted, origin), name=f"hub-{origin}", daemon=True
         )
         with self._lock:
             self._connections[sock] = thread
@@ -90,29 +92,23 @@ class Server:
         for thread in open_now.values():
             thread.join()
 
-    def _converse(self, sock: socket.socket, origin: Origin) -> None:
+    def _converse(self, sock: socket.socket, number: int, origin: Origin) -> None:
         try:
             with sock.makefile("rb") as stream, contextlib.suppress(OSError, HangupError):
-                while (request := read_request(stream, origin)) and self._exchange(sock, request):
+                while (request := read_request(stream, origin)) and self._exchange(sock, number, request):
                     pass
         finally:
             with self._lock:
                 del self._connections[sock]
                 sock.close()
 
-    def _exchange(self, sock: socket.socket, request: Request) -> bool:
-        number = self._log.begin(request)
-        line = Line(sock, self.stalls, lambda sent: self._log.update(number, sent=sent))
+    def _exchange(self, sock: socket.socket, connection: int, request: Request) -> bool:
+        entry = self._log.begin(request, connection)
         try:
             reply, fault = self._answer(request)
-            if fault.first_byte_after:
-                line.wait(fault.first_byte_after)
-            if fault.before_headers:
-                line.end(fault.before_headers)
-            self._log.update(number, status=reply.status)
-            send_reply(line, reply, fault, with_body=request.method != "HEAD")
+            send_reply(Line(sock, self.stalls, entry), reply, fault, with_body=request.method != "HEAD")
         finally:
-            self._log.update(number, finished=True)
+            entry.finish()
         return request.keeps_alive
 
 
