@@ -15,12 +15,11 @@ async def test_car_one_key_is_exclusive_and_another_is_free() -> None:
         async with locks.hold(key):
             entered.append(key)
 
-    async with anyio.create_task_group() as group:
-        async with locks.hold("a"):
-            group.start_soon(enter, "a")
-            group.start_soon(enter, "b")
-            await anyio.wait_all_tasks_blocked()
-            assert entered == ["b"]
+    async with anyio.create_task_group() as group, locks.hold("a"):
+        group.start_soon(enter, "a")
+        group.start_soon(enter, "b")
+        await anyio.wait_all_tasks_blocked()
+        assert entered == ["b"]
 
     assert entered == ["b", "a"]
 

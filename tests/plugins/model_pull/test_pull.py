@@ -171,7 +171,7 @@ async def test_a_url_with_another_checksum_is_refused_and_gets_no_name(hub: Loca
     sha = hub.add_repo("org/m", FILES)
 
     with pytest.raises(IntegrityFailed):
-        await pull_once(f"{hub.endpoint}/org/m/resolve/{sha}/m-Q4_K_M.gguf#sha256={'ab' * 32}")
+        await pull_once(f"{hub.endpoint}/org/m/resolve/{sha}/README.md#sha256={'ab' * 32}")
 
     assert found(own_home, "ab" * 32) == []
     assert found(own_home, "snapshots/*/*") == []
