@@ -37,7 +37,7 @@ END_EVENTS = {
 """The event that announces each terminal state."""
 
 
-@attrs.frozen(slots=False)  # with slots it takes three times as long to make one
+@attrs.frozen
 class TaskEvent:
     """One thing that happened, with the task's record after it.
 
