@@ -108,11 +108,11 @@ class LocalBackgroundTaskHost:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        engine, self._running = self._engine, None
         with anyio.CancelScope(shield=True):
             try:
-                await stop_engine(engine, self._stop_grace)
+                await stop_engine(self._engine, self._stop_grace)
             finally:
+                self._running = None
                 if self._journal is not None:
                     await self._journal.aclose()
 
