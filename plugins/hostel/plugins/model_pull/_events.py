@@ -8,6 +8,8 @@ from typing import Any, ClassVar
 
 import attrs
 
+from hostel.plugins.model_pull._runs import QueueRunSummary
+
 
 class DownloadStatus(StrEnum):
     """Where the download of one model stands."""
@@ -24,16 +26,21 @@ class DownloadStatus(StrEnum):
 
 @attrs.frozen
 class DownloadEvent:
-    """Something that happened to the download called `id` (`org/repo:QUANT`)."""
+    """Something that happened among the downloads."""
 
     type: ClassVar[str] = ""
     terminal: ClassVar[bool] = False
+
+
+@attrs.frozen
+class GroupEvent(DownloadEvent):
+    """Something that happened to the download called `id` (`org/repo:QUANT`)."""
 
     id: str
 
 
 @attrs.frozen
-class Started(DownloadEvent):
+class Started(GroupEvent):
     """What will be pulled is known.
 
     :ivar total: bytes, None if the size of a file is unknown
@@ -50,7 +57,7 @@ class Started(DownloadEvent):
 
 
 @attrs.frozen
-class FileStarted(DownloadEvent):
+class FileStarted(GroupEvent):
     """:ivar index: from 0"""
 
     type: ClassVar[str] = "file_started"
@@ -62,7 +69,7 @@ class FileStarted(DownloadEvent):
 
 
 @attrs.frozen
-class Progress(DownloadEvent):
+class Progress(GroupEvent):
     """:ivar downloaded: bytes of the model that are in place; never goes down
     :ivar total: bytes, None if unknown
     :ivar rate: bytes per second
@@ -82,7 +89,7 @@ class Progress(DownloadEvent):
 
 
 @attrs.frozen
-class FileCompleted(DownloadEvent):
+class FileCompleted(GroupEvent):
     """:ivar cached: whether it was here before"""
 
     type: ClassVar[str] = "file_completed"
@@ -93,14 +100,14 @@ class FileCompleted(DownloadEvent):
 
 
 @attrs.frozen
-class StatusChanged(DownloadEvent):
+class StatusChanged(GroupEvent):
     type: ClassVar[str] = "status_changed"
 
     status: DownloadStatus
 
 
 @attrs.frozen
-class Notice(DownloadEvent):
+class Notice(GroupEvent):
     """Something a user may want to know and need not act on."""
 
     type: ClassVar[str] = "notice"
@@ -109,7 +116,7 @@ class Notice(DownloadEvent):
 
 
 @attrs.frozen
-class Completed(DownloadEvent):
+class Completed(GroupEvent):
     """:ivar path: what a program loads: the model's file or first shard, else its folder"""
 
     type: ClassVar[str] = "completed"
@@ -119,7 +126,7 @@ class Completed(DownloadEvent):
 
 
 @attrs.frozen
-class Failed(DownloadEvent):
+class Failed(GroupEvent):
     type: ClassVar[str] = "failed"
     terminal: ClassVar[bool] = True
 
@@ -129,12 +136,80 @@ class Failed(DownloadEvent):
 
 
 @attrs.frozen
-class Cancelled(DownloadEvent):
+class Cancelled(GroupEvent):
     type: ClassVar[str] = "cancelled"
     terminal: ClassVar[bool] = True
 
 
-_MAY_BE_ABSENT = frozenset({"rate", "eta", "path", "file_downloaded", "file_total", "quantization", "why"})
+@attrs.frozen
+class QueuedDownload:
+    """One row of the queue; times are seconds since the epoch, UTC.
+
+    :ivar position: from 1; what runs comes first
+    :ivar percent: 0 to 100, None if the total is not known
+    :ivar shard_count: model files, sidecars not counted
+    :ivar attempts: how often it was begun
+    """
+
+    id: str
+    group_id: str
+    model_id: str
+    quantization: str | None
+    status: DownloadStatus
+    position: int
+    downloaded: int
+    total: int | None
+    percent: float | None
+    rate: float | None
+    eta: float | None
+    shard_count: int
+    attempts: int
+    queued_at: float
+    started_at: float | None
+    request_ids: tuple[str, ...]
+
+
+@attrs.frozen
+class FailedDownload:
+    """One row of the failures; `downloaded` bytes are kept for the next try."""
+
+    id: str
+    group_id: str
+    error: str
+    kind: str
+    recoverable: bool
+    downloaded: int
+    total: int | None
+    attempts: int
+    failed_at: float
+
+
+@attrs.frozen
+class QueueSnapshot(DownloadEvent):
+    """The whole queue, each time it changes."""
+
+    type: ClassVar[str] = "queue_snapshot"
+
+    items: tuple[QueuedDownload, ...]
+    max_size: int
+    active_count: int
+    pending_count: int
+    recent_failures: tuple[FailedDownload, ...]
+    last_run: QueueRunSummary | None = None
+
+
+@attrs.frozen
+class Missed(DownloadEvent):
+    """A reader was so slow that `count` events were dropped before the next one."""
+
+    type: ClassVar[str] = "missed"
+
+    count: int
+
+
+_MAY_BE_ABSENT = frozenset(
+    {"rate", "eta", "path", "file_downloaded", "file_total", "quantization", "why", "percent"}
+)
 
 
 def to_json(event: DownloadEvent) -> dict[str, Any]:

@@ -77,6 +77,15 @@ class CachedRepo:
             return False
         return size is None or size == found
 
+    def drop_unlinked(self, blobs: Iterable[Path]) -> None:
+        """Remove those blobs that no snapshot links to."""
+        snapshots = self.folder / "snapshots"
+        linked = {path.readlink().name for path in snapshots.rglob("*") if path.is_symlink()}
+        with _storing(self.folder):
+            for blob in blobs:
+                if blob.name not in linked:
+                    blob.unlink(missing_ok=True)
+
     def register(self, commit: str, files: Iterable[tuple[str, str]], *, revision: str | None = None) -> Path:
         """Link the files of a snapshot to their blobs and note where its branch or tag stands.
 

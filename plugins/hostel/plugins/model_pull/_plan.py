@@ -14,6 +14,7 @@ from hostel.plugins.model_pull._errors import BadResponse
 from hostel.plugins.model_pull._layout import CachedRepo
 from hostel.plugins.model_pull._reference import HUB, Reference
 from hostel.plugins.model_pull._remote import RemoteFile
+from hostel.plugins.model_pull._request import DownloadId
 from hostel.plugins.model_pull._selection import Selection, chosen, filtered, options_of, whole
 from hostel.plugins.model_pull._source import ModelSource, source_for
 
@@ -54,22 +55,17 @@ class PlannedFile:
 class PullPlan:
     """What one pull will do.
 
+    :ivar id: what the download is called
     :ivar main: the path that a program loads; None if that is the folder
     """
 
+    id: str
     reference: Reference
     repo: CachedRepo
     commit: str
     files: tuple[PlannedFile, ...]
     choice: Choice | None
     main: str | None
-
-    @property
-    def id(self) -> str:
-        """Return the name of this download: `model` or `model:QUANT`."""
-        return (
-            f"{self.reference.model_id}:{self.choice.option.name}" if self.choice else self.reference.model_id
-        )
 
     @property
     def ref(self) -> str:
@@ -83,6 +79,10 @@ class PullPlan:
         """Return the bytes of all files, None if one of them is unknown."""
         sizes = [file.remote.size for file in self.files]
         return None if None in sizes else sum(size for size in sizes if size is not None)
+
+    def present(self) -> list[int]:
+        """Return which files are in the cache already."""
+        return [i for i, file in enumerate(self.files) if self.repo.holds(file.key, file.remote.size)]
 
     @property
     def blobs(self) -> list[tuple[Path, int | None]]:
@@ -106,7 +106,15 @@ async def plan_pull(
     selection = await _select(reference, files, options, advise)
     planned = tuple(PlannedFile(file, blob_key(file)) for file in selection.files)
     repo = CachedRepo(options.cache_dir or _settings.hub_cache(), _repo_id(reference))
-    return PullPlan(reference, repo, _commit(listed, planned), planned, selection.choice, selection.main)
+    return PullPlan(
+        _name(reference, selection.choice, options),
+        reference,
+        repo,
+        _commit(listed, planned),
+        planned,
+        selection.choice,
+        selection.main,
+    )
 
 
 def blob_key(file: RemoteFile) -> str:
@@ -129,6 +137,15 @@ async def _select(
         model, offered, wish=wish, preference=options.preference, budget=options.budget, advice=advice
     )
     return chosen(files, choice)
+
+
+def _name(reference: Reference, choice: Choice | None, options: PullOptions) -> str:
+    revision = None if reference.revision == MAIN else reference.revision
+    name = DownloadId(reference.model_id, choice.option.name if choice else None, revision)
+    special = (options.cache_dir, options.include, options.exclude)
+    if special == (None, (), ()):
+        return str(name)
+    return f"{name}+{hashlib.sha256(repr(special).encode()).hexdigest()[:6]}"
 
 
 def _repo_id(reference: Reference) -> str:

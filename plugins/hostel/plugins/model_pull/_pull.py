@@ -17,11 +17,12 @@ import attrs
 from hostel.plugins.model_pull._choice import Choice
 from hostel.plugins.model_pull._copy import copy
 from hostel.plugins.model_pull._disk import DiskReservations
-from hostel.plugins.model_pull._errors import PullError
 from hostel.plugins.model_pull._events import DownloadStatus
-from hostel.plugins.model_pull._fetch import ConnectionBudget, Fetched, FetchProgress, Limiter, fetch
+from hostel.plugins.model_pull._fetch import ConnectionBudget, Fetched, Limiter, fetch
 from hostel.plugins.model_pull._plan import PlannedFile, PullPlan
+from hostel.plugins.model_pull._recheck import sound
 from hostel.plugins.model_pull._remote import RemoteFile
+from hostel.plugins.model_pull._shared import Listener
 from hostel.plugins.model_pull._tally import Emit, Tally
 
 FILES_AT_ONCE = 3
@@ -31,9 +32,7 @@ TICK_SECONDS = 0.5
 class Bring(Protocol):
     """Makes one blob of one remote file."""
 
-    async def __call__(
-        self, file: RemoteFile, blob: Path, *, on_progress: Callable[[FetchProgress], None]
-    ) -> Fetched: ...
+    async def __call__(self, file: RemoteFile, blob: Path, *, on_progress: Listener) -> Fetched: ...
 
 
 @attrs.frozen
@@ -72,11 +71,13 @@ class Network:
     limiter: Limiter | None = None
 
     async def __call__(
-        self, file: RemoteFile, blob: Path, *, on_progress: Callable[[FetchProgress], None]
+        self, file: RemoteFile, blob: Path, *, on_progress: Listener, limiter: Limiter | None = None
     ) -> Fetched:
         if file.url.startswith("file:"):
             return await copy(file, blob, on_progress=on_progress)
-        return await fetch(file, blob, budget=self.connections, limiter=self.limiter, on_progress=on_progress)
+        return await fetch(
+            file, blob, budget=self.connections, limiter=limiter or self.limiter, on_progress=on_progress
+        )
 
 
 UNLIMITED = Network()
@@ -89,15 +90,19 @@ async def carry_out(
     *,
     reservations: DiskReservations,
     files_at_once: int = FILES_AT_ONCE,
+    recheck: bool = False,
 ) -> Pulled:
     """Pull every file of the plan that is not here and link the snapshot.
 
     :param emit: told what happens, from `started` to the last file; must return at once
+    :param recheck: hold what is here against its checksums, and fetch again what differs or has none
     :raises PullError: if one file cannot be had; `NoSpace` before anything is fetched
     """
     began = time.monotonic()
     await anyio.to_thread.run_sync(plan.repo.prepare)
-    present = {i for i, file in enumerate(plan.files) if plan.repo.holds(file.key, file.remote.size)}
+    present = set(plan.present())
+    if recheck:
+        present = await anyio.to_thread.run_sync(_rechecked, plan, present)
     tally = Tally(plan, emit)
     with reservations.reserve(plan.blobs):
         tally.start(present)
@@ -124,47 +129,55 @@ async def _bring_all(
     plan: PullPlan, missing: dict[str, list[int]], bring: Bring, tally: Tally, files_at_once: int
 ) -> Sequence[Fetched]:
     fetched: list[Fetched] = []
-    slots = anyio.Semaphore(files_at_once)
+    waiting = iter(missing.values())
 
-    async def one(indices: list[int]) -> None:
-        first, file = indices[0], plan.files[indices[0]]
-        async with slots:
+    async def work() -> None:
+        for indices in waiting:
+            first, file = indices[0], plan.files[indices[0]]
             tally.file_started(first)
-            result = await bring(
-                file.remote, plan.repo.blob(file.key), on_progress=lambda news: tally.file_moved(first, news)
-            )
-        fetched.append(result)
-        for index in indices:
-            tally.file_finished(index, result)
+            moved = partial(tally.file_moved, first)
+            result = await bring(file.remote, plan.repo.blob(file.key), on_progress=moved)
+            fetched.append(result)
+            for index in indices:
+                tally.file_finished(index, result)
 
-    await _all_or_first_failure([partial(one, indices) for indices in missing.values()], tally)
+    async with anyio.create_task_group() as ticking:
+        ticking.start_soon(_tick, tally)
+        failure = await _first_failure(work, min(files_at_once, len(missing)))
+        ticking.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
     return fetched
 
 
-async def _all_or_first_failure(jobs: Sequence[Callable[[], Awaitable[None]]], tally: Tally) -> None:
-    failures: list[PullError] = []
-    async with anyio.create_task_group() as ticking:
-        ticking.start_soon(_tick, tally)
-        async with anyio.create_task_group() as group:
+async def _first_failure(work: Callable[[], Awaitable[None]], workers: int) -> Exception | None:
+    failures: list[Exception] = []
+    async with anyio.create_task_group() as group:
 
-            async def run(job: Callable[[], Awaitable[None]]) -> None:
-                try:
-                    await job()
-                except PullError as error:
-                    failures.append(error)
-                    group.cancel_scope.cancel()
+        async def run() -> None:
+            try:
+                await work()
+            except Exception as error:  # noqa: BLE001 - raised by the caller, outside these task groups
+                failures.append(error)
+                group.cancel_scope.cancel()
 
-            for job in jobs:
-                group.start_soon(run, job)
-        ticking.cancel_scope.cancel()
-    if failures:
-        raise failures[0]
+        for _ in range(workers):
+            group.start_soon(run)
+    return failures[0] if failures else None
 
 
 async def _tick(tally: Tally) -> None:
     while True:
         await anyio.sleep(TICK_SECONDS)
         tally.tick()
+
+
+def _rechecked(plan: PullPlan, present: set[int]) -> set[int]:
+    blobs = plan.blobs
+    kept = {index for index in present if sound(plan.files[index].remote, blobs[index][0])}
+    for index in present - kept:
+        blobs[index][0].unlink(missing_ok=True)
+    return kept
 
 
 def _distinct(files: Sequence[PlannedFile], present: set[int]) -> dict[str, list[int]]:
