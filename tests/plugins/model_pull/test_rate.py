@@ -46,7 +46,7 @@ def test_a_counter_that_goes_down_begins_a_new_baseline() -> None:
 
 def test_a_stall_decays_the_rate_without_a_sample_and_reading_changes_nothing() -> None:
     estimate = steady(1000, 30)
-    rates = [estimate.rate(30.0 + silence) for silence in (0, 5, 15, 60)]
+    rates = [estimate.rate(30.0 + silence) or 0.0 for silence in (0, 5, 15, 60)]
 
     assert rates == sorted(rates, reverse=True)
     assert rates[2] == pytest.approx(1000 * 0.37, rel=0.2)

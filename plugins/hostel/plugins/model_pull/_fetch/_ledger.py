@@ -76,7 +76,7 @@ class Ledger:
         self.version, self.pinned, self.solo = version, pinned, solo
         self.fetched, self.gained = 0, 0
         self.trouble: str | None = None
-        self.ending: Ending | None = None
+        self.ending: Ending | None = Complete() if plan.complete else None
         self.stopped = threading.Event()
         self._path, self._plan, self._share, self._most = path, plan, share, most
         self._patience = Patience(patience, time.monotonic())
