@@ -23,8 +23,13 @@ class _Decayed:
     seconds: float = 0.0
 
     def after(self, seconds: float, amount: float) -> "_Decayed":
+        """Let time pass in which `amount` came evenly."""
         keep = math.exp(-seconds / self.tau)
-        return attrs.evolve(self, amount=self.amount * keep + amount, seconds=self.seconds * keep + seconds)
+        worth = self.tau * (1 - keep)
+        share = worth / seconds if seconds > 0 else 1.0
+        return attrs.evolve(
+            self, amount=self.amount * keep + amount * share, seconds=self.seconds * keep + worth
+        )
 
     @property
     def rate(self) -> float:

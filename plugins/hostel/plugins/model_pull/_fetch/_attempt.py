@@ -21,6 +21,7 @@ class Attempt:
     :param hire: make the worker of an index
     :param record: make durable what is in place; it may take long
     :param published: whether somebody else has published the file
+    :param limited: a limiter decides how fast it goes, so that speed says nothing about the host
     """
 
     def __init__(
@@ -30,8 +31,9 @@ class Attempt:
         *,
         record: Callable[[], None],
         published: Callable[[], bool],
+        limited: bool,
     ) -> None:
-        self.ledger = ledger
+        self.ledger, self._limited = ledger, limited
         self._hire, self._record, self._published = hire, record, published
         self._lock = threading.Lock()
         self._workers: dict[int, Worker] = {}
@@ -72,7 +74,8 @@ class Attempt:
         if self._published():
             self.ledger.end(Adopted())
             return
-        self.ledger.measured((self.ledger.fetched - before) / (time.monotonic() - began))
+        rate = (self.ledger.fetched - before) / (time.monotonic() - began)
+        self.ledger.measured(rate, limited=self._limited)
         self._record()
 
     def _staff(self) -> None:

@@ -76,7 +76,7 @@ class Ledger:
         self.version, self.pinned, self.solo = version, pinned, solo
         self.fetched, self.gained = 0, 0
         self.trouble: str | None = None
-        self.ending: Ending | None = None
+        self.ending: Ending | None = Complete() if plan.complete else None
         self.stopped = threading.Event()
         self._path, self._plan, self._share, self._most = path, plan, share, most
         self._patience = Patience(patience, time.monotonic())
@@ -243,10 +243,13 @@ class Ledger:
         delay = backoff(failures, random.random()) if asked is None else asked
         self.stopped.wait(min(delay, left))
 
-    def measured(self, rate: float) -> None:
-        """Learn the bytes per second of all connections together."""
+    def measured(self, rate: float, *, limited: bool) -> None:
+        """Learn the bytes per second of all connections together; `limited` if a limiter held them down."""
+        wanted = self.wanted()
         with self._changed:
             self._rate = rate / max(1, len(self._busy))
+            fair = not limited and 0 < wanted <= len(self._busy)
+        self._share.observe(fair=fair)
 
     @property
     def busy(self) -> int:

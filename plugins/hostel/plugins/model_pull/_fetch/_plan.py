@@ -85,7 +85,7 @@ class RangePlan:
         if holder is None:
             return None
         rest = self._held[holder]
-        middle = rest.start + len(rest) // 2
+        middle = -(-(rest.start + len(rest) // 2) // MIB) * MIB
         self._held[holder], self._held[worker] = Span(rest.start, middle), Span(middle, rest.end)
         return self._held[worker]
 

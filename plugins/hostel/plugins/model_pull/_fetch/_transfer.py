@@ -177,6 +177,7 @@ class Transfer:
                 functools.partial(self._hire, part, ledger, way.ranges),
                 record=record,
                 published=lambda: adoptable(self._blob, self._file) is not None,
+                limited=self._terms.limiter is not None and self._terms.limiter.sip is not None,
             )
             with self._lock:
                 self._attempt, self._hasher = attempt, hasher
