@@ -447,7 +447,7 @@ async def test_g4_cancelling_an_unknown_group_says_that_nothing_matched() -> Non
 
 async def test_g5_a_retry_fetches_only_what_is_missing(hub: LocalHub) -> None:
     hub.add_repo("org/m", shards(MIB, 2 * MIB))
-    broken = hub.fault(Fault(origin=Origin.CDN, path="00002-of", corrupt_at=5))
+    broken = hub.fault(Fault(origin=Origin.CDN, path="00002-of", corrupt_at=5, bps=4 * MIB))
     async with scene() as on:
         with pytest.raises(IntegrityFailed):
             await on.manager.pull("org/m")
