@@ -131,7 +131,7 @@ class Downloads:
         group = request.group
         if group is None:
             if request.discard:
-                await self._discard_wish(request.wish)
+                await self.discard(request.wish)
             return
         group.requests.pop(request.id, None)
         if group.done.is_set():
@@ -286,7 +286,8 @@ class Downloads:
         with anyio.CancelScope(shield=True):
             await group.done.wait()
 
-    async def _discard_wish(self, wish: DownloadRequest) -> None:
+    async def discard(self, wish: DownloadRequest) -> None:
+        """Drop what earlier pulls have left of a model that nobody waits for."""
         with anyio.move_on_after(DISCARD_SECONDS):
             try:
                 plan = await self.plan(wish)

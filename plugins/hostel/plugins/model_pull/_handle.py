@@ -113,6 +113,11 @@ class PullHandle:
         return self._request.session_id
 
     @property
+    def download_id(self) -> str | None:
+        """Return what its download is called in events and in the queue, None before that is known."""
+        return self._request.group.name if self._request.group else None
+
+    @property
     def progress(self) -> Progress | None:
         """Return the latest progress, None before there is any."""
         return self._request.progress

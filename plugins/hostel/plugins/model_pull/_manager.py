@@ -285,6 +285,10 @@ class DownloadManager:
         """Return how many downloads may run or wait."""
         return self._queue.max_size
 
+    async def discard(self, request: DownloadRequest) -> None:
+        """Drop what earlier pulls have left of a model; nothing happens to one that somebody waits for."""
+        await self._downloads.discard(request)
+
     async def attend(self, wish: DownloadRequest) -> Path:
         """Serve a wish inside the managed task that is running, whose id becomes the request's.
 

@@ -157,9 +157,13 @@ class Queue:
         item = self.find(id)
         if item is None:
             return self
+        return self.finish(id).failing(item, error=error, kind=kind, recoverable=recoverable, at=at)
+
+    def failing(self, item: QueueItem, *, error: str, kind: str, recoverable: bool, at: float) -> "Queue":
+        """Note the failure of a download, in place of an older one of the same name."""
         row = FailedItem(attrs.evolve(item, requests=()), error, kind, recoverable, at)
         others = tuple(old for old in self.failed if old.item.id != item.id)
-        return attrs.evolve(self.finish(id), failed=(*others, row)[-MOST_FAILURES:])
+        return attrs.evolve(self, failed=(*others, row)[-MOST_FAILURES:])
 
     def replace(self, item: QueueItem) -> "Queue":
         """Change what is known of a download; nothing changes if it is not there."""

@@ -1,6 +1,6 @@
 """What one caller asked for, and the name under which everybody finds it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,10 @@ class DownloadId:
         return cls(model, quantization, revision or None)
 
 
+def _strings(given: Iterable[str]) -> tuple[str, ...]:
+    return tuple(given)
+
+
 @attrs.frozen
 class DownloadRequest:
     """One caller's wish for one model.
@@ -54,8 +58,8 @@ class DownloadRequest:
     quantization: str | None = None
     revision: str | None = None
     force: bool = False
-    include: tuple[str, ...] = attrs.field(default=(), converter=tuple)
-    exclude: tuple[str, ...] = attrs.field(default=(), converter=tuple)
+    include: tuple[str, ...] = attrs.field(default=(), converter=_strings)
+    exclude: tuple[str, ...] = attrs.field(default=(), converter=_strings)
     cache_dir: Path | None = attrs.field(default=None, converter=attrs.converters.optional(Path))
     budget: int | None = None
     limit: float | None = None

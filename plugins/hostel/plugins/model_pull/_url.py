@@ -2,9 +2,8 @@
 
 import base64
 import re
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit, urlunsplit
-
-import httpx
 
 from hostel.plugins.model_pull._errors import (
     AccessDenied,
@@ -16,6 +15,9 @@ from hostel.plugins.model_pull._errors import (
 )
 from hostel.plugins.model_pull._reference import Reference
 from hostel.plugins.model_pull._remote import RemoteFile
+
+if TYPE_CHECKING:
+    import httpx
 
 TIMEOUT = 30.0
 _TOTAL = re.compile(r"bytes (?:\d+-\d+|\*)/(\d+)")
@@ -50,7 +52,9 @@ class UrlSource:
         return [RemoteFile(name, _size(answer), reference.sha256, url, headers, version=version)]
 
 
-async def _first_byte(url: str, headers: dict[str, str]) -> httpx.Response:
+async def _first_byte(url: str, headers: dict[str, str]) -> "httpx.Response":
+    import httpx
+
     asked = {**headers, "Range": "bytes=0-0", "Accept-Encoding": "identity"}
     host = urlsplit(url).netloc
     try:
@@ -78,7 +82,7 @@ def _without_user(url: str) -> tuple[str, dict[str, str]]:
     return urlunsplit(parts._replace(netloc=host)), {"Authorization": f"Basic {credentials}"}
 
 
-def _size(answer: httpx.Response) -> int | None:
+def _size(answer: "httpx.Response") -> int | None:
     total = _TOTAL.fullmatch(answer.headers.get("content-range", ""))
     if total:
         return int(total[1])
