@@ -9,7 +9,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from hostel.plugins.model_pull._fetch import fetch
+from hostel.plugins.model_pull._fetch import FetchPhase, FetchProgress, fetch
 from hostel.plugins.model_pull._fetch._part import part_path, sidecar_path
 from hostel.plugins.model_pull._remote import RemoteFile
 from hostel.plugins.model_pull.testing import Blob, Fault, LocalHub, Origin
@@ -78,14 +78,12 @@ def test_who_waits_for_a_process_that_is_killed_continues_its_work(
     with pulling(file, blob) as process:
         assert hub.wait_for(lambda: sidecar_path(part_path(blob)).exists(), timeout=20)
 
-        async def wait_and_kill() -> None:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(fetch, file, blob)
-                await anyio.sleep(0.3)
+        def kill_when_locked_out(progress: FetchProgress) -> None:
+            if progress.phase is FetchPhase.LOCKED_OUT:
                 slow.disarm()
                 process.kill()
 
-        anyio.run(wait_and_kill)
+        anyio.run(lambda: fetch(file, blob, on_progress=kill_when_locked_out))
 
     assert blob.read_bytes() == content.read()
     assert hub.bytes_sent(origin=Origin.CDN) < 1.8 * content.size

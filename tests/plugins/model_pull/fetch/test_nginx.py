@@ -55,12 +55,12 @@ def nginx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nginx]:
     (folder / "root" / "m.gguf").write_bytes(CONTENT.read())
     (folder / "root" / "empty").touch()
     subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
-    made = ["-keyout", folder / "key.pem", "-out", folder / "cert.pem"]
+    made: list[str | Path] = ["-keyout", folder / "key.pem", "-out", folder / "cert.pem"]
     run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *subject, *made)
     plain, tls = free_port(), free_port()
     user = "user root;" if os.geteuid() == 0 else ""
     (folder / "conf").write_text(user + CONFIG.format(folder=folder, plain=plain, tls=tls))
-    command = ["nginx", "-c", folder / "conf", "-e", folder / "error.log"]
+    command: list[str | Path] = ["nginx", "-c", folder / "conf", "-e", folder / "error.log"]
     run(*command)
     yield Nginx(f"http://127.0.0.1:{plain}", f"https://localhost:{tls}", folder / "root", folder / "cert.pem")
     run(*command, "-s", "stop")
