@@ -46,7 +46,10 @@ class Builtin:
         return getattr(found, name)() if name else found
 
 
-BUILTINS = (Builtin("model_pull", "hostel.plugins.model_pull._plugin:ModelPull"),)
+BUILTINS = (
+    Builtin("model_pull", "hostel.plugins.model_pull._plugin:ModelPull"),
+    Builtin("demo", "hostel.plugins.demo"),
+)
 
 
 @attrs.frozen

@@ -127,7 +127,7 @@ class PullHandle:
         """Return what `on_progress` raised; it was not called again after that."""
         return self._request.callback_error
 
-    def __await__(self) -> Generator[object, object, Path]:
+    def __await__(self) -> Generator[Any, None, Path]:
         return self.wait().__await__()
 
     async def wait(self) -> Path:

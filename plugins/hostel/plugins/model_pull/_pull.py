@@ -142,6 +142,7 @@ async def _bring_all(
             for index in indices:
                 tally.file_finished(index, result)
 
+    failure: Exception | None = None
     async with anyio.create_task_group() as ticking:
         ticking.start_soon(_tick, tally)
         failure = await _first_failure(work, min(files_at_once, len(missing)))

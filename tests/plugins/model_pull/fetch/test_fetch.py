@@ -305,13 +305,11 @@ async def test_what_the_origin_refuses_fails_at_once_with_its_reason(
 
 
 async def test_what_cannot_be_asked_for_is_refused_before_any_request(blob: Path) -> None:
-    def file(**fields: object) -> RemoteFile:
-        return attrs.evolve(RemoteFile("m", 1, None, "https://hub.invalid/m"), **fields)
-
+    file = RemoteFile("m", 1, None, "https://hub.invalid/m")
     with pytest.raises(BadResponse):
-        await fetch(file(url="file:///etc/passwd"), blob)
+        await fetch(attrs.evolve(file, url="file:///etc/passwd"), blob)
     with pytest.raises(ValueError, match="header") as caught:
-        await fetch(file(headers={"Authorization": "Bearer secret\r\nX: y"}), blob)
+        await fetch(attrs.evolve(file, headers={"Authorization": "Bearer secret\r\nX: y"}), blob)
     assert "secret" not in str(caught.value)
     with pytest.raises(ValueError, match="connection"):
-        await fetch(file(), blob, connections=0)
+        await fetch(file, blob, connections=0)

@@ -37,6 +37,10 @@ def sidecar_path(part: Path) -> Path:
     return part.with_name(f"{part.name}.json")
 
 
+def _fresh_sidecar_path(part: Path) -> Path:
+    return part.with_name(f"{part.name}.json.tmp")
+
+
 @attrs.frozen
 class Sidecar:
     """What is in place of which content.
@@ -154,8 +158,7 @@ class Part:
         """Make the bytes that `sidecar` names durable, then the sidecar."""
         if sidecar == self._written:
             return
-        beside = sidecar_path(self.path)
-        fresh = beside.with_name(f"{beside.name}.tmp")
+        beside, fresh = sidecar_path(self.path), _fresh_sidecar_path(self.path)
         with self._stored(4096):
             _sync_data(self.fd)
             try:
@@ -168,7 +171,7 @@ class Part:
 
     def begin_anew(self, size: int | None) -> None:
         """Forget all bytes."""
-        sidecar_path(self.path).unlink(missing_ok=True)
+        _drop_sidecar(self.path)
         self._written = None
         with self._stored(size or 0):
             os.truncate(self.fd, 0)
@@ -184,7 +187,7 @@ class Part:
                 raise StorageFailed(self.path, "something replaced the partial file meanwhile; pull again")
             self.path.replace(blob)
             sync_folder(blob.parent)
-        sidecar_path(self.path).unlink(missing_ok=True)
+        _drop_sidecar(self.path)
 
     def discard(self) -> None:
         discard_files(self.path)
@@ -207,11 +210,15 @@ class Part:
 
 def discard_files(part: Path) -> bool:
     """Remove a part with its sidecar; True if there was one."""
-    sidecar_path(part).unlink(missing_ok=True)
-    sidecar_path(part).with_name(f"{sidecar_path(part).name}.tmp").unlink(missing_ok=True)
+    _drop_sidecar(part)
     there = part.exists()
     part.unlink(missing_ok=True)
     return there
+
+
+def _drop_sidecar(part: Path) -> None:
+    sidecar_path(part).unlink(missing_ok=True)
+    _fresh_sidecar_path(part).unlink(missing_ok=True)
 
 
 def free_bytes(folder: Path) -> int:

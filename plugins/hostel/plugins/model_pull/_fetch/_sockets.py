@@ -54,7 +54,10 @@ class SocketLine:
                 raise
 
     def close(self) -> None:
-        connection, self._connection, self._reply = self._connection, None, None
+        connection, self._connection = self._connection, None
+        reply, self._reply = self._reply, None
+        if reply is not None:
+            reply.close()
         if connection is not None:
             connection.close()
 
@@ -186,6 +189,10 @@ class _Reply:
     def readinto(self, view: memoryview) -> int:
         with _translated(self._url):
             return self._response.receive(view)
+
+    def close(self) -> None:
+        """Close the content, which outlives its connection if it ends with it."""
+        self._response.close()
 
     def spent(self) -> bool:
         """Read off what little content is left; False if it is not worth it."""
