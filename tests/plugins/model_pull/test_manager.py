@@ -192,7 +192,9 @@ async def test_the_last_to_leave_stops_the_transfer_and_the_partial_stays(
         assert hub.bytes_sent(origin=Origin.CDN) - sent < 8 * MIB
 
 
-async def test_clear_cache_drops_the_partial_of_the_last_to_leave(hub: LocalHub, own_home: Path) -> None:
+async def test_q7_clear_cache_in_the_middle_drops_what_the_last_to_leave_has_fetched(
+    hub: LocalHub, own_home: Path
+) -> None:
     hub.add_repo("org/m", shards(MIB, 8 * MIB))
     slow(hub, 4 * MIB, "00002-of")
     async with scene() as on:
@@ -313,7 +315,7 @@ async def test_q6_asking_while_a_transfer_stops_waits_instead_of_writing_twice(h
             await first
 
 
-async def test_a_callback_that_raises_is_dropped_and_harms_nobody(hub: LocalHub) -> None:
+async def test_car_a_callback_that_raises_is_dropped_and_harms_nobody(hub: LocalHub) -> None:
     hub.add_repo("org/m", single(2 * MIB))
     slow(hub, 4 * MIB)
     told: list[Progress] = []
@@ -330,7 +332,7 @@ async def test_a_callback_that_raises_is_dropped_and_harms_nobody(hub: LocalHub)
         assert told[-1].downloaded == 2 * MIB
 
 
-async def test_a_callback_that_never_returns_holds_up_nobody_else(hub: LocalHub) -> None:
+async def test_car_a_callback_that_never_returns_holds_up_nobody_else(hub: LocalHub) -> None:
     hub.add_repo("org/m", single(MIB))
     async with scene() as on:
 
@@ -721,7 +723,7 @@ async def test_an_error_in_the_block_of_a_manager_is_raised_as_it_is() -> None:
                 raise KeyError("mine")
 
 
-async def test_a_restart_restores_the_queue_and_goes_on(hub: LocalHub, tmp_path: Path) -> None:
+async def test_g9_a_restart_restores_the_queue_and_goes_on(hub: LocalHub, tmp_path: Path) -> None:
     for number in range(3):
         hub.add_repo(f"org/m{number}", single(4 * MIB, seed=number))
     slow(hub, MIB)
@@ -802,3 +804,58 @@ async def test_the_limit_of_a_download_holds(hub: LocalHub) -> None:
         await on.manager.pull(DownloadRequest("org/m", limit=2 * MIB))
 
         assert anyio.current_time() - began > 0.7
+
+
+async def test_q13_a_cancel_that_comes_too_late_says_so_and_the_model_stays(hub: LocalHub) -> None:
+    hub.add_repo("org/m", single())
+    async with scene() as on:
+        handle = on.manager.pull("org/m")
+        path = await handle
+
+        receipt = await on.manager.cancel(request_id=handle.request_id, clear_cache=True)
+
+        assert (receipt.newly_cancelled, receipt.already_terminal) == (0, 1)
+        assert path.exists()
+
+
+async def test_q14_a_cancel_while_the_hub_is_asked_ends_at_once_and_fetches_nothing(hub: LocalHub) -> None:
+    hub.add_repo("org/m", single())
+    hub.fault(Fault(path="/api/models/", first_byte_after=1.0, times=1))
+    async with scene() as on:
+        handle = on.manager.pull("org/m", session_id="s")
+        await anyio.wait_all_tasks_blocked()
+
+        with anyio.fail_after(0.5):
+            await on.manager.cancel(request_id=handle.request_id)
+        with pytest.raises(PullCancelled):
+            await handle
+    assert hub.exchanges(origin=Origin.CDN) == []
+
+
+async def test_car_every_event_of_a_download_names_it_and_counts_in_bytes(hub: LocalHub) -> None:
+    hub.add_repo("org/tiny", {"m-Q8_0.gguf": Blob(size=3), "config.json": b"{}"})
+    async with scene() as on:
+        await on.manager.pull("org/tiny")
+        await on.until_ended("org/tiny:Q8_0")
+
+        told = [event for event in on.events if isinstance(event, GroupEvent)]
+        assert {event.id for event in told} == {"org/tiny:Q8_0"}
+        last = [event for event in told if isinstance(event, Progress)][-1]
+        assert (last.downloaded, last.total) == (5, 5)
+
+
+async def test_other_files_of_a_model_are_another_download(hub: LocalHub) -> None:
+    hub.add_repo("org/m", {**single(), "notes.md": b"#"})
+    async with scene() as on:
+        usual = await on.manager.queue_download(DownloadRequest("org/m"))
+        special = await on.manager.queue_download(DownloadRequest("org/m", include=("*.md",)))
+
+        assert usual.variant is None
+        assert special.variant is not None
+        assert isinstance(await on.until_ended(str(special)), Completed)
+
+
+async def test_a_reader_that_stops_reading_holds_up_nobody(hub: LocalHub) -> None:
+    hub.add_repo("org/m", single())
+    async with scene() as on, on.manager.subscribe():
+        assert (await on.manager.pull("org/m")).exists()

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from functools import partial
 
 import anyio
+import anyio.lowlevel
 import attrs
 
 from hostel.plugins.model_pull._downloads import Downloads
@@ -73,7 +74,7 @@ class Desk:
         """Serve a wish in the managed task that is running."""
         context = current_task()
         request = self.requests.get(context.id)
-        if request is None:
+        if request is None or request.begun.is_set():
             request = self.open(attrs.evolve(wish, session_id=context.session_id), None, context.id)
         request.begun.set()
         return await self.serve(request)

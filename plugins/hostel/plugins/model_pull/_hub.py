@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import anyio
@@ -28,6 +29,9 @@ from hostel.plugins.model_pull._errors import (
 )
 from hostel.plugins.model_pull._reference import HUB, InvalidReference, Reference
 from hostel.plugins.model_pull._remote import RemoteFile
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
 
 MAIN = "main"
 METADATA_TIMEOUT = 30.0
@@ -89,7 +93,7 @@ class HubSource:
             )
             commit = _matching(_COMMIT, info.sha, endpoint)
             if info.gated:
-                api.auth_check(reference.name)
+                _ask_for_access(api, reference.name)
             entries = api.list_repo_tree(reference.name, recursive=True, revision=commit)
             listed = _files(entries, endpoint)
             headers = build_hf_headers(token=token, library_name="hostel")
@@ -105,6 +109,17 @@ class HubSource:
                 )
                 for path, size, sha256, oid in listed
             ]
+
+
+def _ask_for_access(api: "HfApi", model: str) -> None:
+    from huggingface_hub import errors
+
+    try:
+        api.auth_check(model)
+    except errors.GatedRepoError:
+        raise
+    except errors.RepositoryNotFoundError:
+        return  # a mirror that lists the model and does not know the question
 
 
 @contextmanager

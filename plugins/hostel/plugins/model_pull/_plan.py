@@ -105,7 +105,7 @@ async def plan_pull(
     files = filtered(listed, options.include, options.exclude)
     selection = await _select(reference, files, options, advise)
     planned = tuple(PlannedFile(file, blob_key(file)) for file in selection.files)
-    repo = CachedRepo(options.cache_dir or _settings.hub_cache(), _repo_id(reference))
+    repo = CachedRepo(_cache(options.cache_dir), _repo_id(reference))
     return PullPlan(
         _name(reference, selection.choice, options),
         reference,
@@ -140,12 +140,15 @@ async def _select(
 
 
 def _name(reference: Reference, choice: Choice | None, options: PullOptions) -> str:
-    revision = None if reference.revision == MAIN else reference.revision
-    name = DownloadId(reference.model_id, choice.option.name if choice else None, revision)
     special = (options.cache_dir, options.include, options.exclude)
-    if special == (None, (), ()):
-        return str(name)
-    return f"{name}+{hashlib.sha256(repr(special).encode()).hexdigest()[:6]}"
+    variant = hashlib.sha256(repr(special).encode()).hexdigest()[:6] if special != (None, (), ()) else None
+    revision = None if reference.revision == MAIN else reference.revision
+    quantization = choice.option.name if choice else None
+    return str(DownloadId(reference.model_id, quantization, revision, variant))
+
+
+def _cache(chosen: Path | None) -> Path:
+    return (chosen or _settings.hub_cache()).expanduser().absolute()
 
 
 def _repo_id(reference: Reference) -> str:
