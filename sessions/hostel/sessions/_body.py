@@ -14,7 +14,6 @@ that follows:
 from __future__ import annotations
 
 import inspect
-import json
 import math
 import traceback
 from collections.abc import Awaitable, Callable
@@ -26,7 +25,8 @@ import anyio.to_thread
 import attrs
 
 from ._entry import Entry, Verdict
-from ._records import FailureKind, JsonValue, TaskFailure, TaskOutcome
+from ._json import as_json
+from ._records import FailureKind, TaskFailure, TaskOutcome
 from ._states import TaskState
 
 if TYPE_CHECKING:
@@ -111,11 +111,12 @@ def outcome_of(value: object) -> TaskOutcome | None:
     if value is None:
         return None
     if isinstance(value, TaskOutcome):
-        return value
+        kept = outcome_of(value.value)
+        return TaskOutcome(value.summary or (kept.summary if kept else None), kept.value if kept else None)
     if isinstance(value, str | bool | int):
         return TaskOutcome(value=value)
     try:
-        return TaskOutcome(value=cast("JsonValue", json.loads(json.dumps(value, allow_nan=False))))
+        return TaskOutcome(value=as_json(value))
     except (TypeError, ValueError, RecursionError):
         return TaskOutcome(summary=f"a {type(value).__name__}")
 

@@ -5,6 +5,7 @@ Times are float seconds since the epoch, UTC. Durations are float seconds. None 
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -76,7 +77,7 @@ class TaskAttempt:
 class Progress:
     """How far a task is. `done` and `total` are in `unit`.
 
-    :raises InvalidProgress: if one is negative or `done` exceeds `total`.
+    :raises InvalidProgress: if one is negative or not finite, or `done` exceeds `total`.
     """
 
     message: str | None = None
@@ -86,7 +87,9 @@ class Progress:
 
     def __attrs_post_init__(self) -> None:
         done, total = self.done, self.total
-        if (done is not None and not done >= 0) or (total is not None and not total >= 0):
+        if (done is not None and not 0 <= done < math.inf) or (
+            total is not None and not 0 <= total < math.inf
+        ):
             raise InvalidProgress(done, total)
         if done is not None and total is not None and done > total:
             raise InvalidProgress(done, total)
