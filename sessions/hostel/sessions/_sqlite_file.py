@@ -90,9 +90,12 @@ class HostLock:
     """
 
     def __init__(self, path: Path) -> None:
-        self._held = connect(path.with_name(path.name + ".lock"), "rwc")
+        file = path.with_name(path.name + ".lock")
+        file.touch(mode=0o600)
+        self._held = connect(file, "rw")
         try:
             self._held.execute("PRAGMA busy_timeout = 0")
+            self._held.execute("PRAGMA journal_mode = MEMORY")
             self._held.execute("BEGIN EXCLUSIVE")
         except sqlite3.OperationalError as error:
             self._held.close()
