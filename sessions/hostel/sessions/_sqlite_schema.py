@@ -57,7 +57,7 @@ def migration(number: int, script: str) -> str:
     """Return `script` as one transaction that also records that the schema is now `number`."""
     return f"""
     BEGIN IMMEDIATE;
-    {script}
+    {script.rstrip().rstrip(";")};
     PRAGMA application_id = {APPLICATION_ID};
     PRAGMA user_version = {number};
     COMMIT;
