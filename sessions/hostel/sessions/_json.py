@@ -86,7 +86,7 @@ def record_from_json(data: Json) -> TaskRecord:
     known["state"] = TaskState(cast("str", data["state"]))
     known["cancel_policy"] = CancelPolicy(cast("str", data["cancel_policy"]))
     known["close_policy"] = ClosePolicy(cast("str", data["close_policy"]))
-    known["attempt"] = _read(TaskAttempt, data["attempt"])
+    known["attempt"] = TaskAttempt(**_known(TaskAttempt, data["attempt"]))  # type: ignore[arg-type]
     known["progress"] = _read(Progress, data["progress"])
     known["result"] = _read(TaskOutcome, data["result"])
     known["failure"] = _read(TaskFailure, data["failure"], kind=FailureKind)
@@ -134,8 +134,10 @@ def summary_to_json(summary: SessionSummary) -> Json:
 
 
 def _known(cls: type[attrs.AttrsInstance], data: JsonValue) -> dict[str, object]:
+    if not isinstance(data, dict):
+        raise TypeError(f"a {cls.__name__} is an object, not {type(data).__name__}")
     names = {field.name for field in attrs.fields(cls)}
-    return {name: value for name, value in cast("Json", data).items() if name in names}
+    return {name: value for name, value in data.items() if name in names}
 
 
 def _read(cls: Callable[..., T], data: JsonValue, **enums: Callable[[str], object]) -> T | None:
