@@ -33,16 +33,19 @@ Replay = Callable[[int, int, int], Awaitable[list[TaskEvent]]]
 gone.
 """
 
+_NEW_PLACE = {EventType.REGISTERED, EventType.TRANSFERRED}
+
 REPLAY_PAGE = 500
 BREATH = 100
 
 
 class _Bell:
-    __slots__ = ("event", "seq")
+    __slots__ = ("event", "seq", "waiting")
 
     def __init__(self) -> None:
         self.event = anyio.Event()
         self.seq = 0
+        self.waiting = 0
 
     def ring(self, seq: int) -> None:
         self.seq = seq
@@ -77,8 +80,8 @@ class EventLog:
         self.events.append(event)
         if event.type is EventType.PROGRESS:
             self._note_progress(event)
-        elif self._latest_progress and event.record is not None and event.record.state.is_terminal:
-            self._latest_progress.pop((event.session_id, event.task_id), None)
+        elif event.type in _NEW_PLACE:
+            self._latest_progress.pop((event.from_session_id or event.session_id, event.task_id), None)
         if len(self.events) - self._start > self._retain:
             self._make_room()
 
@@ -88,12 +91,6 @@ class EventLog:
         if self._bells:
             for session_id in {event.session_id, event.from_session_id, None}:
                 self._ring(session_id, event)
-
-    def wake(self, filter: TaskFilter) -> None:
-        """Let those who wait with `filter` look again."""
-        bell = self._bells.get(filter.session_id, {}).pop(filter, None)
-        if bell is not None:
-            bell.ring(self.visible_seq + 1)
 
     def close(self) -> None:
         """Let every subscription end once it has read what is there."""
@@ -107,12 +104,35 @@ class EventLog:
         """Return the index in `events` of the first event after `cursor`."""
         return bisect_right(self.events, cursor, lo=self._start, key=lambda event: event.seq)
 
-    def bell(self, filter: TaskFilter) -> _Bell:
-        """Return the bell that rings at the next event matching `filter`."""
+    async def next(self, filter: TaskFilter) -> int:
+        """Wait for the next event matching `filter`; return its number, or the next one after a wake-up."""
         bells = self._bells.setdefault(filter.session_id, {})
-        if filter not in bells:
-            bells[filter] = _Bell()
-        return bells[filter]
+        bell = bells.get(filter)
+        if bell is None:
+            bell = bells[filter] = _Bell()
+        bell.waiting += 1
+        try:
+            await bell.event.wait()
+        finally:
+            bell.waiting -= 1
+            if not bell.waiting and not bell.seq:
+                self._take_down(filter)
+        return bell.seq
+
+    def wake(self, filter: TaskFilter) -> None:
+        """Let those who wait with `filter` look again."""
+        bell = self._take_down(filter)
+        if bell is not None:
+            bell.ring(self.visible_seq + 1)
+
+    def _take_down(self, filter: TaskFilter) -> _Bell | None:
+        bells = self._bells.get(filter.session_id)
+        if bells is None:
+            return None
+        bell = bells.pop(filter, None)
+        if not bells:
+            del self._bells[filter.session_id]
+        return bell
 
     def _ring(self, session_id: str | None, event: TaskEvent) -> None:
         bells = self._bells.get(session_id)
@@ -125,30 +145,36 @@ class EventLog:
 
     def _note_progress(self, event: TaskEvent) -> None:
         key = (event.session_id, event.task_id)
-        if self._latest_progress.get(key, 0) > self.floor:
+        if key in self._latest_progress:
             self._overtaken += 1
         self._latest_progress[key] = event.seq
 
     def _make_room(self) -> None:
         if self._overtaken * 4 > self._retain:
             self._coalesce()
-            return
-        oldest = self.events[self._start]
-        if self._is_overtaken(oldest):
-            self._overtaken -= 1
-        else:
-            self.floor = oldest.seq
-        self._start += 1
-        if self._start > self._retain:
-            del self.events[: self._start]
-            self._start = 0
-            self.generation += 1
+        if len(self.events) - self._start > self._retain:
+            self._drop_oldest()
 
     def _coalesce(self) -> None:
         self.events = [event for event in self.events[self._start :] if not self._is_overtaken(event)]
         self._start = 0
         self._overtaken = 0
         self.generation += 1
+
+    def _drop_oldest(self) -> None:
+        oldest = self.events[self._start]
+        if self._is_overtaken(oldest):
+            self._overtaken -= 1
+        else:
+            self.floor = oldest.seq
+            key = (oldest.session_id, oldest.task_id)
+            if self._latest_progress.get(key) == oldest.seq:
+                del self._latest_progress[key]
+        self._start += 1
+        if self._start > self._retain:
+            del self.events[: self._start]
+            self._start = 0
+            self.generation += 1
 
     def _is_overtaken(self, event: TaskEvent) -> bool:
         return (
@@ -162,17 +188,18 @@ class Subscription:
 
     It is in force as soon as it exists. It ends when the host closes, after everything published before has
     been read. Reading late costs nobody else anything; falling behind what is retained yields one `missed`
-    event and goes on. Use it in one task."""
+    event and goes on, and so does an `after` this host has not reached: a cursor of another host. Use it in
+    one task."""
 
     def __init__(self, log: EventLog, filter: TaskFilter, after: int | None) -> None:
         self._log = log
         self._filter = filter
-        self._cursor = log.last_seq if after is None else max(0, after)
+        self._unknown = after is not None and after > log.last_seq
+        self._cursor = log.last_seq if after is None or self._unknown else max(0, after)
         self._closed = False
         self._page: list[TaskEvent] = []
         self._position = 0
         self._generation = -1
-        self._unknown = self._cursor > log.last_seq
         self._unbroken = 0
 
     @property
@@ -219,7 +246,7 @@ class Subscription:
 
     def _next(self) -> TaskEvent | None:
         if self._unknown:
-            self._unknown, self._cursor = False, self._log.last_seq
+            self._unknown = False
             return missed(self._cursor, self._cursor + 1, time.time())
         if self._page:
             return self._from_page()
@@ -262,8 +289,7 @@ class Subscription:
 
     async def _wait(self) -> None:
         self._unbroken = 0
-        bell = self._log.bell(self._filter)
-        await bell.event.wait()
-        if bell.seq - 1 > self._cursor:  # nothing in between could match
-            self._cursor = bell.seq - 1
+        seq = await self._log.next(self._filter)
+        if seq - 1 > self._cursor:  # nothing in between could match
+            self._cursor = seq - 1
             self._generation = -1
