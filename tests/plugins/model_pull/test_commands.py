@@ -177,6 +177,20 @@ def test_after_sigkill_what_is_here_is_not_fetched_again(hub: LocalHub) -> None:
     assert hub.bytes_sent(origin=Origin.CDN, path="0000[12]-of") == 0
 
 
+def test_two_commands_for_one_model_fetch_it_once(hub: LocalHub) -> None:
+    hub.add_repo("org/m", {"m-Q8_0.gguf": Blob(size=8 * MIB, seed=1)})
+    hub.fault(Fault(origin=Origin.CDN, bps=4 * MIB))
+    with started("pull", "--json", "org/m") as one:
+        read_until_moving(one, MIB)
+        with started("pull", "--json", "org/m") as other:
+            ends = [
+                json.loads(process.communicate(timeout=30)[0].splitlines()[-1]) for process in (one, other)
+            ]
+
+    assert [end["type"] for end in ends] == ["completed", "completed"]
+    assert hub.bytes_sent(origin=Origin.CDN) == 8 * MIB
+
+
 def test_bars_are_drawn_on_a_terminal(hub: LocalHub) -> None:
     hub.add_repo("org/m", FILES)
     hub.fault(Fault(origin=Origin.CDN, bps=2 * MIB))
