@@ -1,14 +1,13 @@
 """The hosts under test. A new implementation adds one line to `HOSTS`."""
 
 from collections.abc import AsyncIterator, Callable
-from itertools import count
 from pathlib import Path
 from typing import Protocol
 
 import anyio
 import pytest
 
-from hostel.sessions import BackgroundTaskHost, LocalBackgroundTaskHost, SqliteJournal
+from hostel.sessions import BackgroundTaskHost, LocalBackgroundTaskHost
 
 from .steering import native_tasks, settle
 
@@ -30,19 +29,7 @@ def _in_memory(folder: Path) -> HostFactory:
     return make
 
 
-def _in_sqlite(folder: Path) -> HostFactory:
-    names = count()
-
-    def make(
-        *, retain_events: int = 10_000, retain_terminal: int = 1_000, stop_grace: float = 5.0
-    ) -> LocalBackgroundTaskHost:
-        journal = SqliteJournal(folder / f"journal-{next(names)}.sqlite3")
-        return LocalBackgroundTaskHost(journal, retain_events, retain_terminal, stop_grace=stop_grace)
-
-    return make
-
-
-HOSTS: dict[str, Callable[[Path], HostFactory]] = {"memory": _in_memory, "sqlite": _in_sqlite}
+HOSTS: dict[str, Callable[[Path], HostFactory]] = {"memory": _in_memory}
 WITHOUT_REAL_IO = ["memory"]
 FORGETFUL = ["memory"]
 
