@@ -41,6 +41,8 @@ def test_imports_point_one_way(source: str, path: Path) -> None:
     "path", sorted((ROOT / "plugins/hostel/plugins").glob("*/")), ids=lambda path: path.name
 )
 def test_a_plugin_does_not_import_another(path: Path) -> None:
+    if path.name == "demo":
+        return  # it plays the application that embeds hostel, and may use every plugin
     used = {name for file in path.rglob("*.py") for name in imported_modules(file)}
 
     assert not [
@@ -65,14 +67,13 @@ def test_every_package_is_typed_and_the_namespace_has_no_init() -> None:
 
 
 def test_the_root_holds_nothing_that_is_not_in_the_plan() -> None:
-    planned = {*"sessions runtime plugins tests docs examples benchmarks .ci".split()}
-    planned |= {*"README.md CHANGELOG.md CONTRIBUTING.md LICENSE pyproject.toml noxfile.py".split()}
-    planned |= {".gitignore", ".pre-commit-config.yaml"}
+    planned = "sessions runtime plugins tests docs examples benchmarks .ci .gitignore .pre-commit-config.yaml"
+    planned += " README.md CHANGELOG.md CONTRIBUTING.md LICENSE pyproject.toml noxfile.py"
     listed = subprocess.run(
         ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False
     ).stdout.split()
 
-    assert {name.split("/")[0] for name in listed} <= planned
+    assert {name.split("/")[0] for name in listed} <= set(planned.split())
 
 
 def test_hostel_sessions_stands_on_anyio_and_attrs_alone() -> None:

@@ -15,7 +15,6 @@ that follows:
 from __future__ import annotations
 
 import inspect
-import json
 import math
 import traceback
 from collections.abc import Awaitable, Callable
@@ -27,7 +26,8 @@ import anyio.to_thread
 import attrs
 
 from ._entry import Entry, Verdict
-from ._records import FailureKind, JsonValue, TaskFailure, TaskOutcome
+from ._json import as_json
+from ._records import FailureKind, TaskFailure, TaskOutcome
 from ._states import TaskState
 
 if TYPE_CHECKING:
@@ -68,6 +68,8 @@ class TimedOut:
 
 Ending = Returned | Raised | Stopped | TimedOut
 STOPPED = Stopped()
+CANCELLED = Verdict(TaskState.CANCELLED, None, None)
+COMPLETED = Verdict(TaskState.COMPLETED, None, None)
 
 
 async def run_once(
@@ -95,14 +97,14 @@ def verdict(ending: Ending, *, saw_request: bool) -> Verdict:
     """Decide how a task ends whose body ended in `ending`."""
     match ending:
         case Stopped():
-            return Verdict(TaskState.CANCELLED, None, None)
+            return CANCELLED
         case TimedOut(seconds):
             return _failed(TaskFailure(FailureKind.TIMEOUT, f"not done after {seconds:g} s"))
         case Raised(error):
             return _failed(failure_of(error))
+        case Returned(None):
+            return CANCELLED if saw_request else COMPLETED
         case Returned(value):
-            if value is None and saw_request:
-                return Verdict(TaskState.CANCELLED, None, None)
             return Verdict(TaskState.COMPLETED, outcome_of(value), None)
 
 
@@ -113,10 +115,8 @@ def outcome_of(value: object) -> TaskOutcome | None:
     if isinstance(value, TaskOutcome):
         inner = outcome_of(value.value) or TaskOutcome()
         return TaskOutcome(value.summary or inner.summary, inner.value)
-    if type(value) in (str, bool):
-        return TaskOutcome(value=cast("JsonValue", value))
     try:
-        return TaskOutcome(value=cast("JsonValue", json.loads(json.dumps(value, allow_nan=False))))
+        return TaskOutcome(value=as_json(value))
     except Exception:  # noqa: BLE001 - a stranger's object may raise anything when looked into
         return TaskOutcome(summary=f"{type(value).__name__} object")
 

@@ -20,7 +20,9 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.lowlevel
 
+from ._errors import JournalError
 from ._events import EventType, TaskEvent, missed
+from ._replay import Forgotten, Losses, Page
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -28,10 +30,8 @@ if TYPE_CHECKING:
 
     from ._records import TaskFilter
 
-Replay = Callable[[int, int, int], Awaitable[list[TaskEvent]]]
-"""(after, through, limit) -> the journal's events in that range, oldest first, `missed` where some are
-gone.
-"""
+Replay = Callable[[int, int, int, Forgotten], Awaitable[Page]]
+"""The `read` of a journal."""
 
 _NEW_PLACE = {EventType.REGISTERED, EventType.TRANSFERRED}
 
@@ -204,6 +204,11 @@ class Subscription:
         self._generation = -1
         self._unbroken = 0
 
+        self._losses: Losses | None = None
+        """What is known to be gone of the stretch that is being read back."""
+        self._through = 0
+        """Where that stretch ends."""
+
     @property
     def cursor(self) -> int:
         """The number of the last event seen; pass it as `after` to go on from here."""
@@ -220,7 +225,7 @@ class Subscription:
             if event is not None:
                 await self._breathe()
                 return event
-            if self._cursor < self._log.floor:
+            if self._cursor < min(self._log.floor, self._log.visible_seq):
                 await self._read_back()
             elif self._log.closed:
                 raise StopAsyncIteration
@@ -281,14 +286,27 @@ class Subscription:
     async def _read_back(self) -> None:
         log = self._log
         self._generation = -1
-        if log.replay is None:
-            self._page = [missed(self._cursor, log.floor + 1, time.time())]
-            return
-        floor = log.floor
-        page = await log.replay(self._cursor, floor, REPLAY_PAGE)
+        if self._losses is None or self._cursor >= self._through:
+            self._losses, self._through = Losses(self._cursor), min(log.floor, log.visible_seq)
+        page = await self._page_of_journal(self._losses)
+        if page is None:
+            page = [missed(self._cursor, log.floor + 1, time.time())]
+            self._losses = None
         self._page = page[::-1]
         if not page:
-            self._cursor = floor
+            self._cursor, self._losses = self._through, None
+
+    async def _page_of_journal(self, losses: Losses) -> list[TaskEvent] | None:
+        log = self._log
+        if log.replay is None or log.closed:
+            return None
+        try:
+            page = await log.replay(self._cursor, self._through, REPLAY_PAGE, losses.known)
+        except JournalError:
+            if log.closed:
+                return None
+            raise
+        return losses.told(page, self._through)
 
     async def _wait(self) -> None:
         self._unbroken = 0
