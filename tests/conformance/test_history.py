@@ -60,7 +60,7 @@ if TYPE_CHECKING:
 
 SESSIONS = ["s1", "s2", "s3"]
 IDS = ["a", "b", "c", "d"]
-RETAIN = 4
+RETAIN = 2
 ENDS = [TaskState.COMPLETED, TaskState.FAILED, TaskState.CANCELLED, TaskState.ABANDONED]
 FENCE = "fence"
 """A session of our own: what is registered there comes after everything that was told before."""
@@ -68,6 +68,7 @@ FENCE = "fence"
 sessions = st.sampled_from(SESSIONS)
 ids = st.sampled_from(IDS)
 picks = st.integers(0, 99)
+hows = st.sampled_from(["register", "register_external", "spawn_managed"])
 
 
 @attrs.define(eq=False)
@@ -195,7 +196,7 @@ class History(RuleBasedStateMachine):
     @rule(
         session=sessions,
         task_id=ids,
-        how=st.sampled_from(["register", "register_external", "spawn_managed"]),
+        how=hows,
         parent=ids,
         cancel_policy=st.sampled_from([CancelPolicy.COOPERATIVE, CancelPolicy.ABORT_LOCAL]),
         close_policy=st.sampled_from(ClosePolicy),
@@ -227,6 +228,13 @@ class History(RuleBasedStateMachine):
             task.parent = self._parent(session, spec.parent_task_id)
         self.model.add(task)
         self.done(call)
+
+    @rule(session=sessions, order=st.permutations(IDS), how=hows, close_policy=st.sampled_from(ClosePolicy))
+    def begin_a_family(self, session: str, order: list[str], how: str, close_policy: ClosePolicy) -> None:
+        parent = order[-1]
+        for task_id in order:
+            self.begin(session, task_id, how, parent, CancelPolicy.COOPERATIVE, close_policy)
+            parent = task_id
 
     @precondition(lambda self: self._bodies())
     @rule(pick=picks, fails=st.booleans())
@@ -491,5 +499,5 @@ def test_a_host_and_a_plain_model_of_it_agree_whatever_happens(backend: str, kin
     machine = type("History", (History,), {"backend": backend, "make": staticmethod(HOSTS[kind])})
 
     run_state_machine_as_test(
-        machine, settings=settings(max_examples=40, stateful_step_count=40, deadline=None)
+        machine, settings=settings(max_examples=80, stateful_step_count=40, deadline=None)
     )
