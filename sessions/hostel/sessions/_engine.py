@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeVarTuple
 import anyio
 
 from . import _reducer as changes
+from ._again import from_kept
 from ._body import STOPPED, Body, Ending, Raised, Returned, Stopped, run_once, verdict
 from ._context import current_task_id, enter
 from ._crew import Crew
@@ -179,10 +180,11 @@ class Engine:
     def resume(self, kept: Kept, resume: Resume | None) -> None:
         """Start a task again that was live when its host died, or declare it abandoned."""
         entry = self.table.get(kept.record.id, kept.record.session_id)
-        body, why = None, f"host {entry.record.host_id} is gone"
+        spec, body, why = TaskSpec(), None, f"host {entry.record.host_id} is gone"
         try:
             if resume is not None and not entry.cancel_requested:
-                body = resume(entry.record, entry.params)
+                spec, params = from_kept(entry.record, entry.params)
+                body = resume(entry.record, params)
         except Exception as error:  # noqa: BLE001 - a stranger's code must not keep the host from opening
             why += f", and the task cannot be started again: {error}"
         if body is None:
@@ -190,7 +192,7 @@ class Engine:
             return
         entry.result = Result()
         self.table.publish(entry, changes.resumed(entry.record, self.host_id, self.stamp()))
-        self.start(entry, TaskSpec(max_attempts=entry.record.attempt.max_attempts), body, ())
+        self.start(entry, spec, body, ())
 
     def end(self, entry: Entry, how: Verdict) -> None:
         """End a live task; one that has ended stays as it is. A body that still runs is overruled and

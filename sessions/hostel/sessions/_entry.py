@@ -50,6 +50,7 @@ class Entry:
     hook: CancelHook | None = None
     hook_call: HookCall | None = None
     params: JsonValue = None
+    """What a journal keeps for starting it again."""
 
     parent: Entry | None = None
     children: set[Entry] | None = None

@@ -9,6 +9,7 @@ import anyio
 import anyio.lowlevel
 
 from . import _reducer as changes
+from ._again import to_keep
 from ._body import outcome_of
 from ._context import current_entry, current_task_id
 from ._engine import Engine, Resume
@@ -22,7 +23,6 @@ from ._errors import (
 from ._handle import TaskHandle
 from ._ids import new_id
 from ._journal import Journal, JournalFeed, Kept
-from ._json import as_json
 from ._log import EventLog, Subscription
 from ._portal import HostPortal
 from ._records import (
@@ -250,11 +250,11 @@ class LocalBackgroundTaskHost:
         :raises TypeError, ValueError: if `params` are not JSON.
         """
         engine = self._engine
-        params = as_json(params)
+        kept = to_keep(spec, params)
         known = engine.known(session_id, spec)
         if known is None:
             known = engine.add(
-                session_id, spec, TaskState.RUNNING, CancelPolicy.ABORT_LOCAL, result=Result(), params=params
+                session_id, spec, TaskState.RUNNING, CancelPolicy.ABORT_LOCAL, result=Result(), params=kept
             )
             engine.start(known, spec, func, args)
         await self._durable()

@@ -51,7 +51,7 @@ class Forget:
 
 @attrs.frozen
 class Kept:
-    """One task as a journal knows it at its opening; `params` are those of its kind."""
+    """One task as a journal knows it at its opening, with the `params` it was given to keep."""
 
     record: TaskRecord
     params: JsonValue

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVarTuple
 
@@ -20,7 +21,16 @@ from ._errors import JournalError
 from ._events import EventType
 from ._journal import Append, Forget, Kept
 from ._json import event_to_text, to_text
-from ._sqlite_file import HostLock, connect, migrate, read_tasks, schema_of, translating
+from ._sqlite_file import (
+    HostLock,
+    connect,
+    connect_for_writing,
+    create,
+    migrate,
+    read_tasks,
+    schema_of,
+    translating,
+)
 from ._sqlite_rescue import page_left
 from ._sqlite_schema import CHANGES, FORGET, SCHEMA, insert_changes
 
@@ -122,7 +132,8 @@ class SqliteJournal:
             self._bring_up_to_date()
             opened.append(connect(self.path, "ro"))
             tasks = read_tasks(self.path, opened[0])
-            opened.append(_connect_for_writing(self.path))
+            opened.append(connect_for_writing(self.path))
+            opened[1].executescript(CHANGES)
         except BaseException:
             for connection in opened:
                 connection.close()
@@ -132,23 +143,11 @@ class SqliteJournal:
 
     def _bring_up_to_date(self) -> None:
         found = schema_of(self.path)
-        if found < SCHEMA:
-            self.path.touch(mode=0o600)
-            connection = _connect_for_writing(self.path)
-            try:
+        if found == 0:
+            create(self.path)
+        elif found < SCHEMA:
+            with closing(connect_for_writing(self.path)) as connection:
                 migrate(connection, found)
-            finally:
-                connection.close()
-
-
-def _connect_for_writing(path: Path) -> sqlite3.Connection:
-    connection = connect(path, "rw")
-    if connection.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
-        connection.close()
-        raise JournalError(str(path), "its file system cannot hold a write-ahead log")
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.executescript(CHANGES)
-    return connection
 
 
 def _write(connection: sqlite3.Connection, changes: Sequence[Append | Forget]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import pairwise
 from typing import TYPE_CHECKING, cast
 
@@ -145,6 +145,30 @@ def checked_schema(path: Path, connection: sqlite3.Connection) -> int:
     if found > SCHEMA:
         raise JournalTooNew(str(path), found, SCHEMA)
     return found
+
+
+def connect_for_writing(path: Path) -> sqlite3.Connection:
+    """Open the file so that every commit is on the disk.
+
+    :raises JournalError: if its file system is not up to that.
+    """
+    connection = connect(path, "rw")
+    if connection.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
+        connection.close()
+        raise JournalError(str(path), "its file system cannot hold a write-ahead log")
+    connection.execute("PRAGMA synchronous = FULL")
+    return connection
+
+
+def create(path: Path) -> None:
+    """Make a new journal, which is there whole or not at all."""
+    new = path.with_name(path.name + ".new")
+    for left in ("", "-journal", "-wal", "-shm"):
+        path.with_name(new.name + left).unlink(missing_ok=True)
+    new.touch(mode=0o600)
+    with closing(connect_for_writing(new)) as connection:
+        migrate(connection, 0)
+    new.replace(path)
 
 
 def migrate(connection: sqlite3.Connection, found: int, scripts: Sequence[str] = MIGRATIONS) -> None:

@@ -17,7 +17,7 @@ import attrs
 
 from ._errors import JournalCorrupt, JournalError
 from ._json import event_to_text, to_text
-from ._sqlite_file import HostLock, connect, migrate, translating
+from ._sqlite_file import HostLock, connect_for_writing, create, translating
 from ._sqlite_rescue import last_number, open_for_reading, tasks_left
 from ._sqlite_schema import KEEP_EVENT, KEEP_FORGOTTEN, KEEP_TASK, SIZE
 
@@ -26,9 +26,8 @@ if TYPE_CHECKING:
     from ._sqlite_rescue import Note, Rescued
 
 PAGE_BYTES = 4096
-WAL_MODE = slice(18, 20)
 VALID_FOR = slice(92, 96)
-"""Where a first page says that there is a log, and for which version of the file its count of pages holds."""
+"""Where a first page says for which version of the file its count of pages holds."""
 
 
 @attrs.frozen
@@ -68,9 +67,8 @@ def salvage_journal(path: str | Path, into: str | Path) -> Salvaged:
 
 
 def _salvage(path: Path, new: Path, copy: Path, note: Note) -> tuple[int, int]:
-    new.touch(mode=0o600)
-    with closing(connect(new, "rw")) as target:
-        migrate(target, 0)
+    create(new)
+    with closing(connect_for_writing(new)) as target:
         with closing(_open_copy(path, copy, new, note)) as source:
             target.execute("BEGIN")
             for task in tasks_left(source, note, partial(_keep_event, target)):
@@ -91,7 +89,7 @@ def _open_copy(path: Path, copy: Path, new: Path, note: Note) -> sqlite3.Connect
     except (JournalCorrupt, sqlite3.DatabaseError) as error:
         note(f"its first page cannot be read ({error})")
     first = bytearray(new.read_bytes()[:PAGE_BYTES])
-    first[WAL_MODE], first[VALID_FOR] = b"\2\2", bytes(4)
+    first[VALID_FOR] = bytes(4)
     with copy.open("r+b") as file:
         file.write(first)
     return open_for_reading(copy)

@@ -1,6 +1,7 @@
 """A journal in a file: what is kept, in how many commits, what is taken back, and what comes back."""
 
 import sqlite3
+from collections.abc import Awaitable, Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -13,13 +14,16 @@ from hypothesis import strategies as st
 from hostel.sessions import (
     LIVE,
     MOVES,
+    Backoff,
     EventType,
     JournalConflict,
     JournalError,
+    JsonValue,
     LocalBackgroundTaskHost,
     Progress,
     SqliteJournal,
     TaskEvent,
+    TaskRecord,
     TaskSpec,
     TaskState,
     fold,
@@ -95,27 +99,61 @@ async def test_a_live_task_of_a_host_that_died_is_abandoned_at_the_next_start(
     assert [record.state for record in kept_records(path)] == [TaskState.ABANDONED]
 
 
-async def test_a_resumable_task_is_started_again_with_its_params_and_the_next_attempt(
-    path: Path, journal: SqliteJournal, history: History
-) -> None:
-    await journal.write([history.register("s", "a", {"n": 1}), history.register("s", "b", {"n": 2})])
-    await journal.aclose()
-    ran = []
+async def died_with(path: Path, *starts: tuple[str, TaskSpec, JsonValue]) -> None:
+    """Leave at `path` what a host leaves that is killed while these tasks run."""
+    running = path.with_name("running")
+    async with LocalBackgroundTaskHost(SqliteJournal(running)) as host:
+        for session_id, spec, params in starts:
+            await host.spawn_named(session_id, spec, params, anyio.sleep_forever)
+        for suffix in ("", "-wal"):
+            left = await anyio.Path(f"{running}{suffix}").read_bytes()
+            await anyio.Path(f"{path}{suffix}").write_bytes(left)
+
+
+async def test_a_resumable_task_is_started_again_with_its_params_and_the_next_attempt(path: Path) -> None:
+    await died_with(path, ("s", TaskSpec(id="a"), {"n": 1}), ("s", TaskSpec(id="b"), {"n": 2}))
+    asked = []
 
     async def body() -> str:
         return "again"
 
-    def resume(record: object, params: object) -> object:
-        ran.append(params)
+    def resume(record: TaskRecord, params: JsonValue) -> Callable[[], Awaitable[str]] | None:
+        asked.append((record.id, params))
         return body if params == {"n": 1} else None
 
-    async with LocalBackgroundTaskHost(SqliteJournal(path), resume=resume) as host:  # type: ignore[arg-type]
+    async with LocalBackgroundTaskHost(SqliteJournal(path), resume=resume) as host:
         record = await host.wait("a")
 
-        assert ran == [{"n": 1}, {"n": 2}]
+        assert asked == [("a", {"n": 1}), ("b", {"n": 2})]
         assert record.result is not None
         assert (record.attempt.attempt, record.result.value) == (2, "again")
         assert (await host.wait("b")).state is TaskState.ABANDONED
+
+
+async def test_a_task_that_is_started_again_keeps_its_timeout_and_its_backoff(path: Path) -> None:
+    retry = Backoff(initial=0.01, jitter=0.0)
+    await died_with(path, ("s", TaskSpec(id="a", timeout=0.02, max_attempts=3, retry=retry), []))
+
+    async with LocalBackgroundTaskHost(
+        SqliteJournal(path), resume=lambda record, params: anyio.sleep_forever
+    ) as host:
+        with anyio.fail_after(5):
+            record = await host.wait("a")
+
+    assert record.failure is not None
+    assert (record.attempt.attempt, record.failure.kind) == (3, "timeout")
+
+
+async def test_a_task_that_was_asked_to_stop_is_not_started_again(path: Path) -> None:
+    journal, history = SqliteJournal(path), History()
+    await journal.open()
+    await journal.write([history.register("s", "a"), history.move("s", "a", TaskState.CANCEL_REQUESTED)])
+    await journal.aclose()
+
+    async with LocalBackgroundTaskHost(
+        SqliteJournal(path), resume=lambda record, params: anyio.sleep_forever
+    ) as host:
+        assert (await host.wait("a")).state is TaskState.ABANDONED
 
 
 async def test_a_task_whose_resumption_raises_is_abandoned_and_says_why(
