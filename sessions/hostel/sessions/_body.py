@@ -15,7 +15,6 @@ that follows:
 from __future__ import annotations
 
 import inspect
-import json
 import math
 import traceback
 from collections.abc import Awaitable, Callable
@@ -27,7 +26,8 @@ import anyio.to_thread
 import attrs
 
 from ._entry import Entry, Verdict
-from ._records import FailureKind, JsonValue, TaskFailure, TaskOutcome
+from ._json import as_json
+from ._records import FailureKind, TaskFailure, TaskOutcome
 from ._states import TaskState
 
 if TYPE_CHECKING:
@@ -115,10 +115,8 @@ def outcome_of(value: object) -> TaskOutcome | None:
     if isinstance(value, TaskOutcome):
         inner = outcome_of(value.value) or TaskOutcome()
         return TaskOutcome(value.summary or inner.summary, inner.value)
-    if type(value) in (str, bool):
-        return TaskOutcome(value=cast("JsonValue", value))
     try:
-        return TaskOutcome(value=cast("JsonValue", json.loads(json.dumps(value, allow_nan=False))))
+        return TaskOutcome(value=as_json(value))
     except Exception:  # noqa: BLE001 - a stranger's object may raise anything when looked into
         return TaskOutcome(summary=f"{type(value).__name__} object")
 

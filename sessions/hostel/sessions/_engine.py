@@ -179,10 +179,14 @@ class Engine:
     def resume(self, kept: Kept, resume: Resume | None) -> None:
         """Start a task again that was live when its host died, or declare it abandoned."""
         entry = self.table.get(kept.record.id, kept.record.session_id)
-        body = _ask_for_body(entry, resume) if resume is not None and not entry.cancel_requested else None
+        body, why = None, f"host {entry.record.host_id} is gone"
+        try:
+            if resume is not None and not entry.cancel_requested:
+                body = resume(entry.record, entry.params)
+        except Exception as error:  # noqa: BLE001 - a stranger's code must not keep the host from opening
+            why += f", and the task cannot be started again: {error}"
         if body is None:
-            lost = TaskFailure(FailureKind.HOST_LOST, f"host {entry.record.host_id} is gone")
-            self.end(entry, Verdict(TaskState.ABANDONED, None, lost))
+            self.end(entry, Verdict(TaskState.ABANDONED, None, TaskFailure(FailureKind.HOST_LOST, why)))
             return
         entry.result = Result()
         self.table.publish(entry, changes.resumed(entry.record, self.host_id, self.stamp()))
@@ -350,11 +354,3 @@ class Engine:
     def _fell_silent(self, entry: Entry) -> None:
         silence = TaskFailure(FailureKind.HEARTBEAT, f"no heartbeat for {entry.heartbeat_ttl:g} s")
         self.end(entry, Verdict(TaskState.ABANDONED, None, silence))
-
-
-def _ask_for_body(entry: Entry, resume: Resume) -> Callable[[], Awaitable[object]] | None:
-    try:
-        return resume(entry.record, entry.params)
-    except Exception:
-        log.exception("task %r cannot be started again", entry.record.id)
-        return None

@@ -21,7 +21,8 @@ from ._errors import (
 )
 from ._handle import TaskHandle
 from ._ids import new_id
-from ._journal import Journal, JournalFeed
+from ._journal import Journal, JournalFeed, Kept
+from ._json import as_json
 from ._log import EventLog, Subscription
 from ._portal import HostPortal
 from ._records import (
@@ -100,16 +101,19 @@ class LocalBackgroundTaskHost:
         table = TaskTable(log, self._retain[1])
         engine = self._running = Engine(table, self.host_id, time.time)
         self._token = anyio.lowlevel.current_token()
-        for task in kept:
-            table.restore(Entry(task.record, params=task.params))
         if journal is not None:
             table.feed = JournalFeed(journal, table.show)
             engine.services.start(table.feed.run)
-        table.join_parents()
+            self._recover(engine, kept)
+        return self
+
+    def _recover(self, engine: Engine, kept: builtins.list[Kept]) -> None:
+        for task in kept:
+            engine.table.restore(Entry(task.record, params=task.params))
+        engine.table.join_parents()
         for task in kept:
             if task.record.state.is_live:
                 engine.resume(task, self._resume)
-        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -184,11 +188,10 @@ class LocalBackgroundTaskHost:
         self, session_id: str, spec: TaskSpec, state: TaskState, policy: CancelPolicy, hook: CancelHook | None
     ) -> TaskRecord:
         engine = self._engine
-        known = engine.known(session_id, spec)
-        if known is not None:
-            return known.record
-        entry = engine.add(session_id, spec, state, policy)
-        entry.hook = hook
+        entry = engine.known(session_id, spec)
+        if entry is None:
+            entry = engine.add(session_id, spec, state, policy)
+            entry.hook = hook
         await self._durable()
         return entry.record
 
@@ -242,15 +245,19 @@ class LocalBackgroundTaskHost:
         func: Callable[[*Args], object],
         *args: *Args,
     ) -> TaskHandle[Any]:
-        """Do as `spawn_managed`, and keep `params` for whoever starts the task again after a crash."""
+        """Do as `spawn_managed`, and keep `params` for whoever starts the task again after a crash.
+
+        :raises TypeError, ValueError: if `params` are not JSON.
+        """
         engine = self._engine
+        params = as_json(params)
         known = engine.known(session_id, spec)
         if known is None:
             known = engine.add(
                 session_id, spec, TaskState.RUNNING, CancelPolicy.ABORT_LOCAL, result=Result(), params=params
             )
             engine.start(known, spec, func, args)
-            await self._durable()
+        await self._durable()
         return TaskHandle(engine, known)
 
     async def spawn_hidden(
@@ -488,7 +495,10 @@ class LocalBackgroundTaskHost:
         :raises HiddenTasksFailed: with the failures of its hidden tasks, after everything else was done.
         :raises SessionClosing: if it is being closed already.
         """
-        return await close_tasks(self._engine, session_id, successor, grace)
+        try:
+            return await close_tasks(self._engine, session_id, successor, grace)
+        finally:
+            await self._durable()
 
     async def prune(
         self, session_id: str | None = None, *, keep: int = 0, older_than: float | None = None

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from ._errors import AmbiguousTaskId, SessionClosing, TaskAlreadyExists, UnknownTask
+from ._events import EventType
 from ._journal import Append, Forget, JournalFeed
 from ._records import SessionSummary, TaskFilter, TaskRecord
 
@@ -140,7 +141,7 @@ class TaskTable:
             self._drop(session, before)
         self._index(session, entry)
         self._join_parent(entry)
-        self.publish(entry, event, before.record.seq if before else None)
+        self.publish(entry, event)
 
     def restore(self, entry: Entry) -> None:
         """Take in a task a journal has kept."""
@@ -149,6 +150,7 @@ class TaskTable:
         if session is None:
             session = SessionTasks(record.session_id, record.created_at, record.updated_at)
             self.sessions[record.session_id] = session
+        session.first_activity = min(session.first_activity, record.created_at)
         session.last_activity = max(session.last_activity, record.updated_at)
         self._index(session, entry)
         if not entry.live:
@@ -160,14 +162,14 @@ class TaskTable:
         for entry in self._candidates(TaskFilter()):
             self._join_parent(entry)
 
-    def publish(self, entry: Entry, event: TaskEvent, expected: int | None = -1) -> None:
+    def publish(self, entry: Entry, event: TaskEvent) -> None:
         """Make `event` the latest of `entry`, in memory at once and for everybody when it is durable.
 
         Nothing changes any more when the host has closed, not even by a body that outlives it.
         """
         if self.log.closed or event.record is None:
             return
-        follows = entry.record.seq if expected == -1 else expected
+        follows = None if event.type is EventType.REGISTERED else entry.record.seq
         entry.record = event.record
         self.sessions[event.session_id].last_activity = event.at
         self.log.append(event)
