@@ -127,11 +127,11 @@ async def test_a_damaged_journal_is_refused_and_left_as_it_is(
 ) -> None:
     await write_some(path, history)
     damage(path)
-    before = path.read_bytes()  # noqa: ASYNC240 - a small file
+    before = path.read_bytes()
 
     with pytest.raises(JournalCorrupt, match="salvage_journal"):
         await SqliteJournal(path).open()
-    assert path.read_bytes() == before  # noqa: ASYNC240
+    assert path.read_bytes() == before
 
 
 @pytest.mark.parametrize("damage", [d for d in DAMAGES if d not in HEADLESS], ids=lambda d: d.__name__)
@@ -163,11 +163,11 @@ async def test_a_damaged_journal_is_salvaged_into_one_that_a_host_opens(
 ) -> None:
     await write_some(path, history)
     damage(path)
-    before = path.read_bytes()  # noqa: ASYNC240
+    before = path.read_bytes()
 
     saved = salvage_journal(path, tmp_path / "saved")
 
-    assert path.read_bytes() == before  # noqa: ASYNC240
+    assert path.read_bytes() == before
     assert saved.tasks > TASKS / 3
     records = kept_records(tmp_path / "saved")
     assert len(records) == saved.tasks
@@ -231,7 +231,7 @@ async def test_a_host_that_opened_before_it_was_damaged_tells_subscribers_what_i
 async def test_a_file_with_nothing_of_a_journal_in_it_is_refused_by_everybody(
     path: Path, tmp_path: Path, content: bytes
 ) -> None:
-    path.write_bytes(content)  # noqa: ASYNC240
+    path.write_bytes(content)
 
     with pytest.raises(JournalCorrupt):
         await SqliteJournal(path).open()
@@ -239,7 +239,7 @@ async def test_a_file_with_nothing_of_a_journal_in_it_is_refused_by_everybody(
         pytest.fail("entered")
     with pytest.raises(JournalError, match="nothing of it can be read"):
         salvage_journal(path, tmp_path / "saved")
-    assert sorted(file.name for file in tmp_path.iterdir()) == [path.name, f"{path.name}.lock"]  # noqa: ASYNC240
+    assert sorted(file.name for file in tmp_path.iterdir()) == [path.name, f"{path.name}.lock"]
 
 
 async def test_a_journal_that_was_emptied_keeps_its_log(path: Path, tmp_path: Path, history: History) -> None:
@@ -248,7 +248,7 @@ async def test_a_journal_that_was_emptied_keeps_its_log(path: Path, tmp_path: Pa
     await journal.write([history.register("s", "a")])
     left, log = tmp_path / "left", tmp_path / "left-wal"
     left.touch()
-    log.write_bytes(Path(f"{path}-wal").read_bytes())  # noqa: ASYNC240
+    log.write_bytes(Path(f"{path}-wal").read_bytes())
     await journal.aclose()
     before = log.read_bytes()
 
