@@ -903,3 +903,21 @@ async def test_a_manager_may_be_closed_after_its_host(hub: LocalHub) -> None:
             if isinstance(event, Progress):
                 break
     await manager.__aexit__(None, None, None)
+
+
+async def test_a_restart_keeps_the_quantization_that_was_chosen(hub: LocalHub, tmp_path: Path) -> None:
+    hub.add_repo("org/m", {**single(8 * MIB, "Q4_K_M"), **single(MIB, "Q8_0", seed=2)})
+    slow(hub, 4 * MIB)
+    async with scene(tmp_path) as on:
+        on.manager.pull("org/m")
+        await on.until_moving("org/m:Q4_K_M", MIB)
+    hub.clear_faults()
+
+    async with (
+        LocalBackgroundTaskHost() as host,
+        DownloadManager(host, data_dir=tmp_path, preference=["Q8_0"]) as manager,
+    ):
+        [record] = await host.wait_all("downloads")
+        assert record.result is not None
+        assert str(record.result.value).endswith("m-Q4_K_M.gguf")
+        assert not await manager.has_download("org/m:Q4_K_M")

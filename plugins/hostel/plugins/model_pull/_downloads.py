@@ -38,7 +38,7 @@ from hostel.plugins.model_pull._plan import Advise, PullOptions, PullPlan, plan_
 from hostel.plugins.model_pull._pull import FILES_AT_ONCE, Pulled, carry_out
 from hostel.plugins.model_pull._queue import Queue, QueueItem
 from hostel.plugins.model_pull._reference import HUB, Reference
-from hostel.plugins.model_pull._request import DownloadRequest
+from hostel.plugins.model_pull._request import DownloadId, DownloadRequest
 from hostel.plugins.model_pull._runs import Ending, QueueRunSummary, Run
 from hostel.plugins.model_pull._shared import StartSoon, Transfers
 from hostel.plugins.model_pull._snapshot import snapshot_of
@@ -242,11 +242,14 @@ class Downloads:
         if item is None:
             raise PullCancelled(group.name)
         reference = item.request.reference
-        if item.commit is not None and reference.scheme == HUB:
+        if reference.scheme == HUB:
+            chosen = DownloadId.parse(item.id).quantization
+            reference = attrs.evolve(reference, quantization=reference.quantization or chosen)
+        if reference.scheme == HUB and item.commit is not None:
             with suppress(RevisionNotFound):
                 pinned = await self.plan(item.request, attrs.evolve(reference, revision=item.commit))
                 return attrs.evolve(pinned, id=group.name, reference=reference)
-        return attrs.evolve(await self.plan(item.request), id=group.name)
+        return attrs.evolve(await self.plan(item.request, reference), id=group.name)
 
     def _end(self, group: Group, outcome: Pulled | Exception | None) -> None:
         group.outcome = outcome
