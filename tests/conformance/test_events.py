@@ -272,22 +272,25 @@ async def test_closing_a_subscription_wakes_its_reader_and_no_other_loses_a_thin
 async def test_a_subscription_ends_with_the_host_after_everything_was_told(
     open_host: HostFactory,
 ) -> None:
-    told: list[TaskEvent] = []
+    told: list[list[TaskEvent]] = []
+    host = open_host()
 
     async def read(events: Subscription) -> None:
-        told.extend(await collect(events))
+        told.append(await collect(events))
 
     with anyio.fail_after(5):
         async with anyio.create_task_group() as readers:
-            async with open_host() as host:
+            async with host:
                 late = host.subscribe()
                 readers.start_soon(read, host.subscribe())
                 await settle()
                 await host.register("s1", TaskSpec(id="registered"))
                 await host.spawn_managed("s1", TaskSpec(id="managed"), anyio.sleep_forever)
-            seen_late = await collect(late)
-        assert seen_late == told
-    ends = [(event.task_id, event.type) for event in told if event.record and event.record.is_terminal]
+            await read(late)
+
+    one, other = told
+    assert one == other
+    ends = [(event.task_id, event.type) for event in one if event.record and event.record.is_terminal]
     assert sorted(ends) == [("managed", EventType.CANCELLED), ("registered", EventType.ABANDONED)]
     with pytest.raises(HostClosed):
         host.subscribe()

@@ -66,7 +66,8 @@ class EventLog:
         self.events: list[TaskEvent] = []
         self._retain = max(1, retain)
         self._start = 0
-        self._latest_progress: dict[tuple[str, str], int] = {}
+        self._progress: dict[tuple[str, str], tuple[int, int]] = {}
+        """The first and the latest progress of each task, in its present place and life."""
         self._overtaken = 0
         self._bells: dict[str | None, dict[TaskFilter, _Bell]] = {}
 
@@ -81,7 +82,7 @@ class EventLog:
         if event.type is EventType.PROGRESS:
             self._note_progress(event)
         elif event.type in _NEW_PLACE:
-            self._latest_progress.pop((event.from_session_id or event.session_id, event.task_id), None)
+            self._progress.pop((event.from_session_id or event.session_id, event.task_id), None)
         if len(self.events) - self._start > self._retain:
             self._make_room()
 
@@ -145,9 +146,10 @@ class EventLog:
 
     def _note_progress(self, event: TaskEvent) -> None:
         key = (event.session_id, event.task_id)
-        if key in self._latest_progress:
+        known = self._progress.get(key)
+        if known is not None:
             self._overtaken += 1
-        self._latest_progress[key] = event.seq
+        self._progress[key] = known[0] if known is not None else event.seq, event.seq
 
     def _make_room(self) -> None:
         if self._overtaken * 4 > self._retain:
@@ -168,8 +170,8 @@ class EventLog:
         else:
             self.floor = oldest.seq
             key = (oldest.session_id, oldest.task_id)
-            if self._latest_progress.get(key) == oldest.seq:
-                del self._latest_progress[key]
+            if key in self._progress and self._progress[key][1] == oldest.seq:
+                del self._progress[key]
         self._start += 1
         if self._start > self._retain:
             del self.events[: self._start]
@@ -177,10 +179,10 @@ class EventLog:
             self.generation += 1
 
     def _is_overtaken(self, event: TaskEvent) -> bool:
-        return (
-            event.type is EventType.PROGRESS
-            and self._latest_progress.get((event.session_id, event.task_id), 0) > event.seq
-        )
+        if event.type is not EventType.PROGRESS:
+            return False
+        first, latest = self._progress.get((event.session_id, event.task_id), (0, 0))
+        return first <= event.seq < latest
 
 
 class Subscription:
@@ -253,9 +255,10 @@ class Subscription:
         if self._unknown:
             self._unknown = False
             return missed(self._cursor, self._cursor + 1, time.time())
-        if self._page:
-            return self._from_page()
-        return self._from_memory() if self._cursor >= self._log.floor else None
+        event = self._from_page()
+        if event is None and self._cursor >= self._log.floor:
+            event = self._from_memory()
+        return event
 
     def _from_memory(self) -> TaskEvent | None:
         log = self._log

@@ -859,3 +859,65 @@ async def test_a_reader_that_stops_reading_holds_up_nobody(hub: LocalHub) -> Non
     hub.add_repo("org/m", single())
     async with scene() as on, on.manager.subscribe():
         assert (await on.manager.pull("org/m")).exists()
+
+
+async def test_a_handle_tells_what_was_chosen_and_whether_it_shared(hub: LocalHub) -> None:
+    hub.add_repo("org/m", {**single(2 * MIB), **single(2 * MIB, "Q4_K_M", seed=2)})
+    slow(hub, 4 * MIB)
+    async with scene() as on:
+        first = on.manager.pull("org/m")
+        await on.until_moving("org/m:Q4_K_M")
+        second = on.manager.pull("org/m")
+        await first
+        await second
+
+        assert (first.shared, second.shared) == (False, True)
+        assert first.pulled is not None
+        assert first.pulled.choice is not None
+        assert "first in the order of preference" in first.pulled.choice.why
+
+
+async def test_a_restart_goes_on_with_the_commit_that_was_begun(hub: LocalHub, tmp_path: Path) -> None:
+    begun = hub.add_repo("org/m", single(8 * MIB, seed=1))
+    slow(hub, 4 * MIB)
+    async with scene(tmp_path) as on:
+        on.manager.pull("org/m")
+        await on.until_moving("org/m:Q8_0", MIB)
+    hub.commit("org/m", dict(single(8 * MIB, seed=2)))
+    hub.clear_faults()
+
+    async with scene(tmp_path) as on:
+        ended = await on.until_ended("org/m:Q8_0")
+        assert isinstance(ended, Completed)
+        assert Path(ended.path).parent.name == begun
+
+
+async def test_a_manager_may_be_closed_after_its_host(hub: LocalHub) -> None:
+    hub.add_repo("org/m", single(8 * MIB))
+    slow(hub)
+    async with LocalBackgroundTaskHost() as host:
+        manager = await DownloadManager(host).__aenter__()
+        events = manager.subscribe()
+        manager.pull("org/m")
+        async for event in events:
+            if isinstance(event, Progress):
+                break
+    await manager.__aexit__(None, None, None)
+
+
+async def test_a_restart_keeps_the_quantization_that_was_chosen(hub: LocalHub, tmp_path: Path) -> None:
+    hub.add_repo("org/m", {**single(8 * MIB, "Q4_K_M"), **single(MIB, "Q8_0", seed=2)})
+    slow(hub, 4 * MIB)
+    async with scene(tmp_path) as on:
+        on.manager.pull("org/m")
+        await on.until_moving("org/m:Q4_K_M", MIB)
+    hub.clear_faults()
+
+    async with (
+        LocalBackgroundTaskHost() as host,
+        DownloadManager(host, data_dir=tmp_path, preference=["Q8_0"]) as manager,
+    ):
+        [record] = await host.wait_all("downloads")
+        assert record.result is not None
+        assert str(record.result.value).endswith("m-Q4_K_M.gguf")
+        assert not await manager.has_download("org/m:Q4_K_M")

@@ -14,6 +14,7 @@ from hostel.plugins.model_pull._errors import (
     BadResponse,
     IntegrityFailed,
     NoSpace,
+    NotFound,
     PullError,
     StorageFailed,
     UnsafePath,
@@ -344,3 +345,13 @@ async def test_a_listing_of_two_commits_is_refused(hub: LocalHub) -> None:
 
     with pytest.raises(BadResponse, match="several commits"):
         await pull_once("org/m", sources=[Torn()])
+
+
+async def test_a_link_to_a_file_pulls_that_file(hub: LocalHub) -> None:
+    hub.add_repo("org/m", FILES)
+
+    pulled = await pull_once("https://huggingface.co/org/m/blob/main/README.md")
+
+    assert pulled.path.read_bytes() == FILES["README.md"]
+    with pytest.raises(NotFound, match=r"org/m \(nope.gguf\)"):
+        await pull_once("https://huggingface.co/org/m/resolve/main/nope.gguf")

@@ -9,6 +9,7 @@ import attrs
 
 from hostel.plugins.model_pull._errors import PullError
 from hostel.plugins.model_pull._events import Progress
+from hostel.plugins.model_pull._pull import Pulled
 from hostel.plugins.model_pull._request import DownloadRequest
 from hostel.sessions import TaskCancelled, TaskContext, TaskFailed, TaskHandle
 
@@ -71,6 +72,7 @@ class Request:
         self.context: TaskContext | None = None
         self.refusal: Exception | None = None
         self.group: Group | None = None
+        self.shared = False
         self.discard = False
         self.cancelling = False
         self.progress: Progress | None = None
@@ -121,6 +123,17 @@ class PullHandle:
     def progress(self) -> Progress | None:
         """Return the latest progress, None before there is any."""
         return self._request.progress
+
+    @property
+    def pulled(self) -> Pulled | None:
+        """Return what came of it, with the quantization that was chosen and why; None before it completed."""
+        group = self._request.group
+        return group.outcome if group is not None and isinstance(group.outcome, Pulled) else None
+
+    @property
+    def shared(self) -> bool:
+        """Return whether it joined a download that somebody else had begun."""
+        return self._request.shared
 
     @property
     def callback_error(self) -> Exception | None:

@@ -129,6 +129,8 @@ async def _select(
     reference: Reference, files: Sequence[RemoteFile], options: PullOptions, advise: Advise | None
 ) -> Selection:
     model, wish = reference.model_id, reference.quantization
+    if reference.path is not None:
+        return whole(f"{model} ({reference.path})", [file for file in files if file.path == reference.path])
     offered = options_of(files)
     if wish is None and (options.include or not offered):
         return whole(model, files)
@@ -140,8 +142,9 @@ async def _select(
 
 
 def _name(reference: Reference, choice: Choice | None, options: PullOptions) -> str:
-    special = (options.cache_dir, options.include, options.exclude)
-    variant = hashlib.sha256(repr(special).encode()).hexdigest()[:6] if special != (None, (), ()) else None
+    special = (options.cache_dir, options.include, options.exclude, reference.path)
+    usual = (None, (), (), None)
+    variant = hashlib.sha256(repr(special).encode()).hexdigest()[:6] if special != usual else None
     revision = None if reference.revision == MAIN else reference.revision
     quantization = choice.option.name if choice else None
     return str(DownloadId(reference.model_id, quantization, revision, variant))

@@ -42,6 +42,9 @@ class DownloadId:
         return cls(model, quantization, revision or None, variant)
 
 
+_positive = attrs.validators.optional(attrs.validators.gt(0))
+
+
 def _strings(given: Iterable[str]) -> tuple[str, ...]:
     return tuple(given)
 
@@ -69,8 +72,8 @@ class DownloadRequest:
     include: tuple[str, ...] = attrs.field(default=(), converter=_strings)
     exclude: tuple[str, ...] = attrs.field(default=(), converter=_strings)
     cache_dir: Path | None = attrs.field(default=None, converter=attrs.converters.optional(Path))
-    budget: int | None = None
-    limit: float | None = None
+    budget: int | None = attrs.field(default=None, validator=_positive)
+    limit: float | None = attrs.field(default=None, validator=_positive)
     session_id: str = SESSION
 
     @property

@@ -12,6 +12,7 @@ import contextlib
 import errno
 import json
 import os
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Self
@@ -26,6 +27,8 @@ from hostel.plugins.model_pull._remote import RemoteFile
 
 SIDECAR_VERSION = 1
 FULL = {errno.ENOSPC, errno.EDQUOT}
+CLAIM_TRIAL = 64 << 20
+CLAIM_QUICK = 0.01
 NO_FALLOCATE = {errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 
 
@@ -116,7 +119,7 @@ def partial_of(file: RemoteFile, blob: Path) -> Partial | None:
         status = part.stat()
     except FileNotFoundError:
         return None
-    return Partial(part, done, getattr(status, "st_blocks", 0) * 512 or status.st_size)
+    return Partial(part, done, _allocated(status))
 
 
 class Part:
@@ -137,16 +140,35 @@ class Part:
         os.close(self.fd)
 
     def reserve(self, size: int) -> None:
-        """Claim `size` bytes of disk now, where the file system can; raises NoSpace if it is too full."""
-        with self._stored(size):
-            try:
-                os.posix_fallocate(self.fd, 0, size)
-            except AttributeError:
-                os.truncate(self.fd, size)
-            except OSError as error:
-                if error.errno not in NO_FALLOCATE:
-                    raise
-                os.truncate(self.fd, size)
+        """Give the file its length and claim its room on the disk; raises NoSpace if there is too little.
+
+        Where claiming is slow (memory file systems, and those where the C library can only imitate it) the
+        first piece is all that is claimed; no writer is at work yet, which an imitation could not stand.
+        """
+        needed, free = size - _allocated(os.fstat(self.fd)), free_bytes(self.path.parent)
+        if needed > free:
+            raise NoSpace(self.path, needed, free)
+        with self._stored(needed):
+            os.truncate(self.fd, size)
+            began = time.monotonic()
+            if size and self._claim(min(size, CLAIM_TRIAL)) and time.monotonic() - began < CLAIM_QUICK:
+                self._claim(size)
+
+    def _claim(self, size: int) -> bool:
+        try:
+            os.posix_fallocate(self.fd, 0, size)
+        except AttributeError:
+            return False
+        except OSError as error:
+            if error.errno not in NO_FALLOCATE:
+                raise
+            return False
+        return True
+
+    def give_room(self, done: tuple[Span, ...]) -> None:
+        """Give back what was claimed behind the last byte in place."""
+        with self._stored():
+            os.truncate(self.fd, done[-1].end if done else 0)
 
     def write(self, view: memoryview, at: int) -> None:
         with self._stored(len(view)):
@@ -214,6 +236,10 @@ def discard_files(part: Path) -> bool:
     there = part.exists()
     part.unlink(missing_ok=True)
     return there
+
+
+def _allocated(status: os.stat_result) -> int:
+    return int(getattr(status, "st_blocks", 0)) * 512
 
 
 def _drop_sidecar(part: Path) -> None:

@@ -95,6 +95,7 @@ class Transfer:
                 part.discard()
                 raise
             except NoSpace as full:
+                part.give_room(read_sidecar(part.path, self._file).done)
                 left = max(full.needed, (self._file.size or 0) - self._high)
                 raise NoSpace(full.path, left, full.free) from full.__cause__
             finally:
