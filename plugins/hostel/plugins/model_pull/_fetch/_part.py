@@ -27,8 +27,8 @@ from hostel.plugins.model_pull._remote import RemoteFile
 
 SIDECAR_VERSION = 1
 FULL = {errno.ENOSPC, errno.EDQUOT}
-CLAIM_TRIAL = 64 << 20
-CLAIM_QUICK = 0.01
+CLAIM_TRIAL = 8 << 20
+CLAIM_QUICK = 0.001
 NO_FALLOCATE = {errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 
 
@@ -143,20 +143,24 @@ class Part:
         """Give the file its length and claim its room on the disk; raises NoSpace if there is too little.
 
         Where claiming is slow (memory file systems, and those where the C library can only imitate it) the
-        first piece is all that is claimed; no writer is at work yet, which an imitation could not stand.
+        first pieces are all that is claimed; no writer is at work yet, which an imitation could not stand.
         """
         needed, free = size - _allocated(os.fstat(self.fd)), free_bytes(self.path.parent)
         if needed > free:
             raise NoSpace(self.path, needed, free)
         with self._stored(needed):
             os.truncate(self.fd, size)
-            began = time.monotonic()
-            if size and self._claim(min(size, CLAIM_TRIAL)) and time.monotonic() - began < CLAIM_QUICK:
-                self._claim(size)
+            if any(self._quickly_claimed(at, size) for at in (0, CLAIM_TRIAL)):
+                self._claim(0, size)
 
-    def _claim(self, size: int) -> bool:
+    def _quickly_claimed(self, at: int, size: int) -> bool:
+        began = time.monotonic()
+        length = min(CLAIM_TRIAL, size - at)
+        return length > 0 and self._claim(at, length) and time.monotonic() - began < CLAIM_QUICK
+
+    def _claim(self, at: int, length: int) -> bool:
         try:
-            os.posix_fallocate(self.fd, 0, size)
+            os.posix_fallocate(self.fd, at, length)
         except AttributeError:
             return False
         except OSError as error:
