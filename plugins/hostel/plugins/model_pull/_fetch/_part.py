@@ -12,6 +12,7 @@ import contextlib
 import errno
 import json
 import os
+import shutil
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -129,7 +130,7 @@ class Part:
         self.path = path
         self._written: Sidecar | None = None
         self.resumed = read_sidecar(path, file)
-        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         with self._stored():
             self.fd = os.open(path, flags if self.resumed.done else flags | os.O_TRUNC, 0o666)
 
@@ -252,8 +253,7 @@ def _drop_sidecar(part: Path) -> None:
 
 
 def free_bytes(folder: Path) -> int:
-    status = os.statvfs(folder)
-    return status.f_bavail * status.f_frsize
+    return shutil.disk_usage(folder).free
 
 
 def sync_folder(folder: Path) -> None:
