@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from hostel.sessions import EventType, Progress, TaskEvent, TaskFilter, TaskState
 from hostel.sessions import _reducer as changes
 from hostel.sessions._events import missed
-from hostel.sessions._log import EventLog
+from hostel.sessions._log import EventLog, Subscription
 from hostel.sessions._reducer import Stamp
-from hostel.sessions._replay import Forgotten, Page, Subscription
+from hostel.sessions._replay import Forgotten, Page
 
 from .strategies import record_in
 
