@@ -82,7 +82,12 @@ def test_a_line_that_is_cut_stays_dead(line: SocketLine, hub: LocalHub) -> None:
 def test_cutting_wakes_whoever_waits_for_bytes(line: SocketLine, hub: LocalHub) -> None:
     hub.fault(Fault(first_byte_after=60))
     where = url(hub)
-    waiting = threading.Thread(target=lambda: pytest.raises(LineBroken, line.get, where, {}))
+
+    def ask() -> None:
+        with pytest.raises(LineBroken):
+            line.get(where, {})
+
+    waiting = threading.Thread(target=ask)
     waiting.start()
     assert hub.wait_for(lambda: len(hub.exchanges()) == 1)
     line.cut()
