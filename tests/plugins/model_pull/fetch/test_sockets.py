@@ -83,11 +83,11 @@ def test_cutting_wakes_whoever_waits_for_bytes(line: SocketLine, hub: LocalHub) 
     hub.fault(Fault(first_byte_after=60))
     where = url(hub)
 
-    def wait() -> None:
+    def ask() -> None:
         with pytest.raises(LineBroken):
             line.get(where, {})
 
-    waiting = threading.Thread(target=wait)
+    waiting = threading.Thread(target=ask)
     waiting.start()
     assert hub.wait_for(lambda: len(hub.exchanges()) == 1)
     line.cut()
