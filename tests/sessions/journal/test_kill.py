@@ -19,8 +19,8 @@ LIVES = 50
 JOURNALS = 5
 """Each starts anew, so that some die while they make it."""
 AHEAD = 2
-LONGEST_LIFE = 0.15
-"""Seconds; opening the journal takes part of it, so that some die there."""
+MOST_LINES = 60
+"""How many acknowledgements one waits for before it kills; every third process dies sooner."""
 
 
 def start(number: int, folder: Path) -> subprocess.Popen[str]:
@@ -36,22 +36,24 @@ def lives(folder: Path, chance: random.Random) -> Iterator[list[str]]:
         for number in range(LIVES + AHEAD):
             waiting.append(stack.enter_context(start(number, folder)))
             if number >= AHEAD:
-                yield life(waiting.popleft(), chance.uniform(0, LONGEST_LIFE))
+                yield life(waiting.popleft(), chance)
         for process in waiting:
             process.kill()
 
 
-def life(process: subprocess.Popen[str], seconds: float) -> list[str]:
+def life(process: subprocess.Popen[str], chance: random.Random) -> list[str]:
     assert process.stdin is not None
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     process.stdin.write("go\n")
     process.stdin.flush()
-    threading.Event().wait(seconds)
+    wanted = chance.choice([0, chance.randint(1, MOST_LINES), chance.randint(1, MOST_LINES)])
+    said = [process.stdout.readline() for _ in range(wanted)]
+    threading.Event().wait(chance.uniform(0, 0.003 if wanted else 0.05))
     process.kill()
-    said = process.stdout.read()
+    said += process.stdout.readlines()
     process.wait(10)
-    return said.splitlines()
+    return said
 
 
 async def test_fifty_kills_lose_nothing_acknowledged_and_leave_nothing_running(
