@@ -1,0 +1,31 @@
+"""The plugin host: `Runtime` runs plugins and the tasks they start for each session."""
+
+import pluggy
+
+from hostel.sessions import current_task
+
+from ._errors import InvalidParams, NotOffered, PluginFailed, RuntimeFault, UnknownKind
+from ._kinds import TaskKind
+from ._registry import PluginInfo, PluginRegistry
+from ._runtime import Runtime
+from ._session import Session
+
+hookimpl = pluggy.HookimplMarker("hostel")
+"""Marks a function of a plugin as the implementation of a hook."""
+
+__all__ = [
+    "Runtime",
+    "Session",
+    "TaskKind",
+    "current_task",
+    # plugins
+    "PluginInfo",
+    "PluginRegistry",
+    "hookimpl",
+    # errors
+    "InvalidParams",
+    "NotOffered",
+    "PluginFailed",
+    "RuntimeFault",
+    "UnknownKind",
+]

@@ -1,0 +1,55 @@
+"""What can go wrong when one talks to a runtime.
+
+RuntimeFault
+├── PluginFailed                a built-in or given plugin could not be used
+├── UnknownKind (LookupError)   no plugin has registered that kind of task
+├── InvalidParams (TypeError)   the params of a kind must be JSON
+└── NotOffered (LookupError)    no started plugin offers an object of that type
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+
+class RuntimeFault(Exception):
+    """Base of what a runtime raises on purpose."""
+
+
+class PluginFailed(RuntimeFault):
+    """A plugin that must work does not; the cause says why."""
+
+    def __init__(self, plugin: str, phase: str, why: object) -> None:
+        super().__init__(f"plugin {plugin!r} failed while {phase}: {why}")
+        self.plugin = plugin
+        self.phase = phase
+
+
+class UnknownKind(RuntimeFault, LookupError):
+    """No plugin has registered that kind of task; `known` are those that are."""
+
+    def __init__(self, kind: str, known: Collection[str]) -> None:
+        super().__init__(
+            f"no plugin registers the task kind {kind!r}; there is {', '.join(sorted(known)) or 'none'}"
+        )
+        self.kind = kind
+        self.known = tuple(sorted(known))
+
+
+class InvalidParams(RuntimeFault, TypeError):
+    """The params of a task kind are kept in a journal and must be JSON."""
+
+    def __init__(self, kind: str, why: object) -> None:
+        super().__init__(f"the params of a {kind!r} task must be JSON: {why}")
+        self.kind = kind
+
+
+class NotOffered(RuntimeFault, LookupError):
+    """No started plugin offers an object of that type."""
+
+    def __init__(self, wanted: type) -> None:
+        super().__init__(f"no plugin offers a {wanted.__name__}: is its plugin loaded and started?")
+        self.wanted = wanted

@@ -1,0 +1,202 @@
+"""The runtime an application embeds: one host, one registry of plugins, and the order in which they live.
+
+Opening: plugins are loaded, their task kinds collected, the host is opened, then each plugin is started.
+Closing goes the other way round: plugins are told while tasks still run, then the host stops them.
+Everything is bounded in time."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, TypedDict, TypeVar, Unpack, cast
+
+import anyio
+
+from hostel.sessions import ClosePolicy, LocalBackgroundTaskHost, TaskSpec
+
+from ._errors import NotOffered
+from ._kinds import KindTable, TaskKind
+from ._registry import HOOK_SECONDS, PluginRegistry
+from ._session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+    from types import TracebackType
+    from typing import Self
+
+    from hostel.sessions import (
+        BackgroundTaskHost,
+        Backoff,
+        CancelPolicy,
+        JsonValue,
+        TaskHandle,
+        TaskRecord,
+    )
+
+T = TypeVar("T")
+
+
+class SpecFields(TypedDict, total=False):
+    """The fields of `TaskSpec` that `Runtime.start` takes; the kind and the producer are known."""
+
+    id: str | None
+    label: str
+    parent_task_id: str | None
+    child_session_id: str | None
+    cancel_policy: CancelPolicy | None
+    close_policy: ClosePolicy
+    max_attempts: int
+    retry: Backoff
+    timeout: float | None
+    idempotency_key: str | None
+
+
+class Runtime:
+    """A host of plugins and of the tasks they run; an async context manager.
+
+    `plugins` are objects with hooks, used beside the built-in and (unless `load_installed` is false) the
+    installed ones; names in `blocked` (of plugins or distributions) are left out. `data_dir` is where tasks
+    and plugins keep what survives the process; None keeps everything in memory.
+
+    :raises PluginFailed: on entering, if a built-in or given plugin cannot be used.
+    """
+
+    def __init__(
+        self,
+        plugins: Iterable[object] = (),
+        *,
+        data_dir: str | Path | None = None,
+        load_installed: bool = True,
+        blocked: Iterable[str] = (),
+    ) -> None:
+        self._given = list(plugins)
+        self._load_installed = load_installed
+        self._blocked = frozenset(blocked)
+        self._offers: list[object] = []
+        self._kinds = KindTable()
+        self._stack = AsyncExitStack()
+        self._ready = anyio.Event()
+        self.data_dir = Path(data_dir) if data_dir is not None else None
+        self.plugins = PluginRegistry(self._blocked)
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            self._load_plugins()
+            services = await stack.enter_async_context(anyio.create_task_group())
+            stack.callback(_bound, services.cancel_scope)
+            self.tasks: BackgroundTaskHost = await stack.enter_async_context(self._host())
+            if self.plugins.implementations("on_task_event"):
+                services.start_soon(self._tell_events, self.tasks.subscribe())
+            for name in self.plugins.start_order():
+                await self._start_plugin(name, stack)
+            self._ready.set()
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stack.__aexit__(kind, error, trace)
+
+    @property
+    def kinds(self) -> tuple[TaskKind, ...]:
+        """The task kinds of all plugins."""
+        return tuple(self._kinds)
+
+    def offer(self, thing: object) -> None:
+        """Let others get `thing` by its type; for plugins, while they start."""
+        self._offers.append(thing)
+
+    def get(self, wanted: type[T]) -> T:
+        """Return what a plugin offers of that type; the latest if several do.
+
+        :raises NotOffered: if none does.
+        """
+        for thing in reversed(self._offers):
+            if isinstance(thing, wanted):
+                return thing
+        raise NotOffered(wanted)
+
+    async def start(
+        self,
+        session_id: str,
+        kind: str,
+        params: Mapping[str, JsonValue] | None = None,
+        **spec: Unpack[SpecFields],
+    ) -> TaskHandle[object]:
+        """Start a task of a kind that a plugin has registered, by name.
+
+        :raises UnknownKind: if no plugin has.
+        :raises InvalidParams: if `params` are not JSON.
+        """
+        plugin, body = self._kinds.bind(kind, params or {})
+        described = TaskSpec(kind=kind, producer=plugin, **spec)
+        return await self.tasks.spawn_named(session_id, described, dict(params or {}), body)
+
+    @asynccontextmanager
+    async def session(self, session_id: str, *, successor: str | None = None) -> AsyncIterator[Session]:
+        """Open a session; leaving the block closes it, each task by its close policy.
+
+        `successor` is the session that takes over the tasks whose policy is to be transferred.
+        """
+        await self.plugins.notify("on_session_opened", session_id=session_id)
+        try:
+            yield Session(self, session_id)
+        finally:
+            with anyio.CancelScope(shield=True):
+                try:
+                    await self.tasks.close_session(session_id, successor=successor)
+                finally:
+                    await self.plugins.notify("on_session_closed", session_id=session_id)
+
+    def _host(self) -> LocalBackgroundTaskHost:
+        return LocalBackgroundTaskHost(resume=self._resume)
+
+    def _load_plugins(self) -> None:
+        self.plugins.load_builtins()
+        if self._load_installed:
+            self.plugins.load_installed()
+        for plugin in self._given:
+            self.plugins.add(plugin)
+        for name, kinds in self.plugins.collect("register_task_kinds"):
+            for kind in cast("Iterable[TaskKind]", kinds):
+                try:
+                    self._kinds.add(name, kind)
+                except ValueError as error:
+                    self.plugins.set_aside(name, "register_task_kinds", error)
+
+    async def _start_plugin(self, name: str, stack: AsyncExitStack) -> None:
+        for found in self.plugins.implementations("on_startup"):
+            if found.plugin == name:
+                error = await self.plugins.call(found, {"runtime": self})
+                if error is not None:
+                    self.plugins.set_aside(name, "starting", error)
+                    return
+        stack.push_async_callback(self._stop_plugin, name)
+
+    async def _stop_plugin(self, name: str) -> None:
+        with anyio.CancelScope(shield=True):
+            for found in self.plugins.implementations("on_shutdown"):
+                if found.plugin == name:
+                    error = await self.plugins.call(found, {"runtime": self})
+                    if error is not None:
+                        self.plugins.note(name, "on_shutdown", error)
+
+    async def _tell_events(self, events: AsyncIterator[object]) -> None:
+        async for event in events:
+            await self.plugins.notify("on_task_event", event=event)
+
+    def _resume(self, record: TaskRecord, params: JsonValue) -> Callable[[], Awaitable[object]] | None:
+        if not self._kinds.is_resumable(record.kind) or not isinstance(params, dict):
+            return None
+        _, body = self._kinds.bind(record.kind, params)
+
+        async def resume() -> object:
+            await self._ready.wait()
+            return await body()
+
+        return resume
+
+
+def _bound(scope: anyio.CancelScope) -> None:
+    scope.deadline = anyio.current_time() + HOOK_SECONDS

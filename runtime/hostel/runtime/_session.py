@@ -1,0 +1,110 @@
+"""One session of a runtime: the host's verbs with the session filled in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar, TypeVarTuple, Unpack
+
+from hostel.sessions import TaskFilter
+
+if TYPE_CHECKING:
+    import builtins
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
+
+    from hostel.sessions import (
+        CancelHook,
+        JsonValue,
+        Subscription,
+        TaskHandle,
+        TaskRecord,
+        TaskSpec,
+        TaskState,
+    )
+
+    from ._runtime import Runtime, SpecFields
+
+T = TypeVar("T")
+Args = TypeVarTuple("Args")
+
+
+class Session:
+    """A session as `runtime.session(...)` hands it out. Each verb does what the host's verb of that name
+    does.
+    """
+
+    def __init__(self, runtime: Runtime, session_id: str) -> None:
+        self._runtime = runtime
+        self._tasks = runtime.tasks
+        self.id = session_id
+
+    def __repr__(self) -> str:
+        return f"<Session {self.id!r}>"
+
+    async def start(
+        self, kind: str, params: Mapping[str, JsonValue] | None = None, **spec: Unpack[SpecFields]
+    ) -> TaskHandle[object]:
+        """Start a task of a kind that a plugin has registered."""
+        return await self._runtime.start(self.id, kind, params, **spec)
+
+    async def spawn_managed(
+        self, spec: TaskSpec, func: Callable[[*Args], Awaitable[T] | T], *args: *Args
+    ) -> TaskHandle[T]:
+        """Run `func(*args)` as a task of the session."""
+        return await self._tasks.spawn_managed(self.id, spec, func, *args)
+
+    async def spawn_hidden(
+        self, label: str, func: Callable[[*Args], Awaitable[object]], *args: *Args
+    ) -> None:
+        """Run `func(*args)` for the session without listing it."""
+        await self._tasks.spawn_hidden(self.id, label, func, *args)
+
+    async def await_hidden(self) -> None:
+        """Wait for the session's hidden tasks; raise what failed."""
+        await self._tasks.await_hidden(self.id)
+
+    async def register(self, spec: TaskSpec) -> TaskRecord:
+        """Keep a record of a task that nobody runs yet."""
+        return await self._tasks.register(self.id, spec)
+
+    async def register_external(self, spec: TaskSpec, cancel: CancelHook | None = None) -> TaskRecord:
+        """Keep the record of a task that somebody else runs."""
+        return await self._tasks.register_external(self.id, spec, cancel)
+
+    async def get(self, task_id: str) -> TaskRecord | None:
+        """Return the record of a task of the session."""
+        return await self._tasks.get(task_id, session_id=self.id)
+
+    async def list(self, *, include_terminal: bool = False) -> builtins.list[TaskRecord]:
+        """Return the records of the session's live tasks, or of all."""
+        return await self._tasks.list(TaskFilter(self.id, include_terminal=include_terminal))
+
+    def subscribe(self, *, after: int | None = None) -> Subscription:
+        """Return the events of the session's tasks."""
+        return self._tasks.subscribe(TaskFilter(self.id), after=after)
+
+    async def request_cancel(
+        self, task_id: str, reason: str | None = None, *, actor: str | None = None
+    ) -> TaskRecord:
+        """Ask a task of the session to stop."""
+        return await self._tasks.request_cancel(task_id, reason, actor=actor, session_id=self.id)
+
+    async def cancel(
+        self, task_id: str, reason: str | None = None, *, actor: str | None = None
+    ) -> TaskRecord | None:
+        """Cancel a task of the session and wait until it has ended."""
+        return await self._tasks.cancel_managed(self.id, task_id, reason, actor=actor)
+
+    async def mark_terminal(self, task_id: str, state: TaskState, *, summary: str | None = None) -> None:
+        """Say that an external task has ended."""
+        await self._tasks.mark_terminal(self.id, task_id, state, summary=summary)
+
+    async def transfer(self, task_ids: Iterable[str], to: str) -> builtins.list[TaskRecord]:
+        """Hand tasks to another session, all or none."""
+        return await self._tasks.transfer_managed(self.id, to, task_ids)
+
+    async def wait(self, task_id: str) -> TaskRecord:
+        """Wait until a task of the session has ended."""
+        return await self._tasks.wait(task_id, session_id=self.id)
+
+    async def wait_all(self) -> builtins.list[TaskRecord]:
+        """Wait until no task of the session is live."""
+        return await self._tasks.wait_all(self.id)

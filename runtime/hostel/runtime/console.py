@@ -1,0 +1,67 @@
+"""What the commands of all plugins share: how they run, how they end, how they print.
+
+Exit codes: 0 done, 1 the task failed, 2 bad usage, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, NoReturn, TypeVar
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
+
+    from hostel.sessions import JsonValue
+
+T = TypeVar("T")
+
+FAILED = 1
+USAGE = 2
+INTERRUPTED = 130
+
+
+def fail(sentence: object, code: int = FAILED) -> NoReturn:
+    """End the command with one sentence on standard error."""
+    sys.stderr.write(f"hostel: {sentence}\n")
+    raise typer.Exit(code)
+
+
+def run(func: Callable[[], Awaitable[T]]) -> T:
+    """Run an async command; what it raises on purpose becomes one sentence, Ctrl-C exit code 130."""
+    import anyio
+
+    from hostel.sessions import SessionsError
+
+    from ._errors import RuntimeFault
+
+    try:
+        return anyio.run(func)
+    except (SessionsError, RuntimeFault) as error:
+        fail(error)
+
+
+def print_json(value: JsonValue | Sequence[JsonValue]) -> None:
+    """Print one JSON value on one line, at once."""
+    sys.stdout.write(json.dumps(value) + "\n")
+    sys.stdout.flush()
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], empty: str) -> None:
+    """Print rows as a table on a terminal, as tab-separated lines when piped, `empty` if there are none."""
+    found = list(rows)
+    if not sys.stdout.isatty():
+        sys.stdout.writelines("\t".join(row) + "\n" for row in found)
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    if not found:
+        sys.stdout.write(empty + "\n")
+        return
+    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    for row in found:
+        table.add_row(*row)
+    Console().print(table, markup=False)

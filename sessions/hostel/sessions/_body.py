@@ -1,0 +1,148 @@
+"""How the end of a body becomes the end of its task.
+
+`run_once` runs a body inside a cancel scope of its own and tells how that ended, as a value: it returned,
+raised, was stopped by its scope, or ran out of time. Nothing a body raises gets past it, SystemExit and
+KeyboardInterrupt included: they are that task's failure, not the host's end. `verdict` is the pure decision
+that follows:
+
+- Stopped by its scope because of a request: cancelled. Out of time: failed.
+- Saw the request through its context and returned nothing: cancelled. Returned a value all the same:
+  completed, it won the race.
+- Anything else it raised: failed, whether or not somebody had asked it to stop.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import math
+import traceback
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TYPE_CHECKING, TypeVarTuple, cast
+
+import anyio
+import anyio.to_thread
+import attrs
+
+from ._entry import Entry, Verdict
+from ._records import FailureKind, JsonValue, TaskFailure, TaskOutcome
+from ._states import TaskState
+
+if TYPE_CHECKING:
+    from ._crew import Crew
+
+Args = TypeVarTuple("Args")
+Body = Callable[[*Args], Awaitable[object] | object]
+
+LONGEST_TRACEBACK = 20_000
+
+
+@attrs.frozen
+class Returned:
+    """The body returned `value`."""
+
+    value: object
+
+
+@attrs.frozen
+class Raised:
+    """The body raised `error`."""
+
+    error: BaseException
+
+
+@attrs.frozen
+class Stopped:
+    """The body's scope was cancelled and it let go."""
+
+
+@attrs.frozen
+class TimedOut:
+    """The body's time was over."""
+
+    seconds: float
+
+
+Ending = Returned | Raised | Stopped | TimedOut
+STOPPED = Stopped()
+
+
+async def run_once(
+    crew: Crew, entry: Entry, body: Body[*Args], args: tuple[*Args], timeout: float | None
+) -> Ending:
+    """Run the body to its end; `timeout` is in seconds."""
+    deadline = math.inf if timeout is None else anyio.current_time() + timeout
+    ending: Ending = STOPPED
+    scope = entry.scope = crew.scope(deadline)
+    try:
+        with scope:
+            ending = Returned(await as_async(body)(*args))
+    except GeneratorExit:
+        raise
+    except anyio.get_cancelled_exc_class():
+        return STOPPED  # somebody outside the host stopped the loop's task
+    except BaseException as error:  # noqa: BLE001 - the boundary of a task
+        return Raised(error)
+    finally:
+        entry.scope = None
+    if scope.cancelled_caught and not entry.aborted:
+        return TimedOut(timeout or 0.0)
+    return ending
+
+
+def verdict(ending: Ending, *, saw_request: bool) -> Verdict:
+    """Decide how a task ends whose body ended in `ending`."""
+    match ending:
+        case Stopped():
+            return Verdict(TaskState.CANCELLED, None, None)
+        case TimedOut(seconds):
+            return _failed(TaskFailure(FailureKind.TIMEOUT, f"not done after {seconds:g} s"))
+        case Raised(error):
+            return _failed(failure_of(error))
+        case Returned(value):
+            if value is None and saw_request:
+                return Verdict(TaskState.CANCELLED, None, None)
+            return Verdict(TaskState.COMPLETED, outcome_of(value), None)
+
+
+def outcome_of(value: object) -> TaskOutcome | None:
+    """Return what a record keeps of a returned value: the value itself if JSON can say it."""
+    if value is None:
+        return None
+    if isinstance(value, TaskOutcome):
+        return value
+    if isinstance(value, str | bool | int):
+        return TaskOutcome(value=value)
+    try:
+        return TaskOutcome(value=cast("JsonValue", json.loads(json.dumps(value, allow_nan=False))))
+    except (TypeError, ValueError, RecursionError):
+        return TaskOutcome(summary=f"a {type(value).__name__}")
+
+
+def failure_of(error: BaseException) -> TaskFailure:
+    """Return what a record keeps of an exception."""
+    kind = FailureKind.ERROR if isinstance(error, Exception) else FailureKind.EXIT
+    message = traceback.format_exception_only(error)[-1].strip()
+    return TaskFailure(kind, message, "".join(traceback.format_exception(error))[-LONGEST_TRACEBACK:])
+
+
+def as_async(body: Body[*Args]) -> Callable[[*Args], Awaitable[object]]:
+    """Return `body` as something to await; a body that is not a coroutine function runs in a worker
+    thread.
+    """
+    code = getattr(body, "__code__", None)
+    if code is not None and code.co_flags & inspect.CO_COROUTINE:
+        return cast("Callable[[*Args], Awaitable[object]]", body)
+    if inspect.iscoroutinefunction(body) or inspect.iscoroutinefunction(getattr(body, "__call__", None)):  # noqa: B004
+        return cast("Callable[[*Args], Awaitable[object]]", body)
+    return cast("Callable[[*Args], Awaitable[object]]", partial(_in_thread, body))
+
+
+async def _in_thread(body: Body[*Args], *args: *Args) -> object:
+    value = await anyio.to_thread.run_sync(partial(body, *args), limiter=anyio.CapacityLimiter(1))
+    return await value if inspect.isawaitable(value) else value
+
+
+def _failed(failure: TaskFailure) -> Verdict:
+    return Verdict(TaskState.FAILED, None, failure)

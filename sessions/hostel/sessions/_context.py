@@ -1,0 +1,112 @@
+"""What a task's body knows of itself."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+from ._records import Progress
+from ._states import TaskState
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from ._engine import Engine
+    from ._entry import Entry
+
+
+class TaskContext:
+    """The running task, seen from inside its body; `current_task()` returns it.
+
+    A body that runs in a worker thread reads the properties directly and calls the coroutines through
+    `anyio.from_thread.run`."""
+
+    __slots__ = ("_engine", "_entry")
+
+    def __init__(self, engine: Engine, entry: Entry) -> None:
+        self._engine = engine
+        self._entry = entry
+
+    @property
+    def id(self) -> str:
+        """The task's id."""
+        return self._entry.record.id
+
+    @property
+    def session_id(self) -> str:
+        """The session the task belongs to now; a transfer changes it."""
+        return self._entry.record.session_id
+
+    @property
+    def attempt(self) -> int:
+        """Which run of the task this is, counted from 1."""
+        return self._entry.record.attempt.attempt
+
+    @property
+    def cancel_requested(self) -> bool:
+        """Whether somebody asked the task to stop.
+
+        A body that has seen this and then returns None ends as cancelled; one that returns a value has
+        completed."""
+        asked = self._entry.cancel_requested
+        self._entry.saw_request |= asked
+        return asked
+
+    async def cancellation(self) -> None:
+        """Wait until somebody asks the task to stop."""
+        await self._entry.told()
+        self._entry.saw_request |= self._entry.cancel_requested
+
+    async def progress(
+        self,
+        message: str | None = None,
+        *,
+        done: float | None = None,
+        total: float | None = None,
+        unit: str | None = None,
+    ) -> None:
+        """Report how far the task is; a task that has ended reports nothing.
+
+        :raises InvalidProgress: if the numbers contradict each other.
+        """
+        self._engine.report(self._entry, Progress(message, done, total, unit))
+
+    @asynccontextmanager
+    async def waiting(self, message: str | None = None) -> AsyncIterator[None]:
+        """Be in state `waiting` inside the block, with `message` as progress if given."""
+        if message is not None:
+            await self.progress(message)
+        self._entry.waits += 1
+        self._engine.flip(self._entry, TaskState.WAITING)
+        try:
+            yield
+        finally:
+            self._entry.waits -= 1
+            if not self._entry.waits:
+                self._engine.flip(self._entry, TaskState.RUNNING)
+
+
+_current: ContextVar[tuple[Engine, Entry]] = ContextVar("hostel_current_task")
+
+
+def current_task() -> TaskContext:
+    """Return the task whose body is running.
+
+    :raises LookupError: outside a managed task.
+    """
+    try:
+        return TaskContext(*_current.get())
+    except LookupError:
+        raise LookupError("no hostel task is running here") from None
+
+
+def enter(engine: Engine, entry: Entry) -> None:
+    """Make `entry` the current task of the running body."""
+    _current.set((engine, entry))
+
+
+def current_task_id() -> str | None:
+    """Return the id of the task whose body is running, if one is."""
+    running = _current.get(None)
+    return running[1].record.id if running is not None else None

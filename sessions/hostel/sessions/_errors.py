@@ -1,0 +1,185 @@
+"""What can go wrong when one talks to a host, as facts with fields.
+
+SessionsError
+├── UnknownTask (LookupError)          no such task, in that session or at all
+├── AmbiguousTaskId (LookupError)      several sessions have one: say which with `session_id=`
+├── TaskAlreadyExists                  a live task of that id is in the session
+├── IllegalTransition                  the state table forbids the move
+├── InvalidProgress (ValueError)       done and total contradict each other
+├── InvalidTaskId (ValueError)         an id that is empty or too long
+├── TaskStillRuns                      the host runs the task: cancel it first
+├── SessionClosing                     the session takes no new tasks while it closes
+├── HostClosed                         the host is not open
+├── TaskFailed, TaskCancelled          how a task ended, raised to whoever waits on its handle
+└── JournalError                       the journal could not keep, or cannot read, what it was given
+    ├── JournalTooNew                  written by a newer hostel
+    ├── JournalCorrupt                 part of the file cannot be read
+    └── JournalInUse                   another host writes to it
+
+HiddenTasksFailed is an ExceptionGroup: every failure of a session's hidden tasks, each noted with its label.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ._records import TaskRecord
+    from ._states import TaskState
+
+
+class SessionsError(Exception):
+    """Base of what a host raises on purpose."""
+
+
+class UnknownTask(SessionsError, LookupError):
+    """No task of that id is known."""
+
+    def __init__(self, task_id: str, session_id: str | None = None) -> None:
+        where = f"in session {session_id!r}" if session_id is not None else "in any session"
+        super().__init__(f"no task {task_id!r} {where}")
+        self.task_id = task_id
+        self.session_id = session_id
+
+
+class AmbiguousTaskId(SessionsError, LookupError):
+    """Several sessions have a task of that id; pass `session_id=` to say which."""
+
+    def __init__(self, task_id: str, session_ids: Sequence[str]) -> None:
+        super().__init__(f"task {task_id!r} is in several sessions ({', '.join(session_ids)}): say which")
+        self.task_id = task_id
+        self.session_ids = tuple(session_ids)
+
+
+class TaskAlreadyExists(SessionsError):
+    """The session already has a live task of that id."""
+
+    def __init__(self, task_id: str, session_id: str) -> None:
+        super().__init__(f"session {session_id!r} already has a live task {task_id!r}")
+        self.task_id = task_id
+        self.session_id = session_id
+
+
+class IllegalTransition(SessionsError):
+    """The state table forbids the move; the record is left as it was."""
+
+    def __init__(self, task_id: str, was: TaskState, wanted: TaskState) -> None:
+        super().__init__(f"task {task_id!r} is {was} and cannot become {wanted}")
+        self.task_id = task_id
+        self.was = was
+        self.wanted = wanted
+
+
+class InvalidProgress(SessionsError, ValueError):
+    """Progress whose numbers contradict each other."""
+
+    def __init__(self, done: float | None, total: float | None) -> None:
+        super().__init__(f"progress of {done} out of {total} is impossible")
+        self.done = done
+        self.total = total
+
+
+class InvalidTaskId(SessionsError, ValueError):
+    """A task or session id that is empty or longer than `limit` characters."""
+
+    def __init__(self, given: str, limit: int) -> None:
+        super().__init__(f"an id has 1 to {limit} characters, not {len(given)}")
+        self.given = given[:limit]
+        self.limit = limit
+
+
+class TaskStillRuns(SessionsError):
+    """The host runs the task's body; cancel it before its record can be removed."""
+
+    def __init__(self, task_id: str, session_id: str) -> None:
+        super().__init__(f"task {task_id!r} of session {session_id!r} still runs: cancel it first")
+        self.task_id = task_id
+        self.session_id = session_id
+
+
+class SessionClosing(SessionsError):
+    """The session is being closed and takes no new tasks."""
+
+    def __init__(self, session_id: str) -> None:
+        super().__init__(f"session {session_id!r} is closing and takes no new tasks")
+        self.session_id = session_id
+
+
+class HostClosed(SessionsError):
+    """The host is not open: use it inside its `async with` block."""
+
+    def __init__(self) -> None:
+        super().__init__("the host is not open: use it inside its `async with` block")
+
+
+class _TaskEnded(SessionsError):
+    def __init__(self, record: TaskRecord, how: str) -> None:
+        super().__init__(f"task {record.id!r} {how}")
+        self.record = record
+
+
+class TaskFailed(_TaskEnded):
+    """The task waited for has failed or was abandoned; the exception it raised, if any, is the cause."""
+
+    def __init__(self, record: TaskRecord) -> None:
+        failure = record.failure
+        super().__init__(record, f"{record.state}: {failure.message}" if failure else f"was {record.state}")
+
+
+class TaskCancelled(_TaskEnded):
+    """The task waited for was cancelled; who asked and why is in its record."""
+
+    def __init__(self, record: TaskRecord) -> None:
+        by = f" by {record.cancel_actor}" if record.cancel_actor else ""
+        why = f": {record.cancel_reason}" if record.cancel_reason else ""
+        super().__init__(record, f"was cancelled{by}{why}")
+
+
+class JournalError(SessionsError):
+    """The journal at `path` could not do its work."""
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(f"journal {path}: {problem}")
+        self.path = path
+        self.problem = problem
+
+
+class JournalTooNew(JournalError):
+    """The journal was written by a newer version; upgrade hostel to read it."""
+
+    def __init__(self, path: str, found: int, known: int) -> None:
+        super().__init__(path, f"has schema {found}, this version reads up to {known}: upgrade hostel")
+        self.found = found
+        self.known = known
+
+
+class JournalCorrupt(JournalError):
+    """Part of the journal cannot be read."""
+
+
+class JournalInUse(JournalError):
+    """Another host writes to the journal."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path, "is in use by another host")
+
+
+class HiddenTasksFailed(ExceptionGroup[Exception]):
+    """All failures of a session's hidden tasks; `labels` are theirs, in the same order."""
+
+    session_id: str
+    labels: tuple[str, ...]
+
+    def __new__(cls, session_id: str, failures: Sequence[tuple[str, Exception]]) -> HiddenTasksFailed:
+        errors = [error for _, error in failures]
+        group = super().__new__(cls, f"hidden tasks of session {session_id!r} failed", errors)
+        group.session_id = session_id
+        group.labels = tuple(label for label, _ in failures)
+        for label, error in failures:
+            error.add_note(f"hidden task {label!r} of session {session_id!r}")
+        return group
+
+    def derive(self, excs: Sequence[Exception]) -> ExceptionGroup[Exception]:  # type: ignore[override]
+        return ExceptionGroup(self.message, excs)

@@ -1,0 +1,495 @@
+"""The in-process host: the verbs of `BackgroundTaskHost` on an `Engine`, and the life of that engine."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, TypeVar, TypeVarTuple
+
+import anyio
+import anyio.lowlevel
+
+from . import _reducer as changes
+from ._body import outcome_of
+from ._context import current_task_id
+from ._engine import Engine, Resume
+from ._entry import CancelHook, Entry, Result, Verdict
+from ._errors import (
+    HostClosed,
+    IllegalTransition,
+    TaskStillRuns,
+)
+from ._handle import TaskHandle
+from ._ids import checked_id, new_id
+from ._journal import Journal, JournalFeed
+from ._log import EventLog, Subscription
+from ._portal import HostPortal
+from ._records import (
+    EVERYTHING,
+    CancelPolicy,
+    FailureKind,
+    JsonValue,
+    Progress,
+    SessionSummary,
+    TaskFailure,
+    TaskFilter,
+    TaskOutcome,
+    TaskRecord,
+    TaskSpec,
+)
+from ._states import TaskState
+from ._stopping import close_tasks, stop_engine
+from ._table import TaskTable
+
+if TYPE_CHECKING:
+    import builtins
+    from collections.abc import Awaitable, Callable, Iterable
+    from types import TracebackType
+    from typing import Self
+
+T = TypeVar("T")
+Args = TypeVarTuple("Args")
+
+GRACE = 5.0
+
+
+class LocalBackgroundTaskHost:
+    """The background tasks of any number of sessions, in this process.
+
+    An async context manager: nothing runs before it is entered or after it is left. Leaving it cancels what
+    runs, waits for it at most twice `stop_grace` seconds, and abandons the records of external tasks.
+
+    `journal` makes records and events durable; None keeps them in memory. `retain_events` is how many
+    events stay in memory for late subscribers, `retain_terminal` how many finished tasks stay listed in
+    each session. `resume` gives the bodies of tasks that were live when the journal's former host died.
+    `host_id` is made up if None.
+
+    Every verb raises HostClosed outside the context. Verbs that take a task id raise UnknownTask if there
+    is none and AmbiguousTaskId if `session_id` is needed to tell which. With a journal, a registration or
+    an end is on disk before its verb returns; JournalError is raised if that failed. Source: the
+    `BackgroundTaskHost` of lash-core."""
+
+    def __init__(
+        self,
+        journal: Journal | None = None,
+        retain_events: int = 10_000,
+        retain_terminal: int = 1_000,
+        *,
+        stop_grace: float = GRACE,
+        resume: Resume | None = None,
+        host_id: str | None = None,
+    ) -> None:
+        self.host_id = host_id or new_id(time.time())
+        self._journal = journal
+        self._retain = retain_events, retain_terminal
+        self._stop_grace = stop_grace
+        self._resume = resume
+        self._running: Engine | None = None
+
+    async def __aenter__(self) -> Self:
+        journal = self._journal
+        kept, last_seq = await journal.open() if journal is not None else ([], 0)
+        log = EventLog(
+            self._retain[0], last_seq=last_seq, replay=journal.read if journal is not None else None
+        )
+        table = TaskTable(log, self._retain[1])
+        engine = self._running = Engine(table, self.host_id, time.time)
+        self._token = anyio.lowlevel.current_token()
+        for task in kept:
+            table.restore(Entry(task.record, params=task.params))
+        if journal is not None:
+            table.feed = JournalFeed(journal, table.show)
+            engine.services.start(table.feed.run)
+        table.join_parents()
+        for task in kept:
+            if task.record.state.is_live:
+                engine.resume(task, self._resume)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        engine, self._running = self._engine, None
+        with anyio.CancelScope(shield=True):
+            try:
+                await stop_engine(engine, self._stop_grace)
+            finally:
+                if self._journal is not None:
+                    await self._journal.aclose()
+
+    @property
+    def _engine(self) -> Engine:
+        if self._running is None:
+            raise HostClosed
+        return self._running
+
+    async def get(self, task_id: str, *, session_id: str | None = None) -> TaskRecord | None:
+        """Return the task's record, or None if there is none."""
+        entry = self._engine.table.find(task_id, session_id)
+        return entry.record if entry is not None else None
+
+    async def list(self, filter: TaskFilter | None = None) -> builtins.list[TaskRecord]:
+        """Return the records that match, by creation time."""
+        return self._engine.table.select(filter or EVERYTHING)
+
+    async def get_managed(self, session_id: str, task_id: str) -> TaskRecord | None:
+        """Return the record of a task of the session, or None if it has none of that id."""
+        return await self.get(task_id, session_id=session_id)
+
+    async def list_managed(self, session_id: str) -> builtins.list[TaskRecord]:
+        """Return the records of all registered tasks of the session, finished ones too."""
+        return await self.list(TaskFilter(session_id, include_terminal=True))
+
+    async def sessions(self) -> builtins.list[SessionSummary]:
+        """Return every session at a glance, by first activity."""
+        summaries = [session.summary() for session in self._engine.table.sessions.values()]
+        return sorted(summaries, key=lambda summary: (summary.first_activity, summary.id))
+
+    def subscribe(self, filter: TaskFilter | None = None, *, after: int | None = None) -> Subscription:
+        """Return the events that match, from now on, or from after event number `after`."""
+        return self._engine.table.log.subscribe(filter or EVERYTHING, after)
+
+    def portal(self) -> HostPortal:
+        """Return the way to call this host from other threads."""
+        self._engine.check_open()
+        return HostPortal(self._token)
+
+    async def register(self, session_id: str, spec: TaskSpec) -> TaskRecord:
+        """Keep a record of a task that nobody runs yet; it is `pending`.
+
+        :raises TaskAlreadyExists: if the session has a live task of that id.
+        :raises SessionClosing: while the session closes.
+        """
+        return await self._register(session_id, spec, TaskState.PENDING, CancelPolicy.COOPERATIVE, None)
+
+    async def register_external(
+        self, session_id: str, spec: TaskSpec, cancel: CancelHook | None = None
+    ) -> TaskRecord:
+        """Keep the record of a task that somebody else runs; it is `running`. `cancel` is how to stop it.
+
+        A sync `cancel` runs on the loop and must not block.
+
+        :raises TaskAlreadyExists: if the session has a live task of that id.
+        :raises SessionClosing: while the session closes.
+        """
+        policy = CancelPolicy.COOPERATIVE if cancel is None else CancelPolicy.EXTERNAL
+        return await self._register(session_id, spec, TaskState.RUNNING, policy, cancel)
+
+    async def _register(
+        self, session_id: str, spec: TaskSpec, state: TaskState, policy: CancelPolicy, hook: CancelHook | None
+    ) -> TaskRecord:
+        engine = self._engine
+        known = engine.known(session_id, spec)
+        if known is not None:
+            return known.record
+        entry = engine.add(session_id, spec, state, policy)
+        entry.hook = hook
+        await self._durable()
+        return entry.record
+
+    async def spawn_managed(
+        self,
+        session_id: str,
+        spec: TaskSpec,
+        func: Callable[[*Args], Awaitable[T] | T],
+        *args: *Args,
+    ) -> TaskHandle[T]:
+        """Run `func(*args)` as a task of the session; return once it is registered.
+
+        A coroutine function runs on the loop, any other callable in a worker thread. Context variables are
+        copied now.
+
+        :raises TaskAlreadyExists: if the session has a live task of that id.
+        :raises SessionClosing: while the session closes.
+        """
+        return await self.spawn_named(session_id, spec, None, func, *args)
+
+    async def spawn_named(
+        self,
+        session_id: str,
+        spec: TaskSpec,
+        params: JsonValue,
+        func: Callable[[*Args], Awaitable[T] | T],
+        *args: *Args,
+    ) -> TaskHandle[T]:
+        """Do as `spawn_managed`, and keep `params` for whoever starts the task again after a crash."""
+        engine = self._engine
+        known = engine.known(session_id, spec)
+        if known is None:
+            known = engine.add(
+                session_id, spec, TaskState.RUNNING, CancelPolicy.ABORT_LOCAL, result=Result(), params=params
+            )
+            engine.start(known, spec, func, args)
+            await self._durable()
+        return TaskHandle(engine, known)
+
+    async def spawn_hidden(
+        self, session_id: str, label: str, func: Callable[[*Args], Awaitable[object]], *args: *Args
+    ) -> None:
+        """Run `func(*args)` for the session without listing it; `await_hidden` waits for it.
+
+        :raises SessionClosing: while the session closes.
+        """
+        engine = self._engine
+        engine.start_hidden(engine.session(session_id), label, func, args)
+
+    async def await_hidden(self, session_id: str) -> None:
+        """Wait for all hidden tasks of the session, also those started meanwhile.
+
+        :raises HiddenTasksFailed: with every failure since the last time, labels kept.
+        """
+        session = self._engine.table.sessions.get(checked_id(session_id))
+        if session is not None and session.hidden is not None:
+            await session.hidden.drained()
+            session.hidden.raise_failures()
+
+    async def update(
+        self,
+        task_id: str,
+        *,
+        state: TaskState | None = None,
+        progress: Progress | None = None,
+        session_id: str | None = None,
+    ) -> TaskRecord:
+        """Move a live task to another live state and keep its latest progress.
+
+        :raises IllegalTransition: if the table forbids the move or the task has ended; nothing is changed
+            then."""
+        engine = self._engine
+        entry = engine.table.get(task_id, session_id)
+        record = entry.record
+        if record.is_terminal or (state is not None and state.is_terminal):
+            raise IllegalTransition(task_id, record.state, state or record.state)
+        if state is TaskState.CANCEL_REQUESTED:
+            await self.request_cancel(task_id, session_id=record.session_id)
+        elif state is not None and state is not record.state:
+            engine.table.publish(entry, changes.moved(record, state, engine.stamp()))
+        if progress is not None:
+            engine.report(entry, progress)
+        return entry.record
+
+    async def complete(
+        self,
+        task_id: str,
+        state: TaskState = TaskState.COMPLETED,
+        *,
+        summary: str | None = None,
+        value: JsonValue = None,
+        session_id: str | None = None,
+    ) -> TaskRecord:
+        """End a task in a terminal state; one that has ended is returned unchanged.
+
+        The body of a managed task is stopped; `cancelled` and `abandoned` wait until it has (at most 5 s).
+
+        :raises IllegalTransition: if `state` is not terminal.
+        """
+        entry = self._engine.table.get(task_id, session_id)
+        if state.is_live:
+            raise IllegalTransition(task_id, entry.record.state, state)
+        return await self._complete(entry, _verdict(state, summary, value))
+
+    async def mark_terminal(
+        self, session_id: str, task_id: str, state: TaskState, *, summary: str | None = None
+    ) -> None:
+        """End a task as `complete` does; do nothing if it is unknown, has ended, or `state` is not
+        terminal.
+        """
+        entry = self._engine.table.find(task_id, session_id)
+        if entry is not None and state.is_terminal:
+            await self._complete(entry, _verdict(state, summary, None))
+
+    async def mark_live_state(self, session_id: str, task_id: str, state: TaskState) -> None:
+        """Move a task between running and waiting; do nothing if it is unknown, asked to stop or ended."""
+        entry = self._engine.table.find(task_id, session_id)
+        if entry is not None:
+            self._engine.flip(entry, state)
+
+    async def _complete(self, entry: Entry, how: Verdict) -> TaskRecord:
+        engine = self._engine
+        if entry.running and entry.live and how.state in (TaskState.CANCELLED, TaskState.ABANDONED):
+            entry.verdict = entry.verdict or how
+            engine.ask(entry, how.result.summary if how.result else None, current_task_id(), cascade=False)
+            await engine.stop(entry, GRACE)
+        else:
+            engine.end(entry, how)
+            entry.abort()
+            await self._durable()
+        return entry.record
+
+    async def request_cancel(
+        self,
+        task_id: str,
+        reason: str | None = None,
+        *,
+        actor: str | None = None,
+        cascade: bool = True,
+        session_id: str | None = None,
+    ) -> TaskRecord:
+        """Ask a task to stop, by its policy, and return its record without waiting for the end.
+
+        The first request wins; asking a task that has ended changes nothing. `cascade` asks the tasks whose
+        parent it is as well. A hook is waited for, at most 5 s. `actor` is who asks; the calling task if
+        None."""
+        entry = self._engine.table.get(task_id, session_id)
+        return await self._engine.request_cancel(entry, reason, actor, cascade=cascade)
+
+    async def cancel_managed(
+        self,
+        session_id: str,
+        task_id: str,
+        reason: str | None = None,
+        *,
+        grace: float = GRACE,
+        actor: str | None = None,
+    ) -> TaskRecord | None:
+        """Cancel a task whatever its policy and wait until it has really ended, at most `grace` seconds.
+
+        Past that, or if a cancel hook fails, the record returned is still `cancel_requested`. None if there
+        is no such task."""
+        entry = self._engine.table.find(task_id, session_id)
+        if entry is None:
+            return None
+        await self._cancel([entry], reason, actor or current_task_id(), grace)
+        return entry.record
+
+    async def cancel_all_managed(
+        self, session_id: str, reason: str | None = None, *, grace: float = GRACE, actor: str | None = None
+    ) -> builtins.list[TaskRecord]:
+        """Cancel all live tasks of the session at the same time, as `cancel_managed` does, and return their
+        records.
+        """
+        entries = self._engine.table.live(session_id)
+        await self._cancel(entries, reason, actor or current_task_id(), grace)
+        return [entry.record for entry in entries]
+
+    async def _cancel(
+        self, entries: Iterable[Entry], reason: str | None, actor: str | None, grace: float
+    ) -> None:
+        engine = self._engine
+        live = [entry for entry in entries if entry.live]
+        for entry in live:
+            engine.ask(entry, reason, actor)
+        async with anyio.create_task_group() as stops:
+            for entry in live:
+                stops.start_soon(engine.stop, entry, grace)
+        await self._durable()
+
+    async def heartbeat(self, session_id: str, task_id: str) -> None:
+        """Keep an external task alive for another `heartbeat_ttl` seconds."""
+        engine = self._engine
+        engine.heartbeats.beat(engine.table.get(task_id, session_id))
+
+    async def unregister_external(self, session_id: str, task_id: str) -> None:
+        """Forget a task that the host does not run; one that is live is abandoned first.
+
+        :raises TaskStillRuns: if it is a managed task that is alive.
+        """
+        engine = self._engine
+        entry = engine.table.get(task_id, session_id)
+        if entry.managed and entry.live:
+            raise TaskStillRuns(task_id, session_id)
+        engine.end(entry, _verdict(TaskState.ABANDONED, "unregistered", None))
+        if engine.table.find(task_id, session_id) is entry:
+            engine.table.remove(entry)
+        await self._durable()
+
+    async def transfer(
+        self, task_id: str, new_session_id: str, *, session_id: str | None = None
+    ) -> TaskRecord:
+        """Hand a live task to another session; it goes on running.
+
+        :raises TaskAlreadyExists: if the target has a live task of that id.
+        :raises IllegalTransition: if it has ended.
+        """
+        engine = self._engine
+        entry = engine.table.get(task_id, session_id)
+        if entry.record.is_terminal:
+            raise IllegalTransition(task_id, entry.record.state, entry.record.state)
+        if entry.record.session_id == new_session_id:
+            return entry.record
+        self._move([entry], new_session_id)
+        await self._durable()
+        return entry.record
+
+    async def transfer_managed(
+        self, from_session_id: str, to_session_id: str, task_ids: Iterable[str]
+    ) -> builtins.list[TaskRecord]:
+        """Hand several live tasks to another session, all or none; unknown and finished ids stay where they
+        are.
+
+        :raises TaskAlreadyExists: if the target has a live task of one of the ids.
+        """
+        table = self._engine.table
+        if from_session_id == to_session_id:
+            return []
+        found = [table.find(task_id, from_session_id) for task_id in dict.fromkeys(task_ids)]
+        entries = [entry for entry in found if entry is not None and entry.live]
+        self._move(entries, to_session_id)
+        await self._durable()
+        return [entry.record for entry in entries]
+
+    def _move(self, entries: builtins.list[Entry], to_session_id: str) -> None:
+        engine = self._engine
+        for entry in entries:
+            engine.table.check_free(to_session_id, entry.record.id)
+        if entries:
+            engine.session(to_session_id)
+        for entry in entries:
+            engine.table.move(entry, changes.transferred(entry.record, to_session_id, engine.stamp()))
+
+    async def wait(self, task_id: str, *, session_id: str | None = None) -> TaskRecord:
+        """Wait until the task has ended and return its last record."""
+        return await self._engine.table.get(task_id, session_id).done()
+
+    async def wait_all(self, session_id: str) -> builtins.list[TaskRecord]:
+        """Wait until no task of the session is live, also those started meanwhile; return the records
+        waited for.
+        """
+        waited: list[TaskRecord] = []
+        while live := self._engine.table.live(session_id):
+            waited += [await entry.done() for entry in live]
+        return waited
+
+    async def close_session(
+        self, session_id: str, *, successor: str | None = None, grace: float = GRACE
+    ) -> builtins.list[TaskRecord]:
+        """Close a session: wait for its hidden tasks, then keep, cancel or transfer each task by its close
+        policy.
+
+        Nothing can be started in it meanwhile. Hidden tasks and cancelled ones are waited for at most
+        `grace` seconds each; hidden ones still running then are cancelled. Without a `successor`, and where
+        it has a live task of the same id, a task to transfer is cancelled. Returns the records of the tasks
+        that were live.
+
+        :raises HiddenTasksFailed: with the failures of its hidden tasks, after everything else was done.
+        :raises SessionClosing: if it is being closed already.
+        """
+        return await close_tasks(self, self._engine, checked_id(session_id), successor, grace)
+
+    async def prune(
+        self, session_id: str | None = None, *, keep: int = 0, older_than: float | None = None
+    ) -> int:
+        """Forget finished tasks, all but the `keep` latest of each session; return how many.
+
+        `older_than` (seconds) spares those that ended more recently.
+        """
+        engine = self._engine
+        before = None if older_than is None else engine.now() - older_than
+        removed = engine.table.prune(session_id, keep, before)
+        await self._durable()
+        return removed
+
+    async def _durable(self) -> None:
+        receipt = self._running.receipt() if self._running is not None else None
+        if receipt is not None:
+            await receipt.durable()
+
+
+def _verdict(state: TaskState, summary: str | None, value: JsonValue) -> Verdict:
+    if state in (TaskState.FAILED, TaskState.ABANDONED):
+        return Verdict(state, None, TaskFailure(FailureKind.REPORTED, summary or f"reported as {state}"))
+    kept = outcome_of(value)
+    if summary is None and kept is None:
+        return Verdict(state, None, None)
+    return Verdict(
+        state, TaskOutcome(summary or (kept.summary if kept else None), kept.value if kept else None), None
+    )

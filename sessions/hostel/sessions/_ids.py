@@ -1,0 +1,31 @@
+"""Ids that are short, sort by time and cannot be guessed.
+
+48 bits of milliseconds, then 96 random bits, in 24 characters of an alphabet that is in ASCII order and
+safe in URLs."""
+
+import binascii
+import os
+
+from ._errors import InvalidTaskId
+
+LONGEST_ID = 512
+
+_BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+_SORTED = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz~"
+_ALPHABET = bytes.maketrans(_BASE64, _SORTED)
+
+
+def new_id(at: float) -> str:
+    """Return a fresh id for the moment `at` (seconds since the epoch)."""
+    raw = int(at * 1000).to_bytes(6, "big") + os.urandom(12)
+    return binascii.b2a_base64(raw, newline=False).translate(_ALPHABET).decode()
+
+
+def checked_id(given: str) -> str:
+    """Return `given`.
+
+    :raises InvalidTaskId: if it is empty or longer than 512 characters.
+    """
+    if not 0 < len(given) <= LONGEST_ID:
+        raise InvalidTaskId(given, LONGEST_ID)
+    return given

@@ -1,0 +1,34 @@
+"""The way into a host from other threads."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+import anyio.from_thread
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from anyio.lowlevel import EventLoopToken
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class HostPortal:
+    """Calls coroutine functions on the host's loop from any other thread and returns what they return.
+
+    `portal.call(host.list, filter)`, `portal.call(handle.wait)`: every verb of the host, its handles and
+    subscriptions."""
+
+    def __init__(self, token: EventLoopToken) -> None:
+        self._token = token
+
+    def call(
+        self, func: Callable[P, Coroutine[object, object, T]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run `func(*args, **kwargs)` on the host's loop and wait for it here; what it raises is raised
+        here.
+        """
+        return anyio.from_thread.run(partial(func, *args, **kwargs), token=self._token)

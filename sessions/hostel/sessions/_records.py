@@ -1,0 +1,241 @@
+"""What is known of a task: frozen values that travel between host, subscribers, journals and other processes.
+
+Times are float seconds since the epoch, UTC. Durations are float seconds. None always means "not known" or
+"not yet"."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+import attrs
+
+from ._errors import InvalidProgress
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from ._states import TaskState
+
+JsonValue = None | bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"]
+"""What JSON can say."""
+
+PREDEFINED_KINDS = ("monitor", "subagent", "observer", "other")
+"""Kinds every host knows; kinds are open, plugins add theirs."""
+
+
+class CancelPolicy(StrEnum):
+    """What a cancel request does to a task."""
+
+    COOPERATIVE = "cooperative"
+    """The task is told and ends by itself."""
+    ABORT_LOCAL = "abort_local"
+    """The cancel scope around its body is cancelled."""
+    EXTERNAL = "external"
+    """Its cancel hook is called."""
+
+
+class ClosePolicy(StrEnum):
+    """What happens to a live task when its session closes."""
+
+    KEEP = "keep"
+    CANCEL = "cancel"
+    TRANSFER = "transfer"
+    """It moves to the successor session; without a successor it is cancelled."""
+
+
+class FailureKind(StrEnum):
+    """Why a task failed or was abandoned."""
+
+    ERROR = "error"
+    """Its body raised an exception."""
+    EXIT = "exit"
+    """Its body raised SystemExit, KeyboardInterrupt or another BaseException."""
+    TIMEOUT = "timeout"
+    """Its time ran out."""
+    REPORTED = "reported"
+    """Somebody said so, through `complete` or `mark_terminal`."""
+    HEARTBEAT = "heartbeat"
+    """Its owner promised a heartbeat and missed it."""
+    HOST_LOST = "host_lost"
+    """The host that ran it is gone."""
+    NOT_STARTED = "not_started"
+    """It was registered and could not be started."""
+
+
+@attrs.frozen
+class TaskAttempt:
+    """Which run of the task this is: `attempt` counts from 1 up to `max_attempts`."""
+
+    attempt: int = 1
+    max_attempts: int = 1
+    idempotency_key: str | None = None
+
+
+@attrs.frozen
+class Progress:
+    """How far a task is. `done` and `total` are in `unit`.
+
+    :raises InvalidProgress: if one is negative or `done` exceeds `total`.
+    """
+
+    message: str | None = None
+    done: float | None = None
+    total: float | None = None
+    unit: str | None = None
+
+    def __attrs_post_init__(self) -> None:
+        done, total = self.done, self.total
+        if (done is not None and not done >= 0) or (total is not None and not total >= 0):
+            raise InvalidProgress(done, total)
+        if done is not None and total is not None and done > total:
+            raise InvalidProgress(done, total)
+
+
+@attrs.frozen
+class TaskOutcome:
+    """What a completed task left: a text for people and a JSON value for programs."""
+
+    summary: str | None = None
+    value: JsonValue = None
+
+
+@attrs.frozen
+class TaskFailure:
+    """Why a task failed: `message` for people, `traceback` for its author."""
+
+    kind: FailureKind
+    message: str
+    traceback: str | None = None
+
+
+@attrs.frozen
+class TaskRecord:
+    """Everything known of one task at one moment. Identity is (`session_id`, `id`).
+
+    `seq` is the sequence number of the event that last changed it; `host_id` names the host that keeps it.
+    """
+
+    id: str
+    session_id: str
+    kind: str
+    producer: str
+    label: str
+    parent_task_id: str | None
+    child_session_id: str | None
+
+    state: TaskState
+    cancel_policy: CancelPolicy
+    close_policy: ClosePolicy
+    attempt: TaskAttempt
+    progress: Progress | None
+    result: TaskOutcome | None
+    failure: TaskFailure | None
+    cancel_reason: str | None
+    cancel_actor: str | None
+
+    created_at: float
+    started_at: float | None
+    updated_at: float
+    completed_at: float | None
+
+    host_id: str
+    seq: int
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether the task has ended for good."""
+        return self.state.is_terminal
+
+
+@attrs.frozen
+class Backoff:
+    """How long to wait before the next attempt: `initial` seconds times `factor` for each one, at most
+    `maximum`.
+
+    `jitter` is the share of that time drawn at random, 0 to 1.
+    """
+
+    initial: float = 0.5
+    factor: float = 2.0
+    maximum: float = 30.0
+    jitter: float = 0.5
+
+    def delay(self, attempt: int, chance: float) -> float:
+        """Return the seconds to wait before attempt number `attempt` (2 is the first retry); `chance` is 0
+        to 1.
+        """
+        longest = min(self.maximum, self.initial * self.factor ** min(attempt - 2, 64))
+        return longest * (1 - self.jitter * chance)
+
+
+@attrs.frozen
+class TaskSpec:
+    """What one asks a host to start.
+
+    `id=None` lets the host make one. `cancel_policy=None` means `abort_local` for a managed task,
+    `external` for an external one with a cancel hook, `cooperative` otherwise. `timeout` bounds each
+    attempt, in seconds. `heartbeat_ttl` (seconds, external tasks) abandons the task when its owner is
+    silent for longer. A second task with the same `idempotency_key` in a session is not started: the first
+    one's record is returned."""
+
+    id: str | None = None
+    kind: str = "other"
+    producer: str = ""
+    label: str = ""
+    parent_task_id: str | None = None
+    child_session_id: str | None = None
+    cancel_policy: CancelPolicy | None = None
+    close_policy: ClosePolicy = ClosePolicy.KEEP
+    max_attempts: int = attrs.field(default=1, validator=attrs.validators.ge(1))
+    retry: Backoff = Backoff()
+    timeout: float | None = None
+    idempotency_key: str | None = None
+    heartbeat_ttl: float | None = None
+
+
+@attrs.frozen
+class TaskFilter:
+    """Which tasks, or which tasks' events. None matches everything.
+
+    `include_terminal` concerns lists only: events of every state are always delivered. A terminal `state`
+    includes itself."""
+
+    session_id: str | None = None
+    kind: str | None = None
+    state: TaskState | None = None
+    parent_task_id: str | None = None
+    include_terminal: bool = False
+
+    def matches(self, record: TaskRecord, also_in: str | None = None) -> bool:
+        """Tell whether `record` matches; `also_in` is a second session it counts as being in."""
+        return (
+            (self.session_id is None or self.session_id in (record.session_id, also_in))
+            and (self.kind is None or self.kind == record.kind)
+            and (self.state is None or self.state == record.state)
+            and (self.parent_task_id is None or self.parent_task_id == record.parent_task_id)
+        )
+
+
+EVERYTHING = TaskFilter()
+
+
+@attrs.frozen
+class SessionSummary:
+    """One session at a glance. `counts` has the states that occur; times are None in a session never used."""
+
+    id: str
+    counts: Mapping[TaskState, int]
+    hidden: int
+    first_activity: float
+    last_activity: float
+
+    @property
+    def live(self) -> int:
+        """How many of its tasks have not ended."""
+        return sum(count for state, count in self.counts.items() if state.is_live)
+
+
+def newest_first(records: Collection[TaskRecord]) -> list[TaskRecord]:
+    """Return `records` with the latest created first."""
+    return sorted(records, key=lambda record: (record.created_at, record.seq), reverse=True)

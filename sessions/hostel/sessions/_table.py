@@ -1,0 +1,276 @@
+"""All tasks of a host, by session and by id, and the one place where a change of them becomes an event.
+
+`publish` is the whole of it: it sets the record, appends the event to the log, hands it to the journal and,
+when the task has ended, retires it. What others see (subscribers, whoever waits for the end) follows when
+the event is durable: at once without a journal. Finished tasks stay listed until their session has more
+than `retain_terminal` of them, or until they are pruned."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from ._errors import AmbiguousTaskId, SessionClosing, TaskAlreadyExists, UnknownTask
+from ._journal import Append, Forget, JournalFeed
+from ._records import SessionSummary, TaskFilter, TaskRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from ._entry import Entry
+    from ._events import TaskEvent
+    from ._hidden import HiddenTasks
+    from ._log import EventLog
+    from ._states import TaskState
+
+
+@attrs.define(eq=False)
+class SessionTasks:
+    """What a host keeps of one session."""
+
+    id: str
+    first_activity: float
+    last_activity: float
+    tasks: dict[str, Entry] = attrs.Factory(dict)
+    finished: dict[str, Entry] = attrs.Factory(dict)
+    """Those of `tasks` that have ended, in the order they did."""
+    keys: dict[str, Entry] = attrs.Factory(dict)
+    """Tasks by idempotency key."""
+    hidden: HiddenTasks | None = None
+    closing: bool = False
+
+    def summary(self) -> SessionSummary:
+        """Return the session at a glance."""
+        counts: dict[TaskState, int] = {}
+        for entry in self.tasks.values():
+            counts[entry.record.state] = counts.get(entry.record.state, 0) + 1
+        hidden = len(self.hidden) if self.hidden else 0
+        return SessionSummary(self.id, counts, hidden, self.first_activity, self.last_activity)
+
+
+class TaskTable:
+    """The tasks of one host."""
+
+    def __init__(self, log: EventLog, retain_terminal: int) -> None:
+        self.log = log
+        self.feed: JournalFeed | None = None
+        self.sessions: dict[str, SessionTasks] = {}
+        self._retain = retain_terminal
+        self._ids: dict[str, Entry | list[Entry]] = {}
+
+    def session(self, session_id: str, at: float) -> SessionTasks:
+        """Return the session, made now if it is new.
+
+        :raises SessionClosing: if it is being closed.
+        """
+        found = self.sessions.get(session_id)
+        if found is None:
+            found = self.sessions[session_id] = SessionTasks(session_id, at, at)
+        elif found.closing:
+            raise SessionClosing(session_id)
+        return found
+
+    def find(self, task_id: str, session_id: str | None = None) -> Entry | None:
+        """Return the task of that id: in that session, else the one live match, else the one match.
+
+        :raises AmbiguousTaskId: if several sessions have one.
+        """
+        if session_id is not None:
+            session = self.sessions.get(session_id)
+            return session.tasks.get(task_id) if session else None
+        found = self._ids.get(task_id)
+        if not isinstance(found, list):
+            return found
+        live = [entry for entry in found if entry.live]
+        if len(live) == 1:
+            return live[0]
+        raise AmbiguousTaskId(task_id, sorted(entry.record.session_id for entry in live or found))
+
+    def get(self, task_id: str, session_id: str | None = None) -> Entry:
+        """Return the task as `find` does.
+
+        :raises UnknownTask: if there is none.
+        """
+        entry = self.find(task_id, session_id)
+        if entry is None:
+            raise UnknownTask(task_id, session_id)
+        return entry
+
+    def select(self, filter: TaskFilter) -> list[TaskRecord]:
+        """Return the records that match, by creation time."""
+        ended = filter.include_terminal or (filter.state is not None and filter.state.is_terminal)
+        records = [
+            entry.record
+            for entry in self._candidates(filter)
+            if (ended or entry.live) and filter.matches(entry.record)
+        ]
+        return sorted(records, key=_age)
+
+    def live(self, session_id: str | None = None) -> list[Entry]:
+        """Return the live tasks of a session, or of all."""
+        return [entry for entry in self._candidates(TaskFilter(session_id)) if entry.live]
+
+    def check_free(self, session_id: str, task_id: str) -> None:
+        """Make sure that no live task of that id is in the session.
+
+        :raises TaskAlreadyExists: if one is.
+        """
+        entry = self.find(task_id, session_id)
+        if entry is not None and entry.live:
+            raise TaskAlreadyExists(task_id, session_id)
+
+    def add(self, entry: Entry, event: TaskEvent) -> None:
+        """Take in a new task, in place of a finished one of the same id."""
+        record = entry.record
+        session = self.session(record.session_id, record.created_at)
+        before = session.tasks.get(record.id)
+        if before is not None:
+            self._drop(session, before)
+        self._index(session, entry)
+        self._join_parent(entry)
+        self.publish(entry, event, before.record.seq if before else None)
+
+    def restore(self, entry: Entry) -> None:
+        """Take in a task a journal has kept."""
+        record = entry.record
+        session = self.sessions.get(record.session_id)
+        if session is None:
+            session = SessionTasks(record.session_id, record.created_at, record.updated_at)
+            self.sessions[record.session_id] = session
+        session.last_activity = max(session.last_activity, record.updated_at)
+        self._index(session, entry)
+        if not entry.live:
+            entry.settled = True
+            session.finished[record.id] = entry
+
+    def join_parents(self) -> None:
+        """Find the parents of restored tasks."""
+        for entry in self._candidates(TaskFilter()):
+            self._join_parent(entry)
+
+    def publish(self, entry: Entry, event: TaskEvent, expected: int | None = -1) -> None:
+        """Make `event` the latest of `entry`, in memory at once and for everybody when it is durable."""
+        assert event.record is not None
+        follows = entry.record.seq if expected == -1 else expected
+        entry.record = event.record
+        self.sessions[event.session_id].last_activity = event.at
+        self.log.append(event)
+        if self.feed is None:
+            self.show(event, entry)
+        else:
+            self.feed.put(Append(event, follows, entry.params), entry)
+        if event.record.state.is_terminal:
+            self._retire(entry)
+
+    def show(self, event: TaskEvent, entry: Entry) -> None:
+        """Let everybody see a durable event."""
+        self.log.release(event)
+        if event.record is not None and event.record.state.is_terminal:
+            entry.settle()
+
+    def move(self, entry: Entry, event: TaskEvent) -> None:
+        """Publish a transfer and move the task between the sessions' tables."""
+        source = self.sessions[entry.record.session_id]
+        target = self.session(event.session_id, event.at)
+        self._unindex(source, entry)
+        before = target.tasks.get(event.task_id)
+        if before is not None:
+            self._drop(target, before)
+        self._index(target, entry)
+        source.last_activity = event.at
+        self.publish(entry, event)
+        self._discard_if_unused(source)
+
+    def remove(self, entry: Entry) -> None:
+        """Forget a task and what the journal has of it."""
+        self._drop(self.sessions[entry.record.session_id], entry)
+        self._discard_if_unused(self.sessions[entry.record.session_id])
+
+    def prune(self, session_id: str | None, keep: int, before: float | None) -> int:
+        """Forget finished tasks beyond the `keep` latest of each session that ended before `before`."""
+        sessions = [self.sessions.get(session_id)] if session_id is not None else list(self.sessions.values())
+        removed = 0
+        for session in sessions:
+            for entry in _surplus(session, keep) if session is not None else ():
+                if before is None or (entry.record.completed_at or 0.0) < before:
+                    self.remove(entry)
+                    removed += 1
+        return removed
+
+    def _candidates(self, filter: TaskFilter) -> Iterator[Entry]:
+        if filter.session_id is None:
+            for session in self.sessions.values():
+                yield from session.tasks.values()
+        elif filter.session_id in self.sessions:
+            yield from self.sessions[filter.session_id].tasks.values()
+
+    def _retire(self, entry: Entry) -> None:
+        session = self.sessions[entry.record.session_id]
+        session.finished[entry.record.id] = entry
+        entry.scope = entry.hook = entry.params = None
+        if entry.parent is not None and entry.parent.children is not None:
+            entry.parent.children.discard(entry)
+        entry.parent = None
+        for child in entry.children or ():
+            child.parent = None
+        entry.children = None
+        while len(session.finished) > self._retain:
+            self._drop(session, next(iter(session.finished.values())))
+
+    def _drop(self, session: SessionTasks, entry: Entry) -> None:
+        self._unindex(session, entry)
+        session.finished.pop(entry.record.id, None)
+        if self.feed is not None:
+            self.feed.put(Forget(session.id, entry.record.id, entry.record.seq))
+
+    def _discard_if_unused(self, session: SessionTasks) -> None:
+        if not session.tasks and not session.hidden and not session.closing:
+            self.sessions.pop(session.id, None)
+
+    def _index(self, session: SessionTasks, entry: Entry) -> None:
+        task_id, key = entry.record.id, entry.record.attempt.idempotency_key
+        session.tasks[task_id] = entry
+        if key is not None:
+            session.keys.setdefault(key, entry)
+        others = self._ids.get(task_id)
+        if others is None:
+            self._ids[task_id] = entry
+        elif isinstance(others, list):
+            others.append(entry)
+        else:
+            self._ids[task_id] = [others, entry]
+
+    def _unindex(self, session: SessionTasks, entry: Entry) -> None:
+        task_id, key = entry.record.id, entry.record.attempt.idempotency_key
+        session.tasks.pop(task_id, None)
+        if key is not None and session.keys.get(key) is entry:
+            del session.keys[key]
+        others = self._ids[task_id]
+        if not isinstance(others, list):
+            del self._ids[task_id]
+            return
+        others.remove(entry)
+        if len(others) == 1:
+            self._ids[task_id] = others[0]
+
+    def _join_parent(self, entry: Entry) -> None:
+        parent_id = entry.record.parent_task_id
+        if parent_id is None or not entry.live:
+            return
+        found = self._ids.get(parent_id)
+        of_session = self.find(parent_id, entry.record.session_id)
+        parent = of_session or (found if not isinstance(found, list) else None)
+        if parent is not None and parent.live and parent is not entry:
+            entry.parent = parent
+            parent.children = parent.children or set()
+            parent.children.add(entry)
+
+
+def _age(record: TaskRecord) -> tuple[float, str]:
+    return record.created_at, record.id
+
+
+def _surplus(session: SessionTasks, keep: int) -> Iterable[Entry]:
+    finished = list(session.finished.values())
+    return finished[: max(0, len(finished) - keep)]
