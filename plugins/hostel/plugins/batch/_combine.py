@@ -1,7 +1,8 @@
 """Many callers, one transaction: what waits while a write is under way is written together by the next one.
 
-There is no task in the background. Whoever gets the turn writes for all who wait; the others find their answer ready when
-their turn comes. A caller cancelled before its item was taken withdraws it; an item that was taken is written.
+There is no task in the background. Whoever gets the turn writes for all who wait; the others find their
+answer ready when their turn comes. A caller cancelled before its item was taken withdraws it; an item that
+was taken is written.
 """
 
 from collections.abc import Awaitable, Callable, Sequence

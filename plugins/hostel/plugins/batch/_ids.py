@@ -1,7 +1,7 @@
 """Names of things: opaque random ids for what is created, and derived ids for what belongs to a line.
 
-A request is named by its batch, the line of the input file it came from and whether it is that line's escalation. The name
-needs no column of its own and two requests can never claim the same line.
+A request is named by its batch, the line of the input file it came from and whether it is that line's
+escalation. The name needs no column of its own and two requests can never claim the same line.
 """
 
 import re

@@ -1,8 +1,10 @@
 """Lines of batch files, in and out: one strict reader, one writer.
 
-The reader keeps the body's own text, so a body is sent byte for byte as it was uploaded, and keeps what stood around it, so a
-file reads back as it was uploaded. Faults are values with a code and a message; the caller knows the line's number.
-The writer puts a JSON answer into the line as it came, with line breaks between its tokens turned into spaces.
+The reader keeps the body's own text, so a body is sent byte for byte as it was uploaded, and keeps what stood
+around it, so a file reads back as it was uploaded. Faults are values with a code and a message; the caller
+knows the line's number.
+The writer puts a JSON answer into the line as it came, with line breaks between its tokens turned into
+spaces.
 """
 
 import json

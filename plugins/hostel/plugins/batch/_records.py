@@ -1,4 +1,4 @@
-"""What travels: files, templates, batches and requests. Times are seconds since the epoch, UTC; sizes are bytes."""
+"""What travels: files, templates, batches and requests. Times are seconds since the epoch, UTC."""
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
@@ -68,7 +68,8 @@ class RequestTemplateInput:
     :param endpoint: base URL, None for the daemon's upstream
     :param api_key: reference to a secret such as `env:NAME`, None for the daemon's; never the secret itself
     :param model: routing and concurrency key, the same as in the body
-    :param around: text before and after the body in the line it was read from, None if it was not read from a line
+    :param around: text before and after the body in the line it was read from, None if it was not read from a
+        line
     """
 
     custom_id: str | None
@@ -90,7 +91,7 @@ class RequestTemplate(RequestTemplateInput):
 
 @attrs.frozen
 class FaultyLine:
-    """A line that is no request; it is kept so that the file reads as uploaded, and no batch is made from it."""
+    """A line that is no request; it is kept so that the file reads as uploaded."""
 
     text: str
     problem: Problem
@@ -119,7 +120,7 @@ FileStreamItem = FileMetadata | RequestTemplateInput | FaultyLine | StreamError
 
 @attrs.frozen
 class File:
-    """A stored file; `size_finalized` is False while results may still be added to it, `problems` counts faulty lines."""
+    """A stored file; `size_finalized` is False while results may come, `problems` counts faulty lines."""
 
     id: FileId
     name: str
@@ -270,7 +271,7 @@ class BatchStatus:
 
 @attrs.frozen
 class BatchResultItem:
-    """One input line with what became of it; id and model are the winner's, the input body is the line's own."""
+    """One input line and what became of it; id and model are the winner's, the input body is the line's."""
 
     id: RequestId
     custom_id: str | None
@@ -381,7 +382,7 @@ class DaemonRecord:
 
 @attrs.frozen
 class Swept:
-    """What one sweep did: batches whose window passed, lines ended with their batch, requests taken from dead daemons."""
+    """What a sweep did: batches expired, requests ended with theirs, requests taken from dead daemons."""
 
     expired: int
     settled: int

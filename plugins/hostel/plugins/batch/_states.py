@@ -4,7 +4,8 @@
 2. A lease is the number of the claim that a worker holds. Reports under another number are refused.
 3. Only an explicit retry leaves a terminal state, and only from `failed`.
 4. A failed request may still be superseded: its escalation can complete the line after it failed.
-5. A line has one standing, derived from its request and its escalation; batches count standings, not requests.
+5. A line has one standing, derived from its request and its escalation; batches count standings, not
+   requests.
 """
 
 from enum import StrEnum

@@ -1,7 +1,8 @@
 """What a store of batches does. One suite of tests holds for every store.
 
-A call is whole or has not happened. Lists keep the order of what was asked; where a call concerns several ids, each id has its
-own answer: a record, nothing, or the error that this id met. Times are seconds since the epoch, UTC.
+A call is whole or has not happened. Lists keep the order of what was asked; where a call concerns several
+ids, each id has its own answer: a record, nothing, or the error that this id met. Times are seconds since the
+epoch, UTC.
 """
 
 from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
@@ -50,7 +51,7 @@ class Storage(Protocol):
     async def get_file(self, file_id: FileId) -> File:
         """:raises NotFound: if there is none, or it was deleted"""
 
-    async def list_files(self, filter: FileFilter = ...) -> list[File]:  # noqa: A002  # the source's own word
+    async def list_files(self, filter: FileFilter = ...) -> list[File]:
         """List files by age, newest first unless asked otherwise.
 
         :raises NotFound: if the cursor names no file
@@ -74,7 +75,7 @@ class Storage(Protocol):
     async def delete_file(self, file_id: FileId) -> None:
         """Hide a file and cancel its unfinished batches; what they need of it stays."""
 
-    async def create_batch(self, input: BatchInput) -> Batch:  # noqa: A002  # the source's own word
+    async def create_batch(self, input: BatchInput) -> Batch:
         """Make a batch of a file; one whose input is not valid is made as failed and says why.
 
         :raises InvalidInput: if the window is none
@@ -184,10 +185,10 @@ class Storage(Protocol):
         """Keep a daemon, and so what it holds, alive."""
 
     async def find_stopped(self, held: Mapping[RequestId, int]) -> list[RequestId]:
-        """Tell which of these requests, held under these leases, their holder shall drop: cancelled, expired, outrun, taken."""
+        """Tell which of these requests, held under these leases, are no longer wanted from their holder."""
 
     async def sweep(self, stale_after: float) -> Swept:
-        """Expire batches, end what their stop left open, take requests from daemons silent for `stale_after` seconds."""
+        """Expire batches, end what they leave open, take requests from daemons silent so many seconds."""
 
     async def list_unfinished(self) -> list[Batch]:
         """List the batches that are not finished, oldest first."""

@@ -1,4 +1,4 @@
-"""A store of batches on SQLAlchemy Core: SQLite in a file of its own, or PostgreSQL shared by many machines."""
+"""A store of batches on SQLAlchemy Core: SQLite in a file, or PostgreSQL for many machines."""
 
 from .store import SqlStorage
 

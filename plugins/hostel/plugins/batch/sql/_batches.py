@@ -1,4 +1,4 @@
-"""Batches: made whole or as failed, read from their counters, stopped in one stroke and settled afterwards."""
+"""Batches: made whole or as failed, read from their counters, stopped in one stroke, settled later."""
 
 import json
 from collections.abc import Sequence
@@ -126,7 +126,7 @@ def _spawn(connection: sa.Connection, no: int, file_no: int | None, deadline: fl
         sa.literal(RequestState.PENDING.value),
     ).where(of_file)
     columns = ["batch_no", "line", "escalated", "model", "state"]
-    made = connection.execute(sa.insert(requests).from_select(columns, lines)).rowcount
+    connection.execute(sa.insert(requests).from_select(columns, lines))
     counted = (
         sa.select(fixed[0], templates.c.model, fixed[1], sa.literal(0, sa.SmallInteger), sa.func.count())
         .where(of_file)
@@ -135,7 +135,8 @@ def _spawn(connection: sa.Connection, no: int, file_no: int | None, deadline: fl
     connection.execute(
         sa.insert(lanes).from_select(["batch_no", "model", "deadline", "stopped", "pending"], counted)
     )
-    return made
+    made = sa.select(sa.func.sum(lanes.c.pending)).where(lanes.c.batch_no == no)
+    return int(connection.execute(made).scalar_one())
 
 
 def _make_files(
@@ -231,7 +232,7 @@ def requests_of(connection: sa.Connection, batch_id: BatchId) -> list[AnyRequest
 
 
 def cancel(connection: sa.Connection, nos: Sequence[int], now: float) -> None:
-    """Withdraw what waits, in one stroke; what is in flight is stopped by who sends it. Finished batches stay finished."""
+    """Withdraw what waits, in one stroke; who sends the rest will stop it. What is finished stays so."""
     connection.execute(sa.update(lanes).where(lanes.c.batch_no.in_(nos)).values(stopped=1))
     idle = sa.case((batches.c.in_flight == 0, sa.literal(now)))
     connection.execute(

@@ -1,8 +1,9 @@
 """Claims: who may send what, next.
 
-Order: batches by (deadline, age), lines of a batch in order, whatever their model, but a model takes no more than its free
-slots. Lanes say what each batch has for each model, so the plan needs no look at requests. Lanes of one batch are then read
-in parallel and merged by line: a few more than their even share of each, and more only of those that turn out to come first.
+Order: batches by (deadline, age), lines of a batch in order, whatever their model, but a model takes no more
+than its free slots. Lanes say what each batch has for each model, so the plan needs no look at requests.
+Lanes of one batch are then read in parallel and merged by line: a few more than their even share of each, and
+more only of those that turn out to come first.
 Requests that are not due, or locked by another claim, are passed over.
 """
 
@@ -142,7 +143,7 @@ LaneName = tuple[int, str]
 def _choose(
     connection: sa.Connection, shares: Sequence[Share], now: float
 ) -> tuple[list[Found], set[LaneName]]:
-    """Read lanes until the first lines of each batch are known; name the lanes that had less than was wanted."""
+    """Read lanes until the first lines of each batch are known; name those that had less than was wanted."""
     wants = {
         (share.batch_no, model): count for share in shares for model, count in share.first_wants().items()
     }

@@ -1,8 +1,9 @@
 """The one seam to the database: transactions in worker threads, foreign errors translated.
 
-A transaction is a plain function of a connection, run whole in one worker thread; it begins, commits or rolls back there, so
-a cancelled caller never leaves one open. Reads and writes have their own slots, so that a queue of writers cannot starve
-readers; SQLite has one writer slot because it has one writer. What may pass (a deadlock) is run again.
+A transaction is a plain function of a connection, run whole in one worker thread; it begins, commits or rolls
+back there, so a cancelled caller never leaves one open. Reads and writes have their own slots, so that a
+queue of writers cannot starve readers; SQLite has one writer slot because it has one writer. What may pass (a
+deadlock) is run again.
 """
 
 from collections.abc import Callable

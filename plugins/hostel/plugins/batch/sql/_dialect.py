@@ -1,8 +1,9 @@
 """Everything in which SQLite and PostgreSQL differ.
 
-SQLite: one writer at a time takes the write lock as its transaction begins (`BEGIN IMMEDIATE`), readers see the last commit
-(WAL); a statement is interrupted by its progress handler. PostgreSQL: row locks, `FOR UPDATE SKIP LOCKED` for claims, the
-server ends a statement that takes too long, and keepalives end a connection whose other side has gone.
+SQLite: one writer at a time takes the write lock as its transaction begins (`BEGIN IMMEDIATE`), readers see
+the last commit (WAL); a statement is interrupted by its progress handler. PostgreSQL: row locks, `FOR UPDATE
+SKIP LOCKED` for claims, the server ends a statement that takes too long, and keepalives end a connection
+whose other side has gone.
 """
 
 import os
@@ -35,7 +36,7 @@ class Want(NamedTuple):
 
     batch_no: int
     model: str
-    count: int
+    most: int
 
 
 class Found(NamedTuple):
@@ -110,13 +111,14 @@ def _sqlite(url: sa.URL, statement_timeout: float) -> sa.Engine:
 
 def _postgresql(url: sa.URL, statement_timeout: float) -> sa.Engine:
     limit = int(statement_timeout * 1000)
+    settings = {"statement_timeout": limit, "idle_in_transaction_session_timeout": 2 * limit, "jit": "off"}
     arguments = {
         "connect_timeout": 10,
         "keepalives_idle": 10,
         "keepalives_interval": 5,
         "keepalives_count": 3,
         "tcp_user_timeout": limit,
-        "options": f"-c statement_timeout={limit} -c idle_in_transaction_session_timeout={2 * limit} -c jit=off",
+        "options": " ".join(f"-c {name}={value}" for name, value in settings.items()),
     }
     return sa.create_engine(
         url,
@@ -130,7 +132,7 @@ def _postgresql(url: sa.URL, statement_timeout: float) -> sa.Engine:
 
 
 def may_pass(error: sa.exc.DBAPIError) -> bool:
-    """Say whether the same transaction may well succeed when it is run again: a deadlock or a lost serialization."""
+    """Say whether the same transaction may well succeed when it is run again, as after a deadlock."""
     return getattr(error.orig, "sqlstate", None) in ("40001", "40P01")
 
 
@@ -164,23 +166,24 @@ _ONE_LANE = (
     sa.select(requests.c.batch_no, requests.c.line, requests.c.escalated, requests.c.model)
     .where(requests.c.batch_no == sa.bindparam("batch_no"), requests.c.model == sa.bindparam("model"), _READY)
     .order_by(requests.c.line, requests.c.escalated)
-    .limit(sa.bindparam("count", type_=sa.Integer))
+    .limit(sa.bindparam("most", type_=sa.Integer))
 )
 _ALL_LANES = sa.text("""
     SELECT ready.batch_no, ready.line, ready.escalated, want.model
-    FROM unnest(CAST(:batch_nos AS bigint[]), CAST(:models AS text[]), CAST(:counts AS bigint[])) AS want(batch_no, model, count)
+    FROM unnest(CAST(:batch_nos AS bigint[]), CAST(:models AS text[]), CAST(:counts AS bigint[]))
+        AS want(batch_no, model, wanted)
     CROSS JOIN LATERAL (
         SELECT batch_no, line, escalated FROM requests
         WHERE batch_no = want.batch_no AND model = want.model AND state = 'pending'
           AND (not_before IS NULL OR not_before <= :now)
-        ORDER BY line, escalated LIMIT want.count
+        ORDER BY line, escalated LIMIT want.wanted
         FOR UPDATE SKIP LOCKED
     ) AS ready
 """)
 
 
 def first_pending(connection: sa.Connection, wants: Sequence[Want], now: float) -> list[Found]:
-    """Lock the first pending requests of each lane that are due; those that another claim holds are passed over."""
+    """Lock the first pending requests of each lane that are due and not locked by another claim."""
     if is_sqlite(connection):
         rows = [row for want in wants for row in connection.execute(_ONE_LANE, want._asdict() | {"now": now})]
     else:

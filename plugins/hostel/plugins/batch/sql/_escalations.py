@@ -1,7 +1,7 @@
 """Escalations: a second runner for a line that is late, unique by its key, with the line's own body and key.
 
-An escalation is a request of the same line, so what it sends can only be that line's body; the model it asks for is part of
-the request, not of a copied template.
+An escalation is a request of the same line, so what it sends can only be that line's body; the model it asks
+for is part of the request, not of a copied template.
 """
 
 from collections import Counter

@@ -47,7 +47,7 @@ def begin(connection: sa.Connection, file_id: FileId, now: float) -> int:
         "created_at": now,
         "updated_at": now,
     }
-    return connection.execute(sa.insert(files).returning(files.c.no), row).scalar_one()
+    return int(connection.execute(sa.insert(files).returning(files.c.no), row).scalar_one())
 
 
 Line = RequestTemplateInput | FaultyLine

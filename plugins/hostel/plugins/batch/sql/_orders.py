@@ -96,7 +96,7 @@ def _answers(
 
 
 def retry(connection: sa.Connection, names: Sequence[RequestId], now: float) -> list[BatchError | None]:
-    """Send failed requests again from the first attempt; their batches are open again, with a fresh window if theirs is over."""
+    """Send failed requests again from the first attempt and open their batches again, with time to do so."""
     known = _numbers(connection, names)
     refused = {
         name: _busy(name) for name in names if name.batch_id in known and _is_busy(known[name.batch_id], name)
@@ -150,7 +150,7 @@ def _reopen(connection: sa.Connection, rows: Iterable[Row], now: float) -> None:
 
 
 def settle(connection: sa.Connection, no: int, now: float) -> int:
-    """Write down what became of lines that were waiting when their batch was stopped; tell how many requests it was."""
+    """End requests that still wait in a stopped batch; tell how many it were."""
     stopped = sa.or_(batches.c.cancelling_at.is_not(None), batches.c.expiring_at.is_not(None))
     row = connection.execute(
         sa.select(batches).where(batches.c.no == no, stopped, batches.c.in_flight == 0)
@@ -210,7 +210,7 @@ def expire(connection: sa.Connection, now: float) -> int:
 
 
 def reclaim(connection: sa.Connection, stale_after: float, now: float) -> int:
-    """Take requests back from daemons that stopped, or whose heartbeat is older than `stale_after` seconds."""
+    """Take requests back from daemons that stopped or have been silent for `stale_after` seconds."""
     alive = sa.select(daemons.c.id).where(
         daemons.c.state != DaemonState.DEAD, daemons.c.last_heartbeat >= now - stale_after
     )

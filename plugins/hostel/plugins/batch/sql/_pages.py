@@ -1,6 +1,6 @@
 """Streams in bounded pieces, both ways."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import TypeVar
 
 import attrs
@@ -17,12 +17,13 @@ Item = TypeVar("Item")
 
 async def in_pages(
     page: Callable[[Place | None, int], Awaitable[Sequence[tuple[Place, Item]]]],
-) -> AsyncIterator[Item]:
+) -> AsyncGenerator[Item]:
     """Read page after page; a page grows while its items are small."""
     after, rows = None, FIRST_ROWS
     while found := await page(after, rows):
-        for after, item in found:
+        for _, item in found:
             yield item
+        after = found[-1][0]
         if len(found) < rows:
             return
         size = sum(_size(item) for _, item in found) // len(found)

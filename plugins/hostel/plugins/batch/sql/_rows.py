@@ -42,7 +42,7 @@ from hostel.plugins.batch._states import (
 
 from ._schema import batches, files, requests, results, templates
 
-Row = sa.Row[Any]
+Row = sa.Row[*tuple[Any, ...]]
 _converter = cattrs.Converter(omit_if_default=True)
 
 

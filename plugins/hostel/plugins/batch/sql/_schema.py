@@ -1,8 +1,9 @@
 """The tables. Lines never change after upload; requests move; a result is inserted once.
 
-`results` has the primary key (batch, line): two results for one input line cannot be stored. `requests` has (batch, line,
-escalated): an escalation is unique. Counters on `batches` count lines, `in_flight` counts requests held by daemons. A lane is
-what one batch has to do for one model; it makes finding work independent of how much work there is.
+`results` has the primary key (batch, line): two results for one input line cannot be stored. `requests` has
+(batch, line, escalated): an escalation is unique. Counters on `batches` count lines, `in_flight` counts
+requests held by daemons. A lane is what one batch has to do for one model; it makes finding work independent
+of how much work there is.
 """
 
 import sqlalchemy as sa
@@ -13,7 +14,7 @@ REVISION = "0001"
 
 Number = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 Small = sa.SmallInteger().with_variant(sa.Integer, "sqlite")
-Seconds = sa.Double().with_variant(sa.REAL, "sqlite")
+Seconds: sa.types.TypeEngine[float] = sa.Double().with_variant(sa.REAL, "sqlite")
 Text = sa.Text
 
 metadata = sa.MetaData(
@@ -128,7 +129,8 @@ batches = sa.Table(
     _time("deleted_at"),
     sa.CheckConstraint("pending + processing + completed + failed + canceled = total", name="balance"),
     sa.CheckConstraint(
-        "pending >= 0 AND processing >= 0 AND completed >= 0 AND failed >= 0 AND canceled >= 0 AND in_flight >= 0",
+        "pending >= 0 AND processing >= 0 AND completed >= 0 AND failed >= 0 AND canceled >= 0"
+        " AND in_flight >= 0",
         name="counters",
     ),
     sqlite_strict=True,

@@ -1,10 +1,14 @@
 """Every change of a request's state, in groups, each group one transaction.
 
-1. Lock the lines in question, requests and escalations, in one order: (batch, line, escalated). Then lanes, then batches.
-2. Decide in memory with the table of states: which orders are legal, who wins a race, which results come and go. Pure.
-3. Write what changed `WHERE state = ... AND lease = ...`, then insert results: one per line, or the whole group fails.
+1. Lock the lines in question, requests and escalations, in one order: (batch, line, escalated). Then lanes,
+   then batches.
+2. Decide in memory with the table of states: which orders are legal, who wins a race, which results come and
+   go. Pure.
+3. Write what changed `WHERE state = ... AND lease = ...`, then insert results: one per line, or the whole
+   group fails.
 4. Add the differences to the counters of lanes and batches; whoever makes a batch's last change finalises it.
-Counters only ever change by differences, so groups commute. An order that has been carried out already is no error.
+Counters only ever change by differences, so groups commute. An order that has been carried out already is no
+error.
 """
 
 from collections import Counter
@@ -23,12 +27,14 @@ from hostel.plugins.batch._states import (
     LIVE,
     MOVES,
     AnyState,
+    Canceled,
     Claimed,
     Completed,
     Failed,
     Pending,
     Processing,
     RequestState,
+    Superseded,
     standing,
 )
 
@@ -95,7 +101,7 @@ class Group:
 
 
 def apply(connection: sa.Connection, orders: Sequence[Order], now: float) -> list[Outcome]:
-    """Carry out orders in one transaction; each has its own outcome: the loser it superseded, nothing, or why it was refused."""
+    """Carry out orders in one transaction; an outcome is the loser superseded, nothing, or a refusal."""
     group = Group(load(connection, [order.key for order in orders]))
     outcomes = [decide(group, order, now) for order in orders]
     write(connection, group, now)
@@ -125,7 +131,8 @@ def load(connection: sa.Connection, keys: Collection[Key]) -> dict[Key, Row]:
         .order_by(*columns[:3])
         .with_for_update(key_share=True)
     )
-    found = (Row(*row[:4], RequestState(row[4]), *row[5:]) for row in connection.execute(query))
+    rows = connection.execute(query).mappings()
+    found = (Row(**{**row, "state": RequestState(row["state"])}) for row in rows)
     return {row.key: row for row in found}
 
 
@@ -185,9 +192,10 @@ def _columns(state: AnyState) -> dict[str, Any]:
             }
         case Claimed():
             raise TypeError("requests are claimed by claim_requests only")
-        case _:
-            at = state.canceled_at if state.name is RequestState.CANCELED else state.superseded_at
-            return {"state": state.name, "ended_at": at, "not_before": None}
+        case Canceled():
+            return {"state": state.name, "ended_at": state.canceled_at, "not_before": None}
+        case Superseded():
+            return {"state": state.name, "ended_at": state.superseded_at, "not_before": None}
 
 
 _CHANGING = (
@@ -372,7 +380,6 @@ _COUNTERS = (
     "in_flight",
     "output_bytes",
     "error_bytes",
-) + (
     "input_tokens",
     "cached_tokens",
     "output_tokens",

@@ -3,6 +3,7 @@
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -116,7 +117,7 @@ class SqlStorage:
     async def get_file(self, file_id: FileId) -> File:
         return await self._db.read(_files.get, file_id, self.now())
 
-    async def list_files(self, filter: FileFilter = FileFilter()) -> list[File]:  # noqa: A002, B008  # the source's word; frozen
+    async def list_files(self, filter: FileFilter = FileFilter()) -> list[File]:  # noqa: B008  # frozen
         return await self._db.read(_files.find, filter, self.now())
 
     async def get_file_content(self, file_id: FileId) -> list[FileContentItem]:
@@ -143,7 +144,7 @@ class SqlStorage:
     async def delete_file(self, file_id: FileId) -> None:
         await self._db.write(_batches.hide_file, file_id, self.now())
 
-    async def create_batch(self, input: BatchInput) -> Batch:  # noqa: A002  # the source's own word
+    async def create_batch(self, input: BatchInput) -> Batch:
         return await self._db.write(_batches.create, input, self.now())
 
     async def get_batch(self, batch_id: BatchId) -> Batch:
@@ -271,9 +272,12 @@ class SqlStorage:
         reclaimed = await self._repeat(lambda: self._db.write(_orders.reclaim, stale_after, self.now()))
         settled = 0
         for batch_no in await self._db.read(_orders.unsettled_batches):
-            settled += await self._repeat(lambda no=batch_no: self._db.write(_orders.settle, no, self.now()))
+            settled += await self._repeat(partial(self._settle, batch_no))
         await self._db.write(_files.discard_abandoned, self.now())
         return Swept(expired, settled, reclaimed)
+
+    async def _settle(self, batch_no: int) -> int:
+        return await self._db.write(_orders.settle, batch_no, self.now())
 
     async def _repeat(self, step: Callable[[], Awaitable[int]]) -> int:
         total = 0

@@ -8,7 +8,7 @@ down_revision = None
 
 Number = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 Small = sa.SmallInteger().with_variant(sa.Integer, "sqlite")
-Seconds = sa.Double().with_variant(sa.REAL, "sqlite")
+Seconds: sa.types.TypeEngine[float] = sa.Double().with_variant(sa.REAL, "sqlite")
 
 
 def upgrade() -> None:
@@ -96,7 +96,8 @@ def upgrade() -> None:
             "pending + processing + completed + failed + canceled = total", name=op.f("batches_balance_check")
         ),
         sa.CheckConstraint(
-            "pending >= 0 AND processing >= 0 AND completed >= 0 AND failed >= 0 AND canceled >= 0 AND in_flight >= 0",
+            "pending >= 0 AND processing >= 0 AND completed >= 0 AND failed >= 0 AND canceled >= 0"
+            " AND in_flight >= 0",
             name=op.f("batches_counters_check"),
         ),
         sa.ForeignKeyConstraint(["file_no"], ["files.no"], name=op.f("batches_file_no_fk")),
