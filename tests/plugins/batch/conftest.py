@@ -1,7 +1,6 @@
 """Each test of a store runs on SQLite and on a real PostgreSQL, with a clock that the test moves."""
 
 import shutil
-import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -9,18 +8,8 @@ import anyio
 import pytest
 
 from hostel.plugins.batch.sql import SqlStorage
-from hostel.plugins.batch.testing import PostgresServer, Upstream, postgres_binaries
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.ahead = 0.0
-
-    def __call__(self) -> float:
-        return time.time() + self.ahead
-
-    def advance(self, seconds: float) -> None:
-        self.ahead += seconds
+from hostel.plugins.batch.sql._schema import metadata
+from hostel.plugins.batch.testing import Clock, Desk, PostgresServer, Upstream, postgres_binaries
 
 
 async def _migrate(location: str | Path) -> None:
@@ -44,7 +33,7 @@ def postgres() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture(scope="session")
-def postgres_template(postgres: PostgresServer) -> str:
+def postgres_database(postgres: PostgresServer) -> str:
     name = postgres.create_database()
     anyio.run(_migrate, postgres.url(name))
     return name
@@ -57,9 +46,9 @@ def location(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str | P
         yield shutil.copy(template, tmp_path / "batch.db")
         return
     server: PostgresServer = request.getfixturevalue("postgres")
-    name = server.create_database(like=request.getfixturevalue("postgres_template"))
+    name = request.getfixturevalue("postgres_database")
     yield server.url(name)
-    server.drop_database(name)
+    server.execute("".join(f"DELETE FROM {table};" for table in reversed(metadata.sorted_tables)), name)
 
 
 @pytest.fixture
@@ -71,6 +60,11 @@ def clock() -> Clock:
 async def storage(location: str | Path, clock: Clock) -> AsyncIterator[SqlStorage]:
     async with SqlStorage(location, clock=clock) as storage:
         yield storage
+
+
+@pytest.fixture
+def desk(storage: SqlStorage, clock: Clock) -> Desk:
+    return Desk(storage, clock)
 
 
 @pytest.fixture

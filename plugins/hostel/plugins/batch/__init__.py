@@ -1,0 +1,101 @@
+"""Batches of model requests: submitted as files, worked through by a daemon, answered line by line."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ._errors import BatchError, InvalidInput, NotFound, SchemaTooNew, StateConflict, StorageUnavailable
+    from ._ids import BatchId, DaemonId, FileId, RequestId, TemplateId
+    from ._records import (
+        Batch,
+        BatchInput,
+        BatchResultItem,
+        BatchStatus,
+        Capacity,
+        File,
+        FileFilter,
+        FileMetadata,
+        OnDeadline,
+        Problem,
+        Purpose,
+        Request,
+        RequestData,
+        RequestTemplateInput,
+    )
+    from ._states import Failure, FailureKind, RequestState
+    from ._storage import Storage
+    from .sql import SqlStorage
+
+_PLACES = {
+    "_errors": (
+        "BatchError",
+        "InvalidInput",
+        "NotFound",
+        "SchemaTooNew",
+        "StateConflict",
+        "StorageUnavailable",
+    ),
+    "_ids": ("BatchId", "DaemonId", "FileId", "RequestId", "TemplateId"),
+    "_records": (
+        "Batch",
+        "BatchInput",
+        "BatchResultItem",
+        "BatchStatus",
+        "Capacity",
+        "File",
+        "FileFilter",
+        "FileMetadata",
+        "OnDeadline",
+        "Problem",
+        "Purpose",
+        "Request",
+        "RequestData",
+        "RequestTemplateInput",
+    ),
+    "_states": ("Failure", "FailureKind", "RequestState"),
+    "_storage": ("Storage",),
+    "sql": ("SqlStorage",),
+}
+_PLACE_OF = {name: place for place, names in _PLACES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a name when it is first asked for: listing plugins must not load a database library."""
+    if name not in _PLACE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f".{_PLACE_OF[name]}", __name__), name)
+
+
+__all__ = [
+    "Batch",
+    "BatchError",
+    "BatchId",
+    "BatchInput",
+    "BatchResultItem",
+    "BatchStatus",
+    "Capacity",
+    "DaemonId",
+    "Failure",
+    "FailureKind",
+    "File",
+    "FileFilter",
+    "FileId",
+    "FileMetadata",
+    "InvalidInput",
+    "NotFound",
+    "OnDeadline",
+    "Problem",
+    "Purpose",
+    "Request",
+    "RequestData",
+    "RequestId",
+    "RequestState",
+    "RequestTemplateInput",
+    "SchemaTooNew",
+    "SqlStorage",
+    "StateConflict",
+    "Storage",
+    "StorageUnavailable",
+    "TemplateId",
+]

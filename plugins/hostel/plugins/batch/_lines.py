@@ -23,6 +23,7 @@ from ._records import (
     Usage,
 )
 from ._states import FailureKind
+from ._streams import closing
 
 EXPIRED_MESSAGE = "This request could not be executed before the completion window expired."
 UNPARSEABLE = "This line is not parseable as valid JSON."
@@ -55,26 +56,28 @@ async def read_lines(chunks: AsyncIterable[bytes]) -> AsyncIterator[RequestTempl
     """Read an input file piece by piece; empty lines at its end are nobody's."""
     seen: set[str] = set()
     number = blanks = 0
-    async for raw in _split(chunks):
-        number += 1
-        if not raw.strip():
-            blanks += 1
-            continue
-        for earlier in range(number - blanks, number):
-            yield FaultyLine("", Problem("invalid_json_line", UNPARSEABLE, line=earlier))
-        blanks = 0
-        yield _read(raw, number, seen)
+    async with closing(_split(chunks)) as lines:
+        async for raw in lines:
+            number += 1
+            if not raw.strip():
+                blanks += 1
+                continue
+            for earlier in range(number - blanks, number):
+                yield FaultyLine("", Problem("invalid_json_line", UNPARSEABLE, line=earlier))
+            blanks = 0
+            yield _read(raw, number, seen)
 
 
 async def _split(chunks: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
     rest = b""
-    async for chunk in chunks:
-        *whole, rest = (rest + chunk).split(b"\n")
-        for line in whole:
-            yield line
-        if len(rest) > MAX_LINE:
-            yield rest
-            rest = b""
+    async with closing(chunks) as source:
+        async for chunk in source:
+            *whole, rest = (rest + chunk).split(b"\n")
+            for line in whole:
+                yield line
+            if len(rest) > MAX_LINE:
+                yield rest
+                rest = b""
     if rest:
         yield rest
 

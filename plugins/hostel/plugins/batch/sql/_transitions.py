@@ -145,7 +145,7 @@ def decide(group: Group, order: Order, now: float) -> Outcome:
         return StateConflict(order.id, row.state, wanted, "another worker has claimed it since")
     if row.state is wanted:
         return None if order.lease is not None else StateConflict(order.id, row.state, wanted)
-    if not (wanted in MOVES[row.state] or (order.retry and row.state is RequestState.FAILED)):
+    if not (row.state is RequestState.FAILED if order.retry else wanted in MOVES[row.state]):
         return StateConflict(order.id, row.state, wanted)
     twin = group.row(order.key._replace(escalated=1 - order.key.escalated))
     if wanted is RequestState.COMPLETED and twin is not None and twin.state is RequestState.COMPLETED:

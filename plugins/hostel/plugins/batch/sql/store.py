@@ -38,6 +38,7 @@ from hostel.plugins.batch._records import (
     Swept,
 )
 from hostel.plugins.batch._states import Claimed
+from hostel.plugins.batch._streams import closing
 
 from . import _batches, _claims, _daemons, _escalations, _files, _orders, _results
 from ._database import Database
@@ -93,22 +94,30 @@ class SqlStorage:
     async def create_file_stream(self, stream: AsyncIterable[FileStreamItem]) -> FileId:
         file_id = new_file_id()
         file_no = await self._db.write(_files.begin, file_id, self.now())
-        buffer, meta = LineBuffer(), FileMetadata()
+        buffer = LineBuffer()
         try:
-            async for item in stream:
-                if isinstance(item, FileMetadata):
-                    meta = buffer.merge(meta, item)
-                elif isinstance(item, StreamError):
-                    raise InvalidInput([Problem("stream_error", item.message)])
-                elif buffer.add(item):
-                    await self._flush(file_no, buffer)
-            await self._flush(file_no, buffer)
+            async with closing(stream) as items:
+                meta = await self._store_lines(file_no, items, buffer)
             await self._db.write(_files.finish, file_no, meta, buffer.counted(), self.now())
         except BaseException:
             with anyio.CancelScope(shield=True):
                 await self._db.write(_files.discard, file_no)
             raise
         return file_id
+
+    async def _store_lines(
+        self, file_no: int, items: AsyncIterable[FileStreamItem], buffer: LineBuffer
+    ) -> FileMetadata:
+        meta = FileMetadata()
+        async for item in items:
+            if isinstance(item, FileMetadata):
+                meta = buffer.merge(meta, item)
+            elif isinstance(item, StreamError):
+                raise InvalidInput([Problem("stream_error", item.message)])
+            elif buffer.add(item):
+                await self._flush(file_no, buffer)
+        await self._flush(file_no, buffer)
+        return meta
 
     async def _flush(self, file_no: int, buffer: LineBuffer) -> None:
         if lines := buffer.take():

@@ -1,6 +1,17 @@
 """What tests of batches need: a model endpoint with faults, and a private PostgreSQL server."""
 
+from ._desk import ENDPOINT, Clock, Desk, template
 from ._postgres import PostgresServer, postgres_binaries
 from ._upstream import Answer, Call, Upstream
 
-__all__ = ["Answer", "Call", "PostgresServer", "Upstream", "postgres_binaries"]
+__all__ = [
+    "ENDPOINT",
+    "Answer",
+    "Call",
+    "Clock",
+    "Desk",
+    "PostgresServer",
+    "Upstream",
+    "postgres_binaries",
+    "template",
+]

@@ -1,4 +1,4 @@
-"""A model endpoint on loopback that speaks chat completions, notes what it was asked, and misbehaves on demand."""
+"""A model endpoint on loopback: speaks chat completions, notes its calls, misbehaves on demand."""
 
 import json
 import time
@@ -59,7 +59,7 @@ class Upstream:
 
     def __init__(self, port: int) -> None:
         self.url = f"http://127.0.0.1:{port}"
-        self.script: Callable[[Call], Answer] = lambda call: Answer()
+        self.script: Callable[[Call], Answer] = lambda _: Answer()
         self.calls: list[Call] = []
         self.in_flight: Counter[str] = Counter()
         self.most_in_flight: Counter[str] = Counter()
