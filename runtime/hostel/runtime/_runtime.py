@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict, TypeVar, Unpack, cast
+from typing import TYPE_CHECKING, TypedDict, TypeVar, TypeVarTuple, Unpack, cast
 
 import anyio
 
@@ -16,7 +16,8 @@ from hostel.sessions import ClosePolicy, LocalBackgroundTaskHost, TaskSpec
 
 from ._errors import NotOffered
 from ._kinds import KindTable, TaskKind
-from ._registry import HOOK_SECONDS, PluginRegistry
+from ._registry import PluginRegistry
+from ._services import Services
 from ._session import Session
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     )
 
 T = TypeVar("T")
+Args = TypeVarTuple("Args")
 
 
 class SpecFields(TypedDict, total=False):
@@ -82,11 +84,14 @@ class Runtime:
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
             self._load_plugins()
-            services = await stack.enter_async_context(anyio.create_task_group())
-            stack.callback(_bound, services.cancel_scope)
+            self._services = Services(lambda plugin, error: self.plugins.note(plugin, "running", error))
+            listeners = Services(lambda plugin, error: self.plugins.note(plugin, "on_task_event", error))
+            stack.push_async_callback(listeners.aclose)
+            stack.push_async_callback(listeners.drain)
             self.tasks: BackgroundTaskHost = await stack.enter_async_context(self._host())
             if self.plugins.implementations("on_task_event"):
-                services.start_soon(self._tell_events, self.tasks.subscribe())
+                listeners.start("hostel", self._tell_events, self.tasks.subscribe())
+            stack.push_async_callback(self._services.aclose)
             for name in self.plugins.start_order():
                 await self._start_plugin(name, stack)
             self._ready.set()
@@ -116,6 +121,13 @@ class Runtime:
             if isinstance(thing, wanted):
                 return thing
         raise NotOffered(wanted)
+
+    def run_service(self, plugin: str, func: Callable[[*Args], Awaitable[object]], *args: *Args) -> None:
+        """Run `func(*args)` for a plugin beside all tasks; it is cancelled when the runtime closes.
+
+        For servers and listeners that plugins start in `on_startup`; what is done for a session belongs in
+        a task."""
+        self._services.start(plugin, func, *args)
 
     async def start(
         self,
@@ -196,7 +208,3 @@ class Runtime:
             return await body()
 
         return resume
-
-
-def _bound(scope: anyio.CancelScope) -> None:
-    scope.deadline = anyio.current_time() + HOOK_SECONDS

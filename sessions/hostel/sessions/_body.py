@@ -66,6 +66,8 @@ class TimedOut:
 
 Ending = Returned | Raised | Stopped | TimedOut
 STOPPED = Stopped()
+CANCELLED = Verdict(TaskState.CANCELLED, None, None)
+COMPLETED = Verdict(TaskState.COMPLETED, None, None)
 
 
 async def run_once(
@@ -95,14 +97,14 @@ def verdict(ending: Ending, *, saw_request: bool) -> Verdict:
     """Decide how a task ends whose body ended in `ending`."""
     match ending:
         case Stopped():
-            return Verdict(TaskState.CANCELLED, None, None)
+            return CANCELLED
         case TimedOut(seconds):
             return _failed(TaskFailure(FailureKind.TIMEOUT, f"not done after {seconds:g} s"))
         case Raised(error):
             return _failed(failure_of(error))
+        case Returned(None):
+            return CANCELLED if saw_request else COMPLETED
         case Returned(value):
-            if value is None and saw_request:
-                return Verdict(TaskState.CANCELLED, None, None)
             return Verdict(TaskState.COMPLETED, outcome_of(value), None)
 
 

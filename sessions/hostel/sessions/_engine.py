@@ -85,7 +85,9 @@ class Engine:
 
     def known(self, session_id: str, spec: TaskSpec) -> Entry | None:
         """Return the task of the session that has the idempotency key of `spec`, if one has."""
-        return self.session(session_id).keys.get(spec.idempotency_key) if spec.idempotency_key else None
+        if spec.idempotency_key is None:
+            return None
+        return self.session(session_id).keys.get(spec.idempotency_key)
 
     def add(
         self,
@@ -98,13 +100,13 @@ class Engine:
         params: JsonValue = None,
     ) -> Entry:
         """Register a new task; `policy` is its cancel policy unless `spec` names one."""
-        self.session(session_id)
+        self.check_open()
         at = self.now()
+        session = self.table.session(checked_id(session_id), at)
         task_id = checked_id(spec.id) if spec.id is not None else new_id(at)
-        self.table.check_free(session_id, task_id)
         record = _new_record(self, session_id, task_id, spec, state, policy, at)
         entry = Entry(record, result, params=params, heartbeat_ttl=spec.heartbeat_ttl)
-        self.table.add(entry, changes.registered(record))
+        self.table.add(session, entry, changes.registered(record))
         if spec.heartbeat_ttl is not None:
             self._expect_heartbeats(entry)
         return entry

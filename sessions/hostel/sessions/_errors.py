@@ -169,12 +169,14 @@ class JournalInUse(JournalError):
 class HiddenTasksFailed(ExceptionGroup[Exception]):
     """All failures of a session's hidden tasks; `labels` are theirs, in the same order."""
 
-    session_id: str
-    labels: tuple[str, ...]
+    session_id: str = ""
+    labels: tuple[str, ...] = ()
 
-    def __new__(cls, session_id: str, failures: Sequence[tuple[str, Exception]]) -> HiddenTasksFailed:
+    @classmethod
+    def of(cls, session_id: str, failures: Sequence[tuple[str, Exception]]) -> HiddenTasksFailed:
+        """Return the group of `failures`, each a label and what its task raised."""
         errors = [error for _, error in failures]
-        group = super().__new__(cls, f"hidden tasks of session {session_id!r} failed", errors)
+        group = cls(f"hidden tasks of session {session_id!r} failed", errors)
         group.session_id = session_id
         group.labels = tuple(label for label, _ in failures)
         for label, error in failures:

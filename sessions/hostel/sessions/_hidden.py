@@ -88,7 +88,7 @@ class HiddenTasks:
         """
         if self._failures:
             failures, self._failures = self._failures, []
-            raise HiddenTasksFailed(self._session_id, failures)
+            raise HiddenTasksFailed.of(self._session_id, failures)
 
 
 def _as_exception(error: BaseException) -> Exception:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, TypeVar, TypeVarTuple
+from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, overload
 
 import anyio
 import anyio.lowlevel
@@ -108,11 +108,11 @@ class LocalBackgroundTaskHost:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        engine, self._running = self._engine, None
         with anyio.CancelScope(shield=True):
             try:
-                await stop_engine(engine, self._stop_grace)
+                await stop_engine(self._engine, self._stop_grace)
             finally:
+                self._running = None
                 if self._journal is not None:
                     await self._journal.aclose()
 
@@ -186,13 +186,23 @@ class LocalBackgroundTaskHost:
         await self._durable()
         return entry.record
 
+    @overload
+    async def spawn_managed(
+        self, session_id: str, spec: TaskSpec, func: Callable[[*Args], Awaitable[T]], *args: *Args
+    ) -> TaskHandle[T]: ...
+
+    @overload
+    async def spawn_managed(
+        self, session_id: str, spec: TaskSpec, func: Callable[[*Args], T], *args: *Args
+    ) -> TaskHandle[T]: ...
+
     async def spawn_managed(
         self,
         session_id: str,
         spec: TaskSpec,
-        func: Callable[[*Args], Awaitable[T] | T],
+        func: Callable[[*Args], object],
         *args: *Args,
-    ) -> TaskHandle[T]:
+    ) -> TaskHandle[Any]:
         """Run `func(*args)` as a task of the session; return once it is registered.
 
         A coroutine function runs on the loop, any other callable in a worker thread. Context variables are
@@ -203,14 +213,29 @@ class LocalBackgroundTaskHost:
         """
         return await self.spawn_named(session_id, spec, None, func, *args)
 
+    @overload
     async def spawn_named(
         self,
         session_id: str,
         spec: TaskSpec,
         params: JsonValue,
-        func: Callable[[*Args], Awaitable[T] | T],
+        func: Callable[[*Args], Awaitable[T]],
         *args: *Args,
-    ) -> TaskHandle[T]:
+    ) -> TaskHandle[T]: ...
+
+    @overload
+    async def spawn_named(
+        self, session_id: str, spec: TaskSpec, params: JsonValue, func: Callable[[*Args], T], *args: *Args
+    ) -> TaskHandle[T]: ...
+
+    async def spawn_named(
+        self,
+        session_id: str,
+        spec: TaskSpec,
+        params: JsonValue,
+        func: Callable[[*Args], object],
+        *args: *Args,
+    ) -> TaskHandle[Any]:
         """Do as `spawn_managed`, and keep `params` for whoever starts the task again after a crash."""
         engine = self._engine
         known = engine.known(session_id, spec)

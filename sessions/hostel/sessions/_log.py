@@ -77,7 +77,7 @@ class EventLog:
         self.events.append(event)
         if event.type is EventType.PROGRESS:
             self._note_progress(event)
-        elif event.record is not None and event.record.state.is_terminal:
+        elif self._latest_progress and event.record is not None and event.record.state.is_terminal:
             self._latest_progress.pop((event.session_id, event.task_id), None)
         if len(self.events) - self._start > self._retain:
             self._make_room()

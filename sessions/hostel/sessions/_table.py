@@ -120,15 +120,19 @@ class TaskTable:
         if entry is not None and entry.live:
             raise TaskAlreadyExists(task_id, session_id)
 
-    def add(self, entry: Entry, event: TaskEvent) -> None:
-        """Take in a new task, in place of a finished one of the same id."""
-        record = entry.record
-        session = self.session(record.session_id, record.created_at)
-        before = session.tasks.get(record.id)
+    def add(self, session: SessionTasks, entry: Entry, event: TaskEvent) -> None:
+        """Take in a new task of `session`, in place of a finished one of the same id.
+
+        :raises TaskAlreadyExists: if a live one has it.
+        """
+        before = session.tasks.get(entry.record.id)
         if before is not None:
+            if before.live:
+                raise TaskAlreadyExists(entry.record.id, session.id)
             self._drop(session, before)
         self._index(session, entry)
-        self._join_parent(entry)
+        if entry.record.parent_task_id is not None:
+            self._join_parent(entry)
         self.publish(entry, event, before.record.seq if before else None)
 
     def restore(self, entry: Entry) -> None:

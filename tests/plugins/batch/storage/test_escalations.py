@@ -12,7 +12,7 @@ LIVE = [RequestState.PENDING, RequestState.CLAIMED, RequestState.PROCESSING]
 
 
 async def escalate(desk: Desk, model: str = "m", seconds: float = 3600, **more: str) -> int:
-    return await desk.storage.create_escalated_requests(model, seconds, LIVE, **more)  # type: ignore[arg-type]
+    return await desk.storage.create_escalated_requests(model, seconds, LIVE, **more)
 
 
 async def race(desk: Desk) -> tuple[Request[Processing], Request[Processing]]:

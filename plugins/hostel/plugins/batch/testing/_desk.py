@@ -4,8 +4,6 @@ import json
 import time
 from collections.abc import Sequence
 
-import attrs
-
 from hostel.plugins.batch._ids import DaemonId, FileId, RequestId, new_daemon_id
 from hostel.plugins.batch._records import (
     AnyRequest,
@@ -46,10 +44,10 @@ class Clock:
         self.ahead += seconds
 
 
-def template(name: str, model: str = "m", **more: str) -> RequestTemplateInput:
+def template(name: str, model: str = "m", *, api_key: str | None = None) -> RequestTemplateInput:
     """Make a request whose prompt is its name."""
     body = json.dumps({"model": model, "messages": [{"role": "user", "content": name}]})
-    return RequestTemplateInput(name, "POST", ENDPOINT, body, model, **more)
+    return RequestTemplateInput(name, "POST", ENDPOINT, body, model, api_key=api_key)
 
 
 class Desk:
@@ -94,7 +92,7 @@ class Desk:
         return started
 
     async def report(self, request: AnyRequest, state: AnyState) -> RequestId | None:
-        return await self.storage.persist(attrs.evolve(request, state=state))  # type: ignore[misc]  # any state may be reported
+        return await self.storage.persist(Request(request.data, state, request.lease))  # type: ignore[arg-type]  # any state
 
     async def complete(self, request: Request[Processing], body: str | None = None) -> RequestId | None:
         answer = body or json.dumps({"echo": request.data.custom_id})
