@@ -2,8 +2,16 @@
 
 from typing import TYPE_CHECKING, Any
 
+from hostel.runtime import hookimpl
+
 if TYPE_CHECKING:
+    import typer
+
+    from hostel.runtime import Runtime
+
+    from ._daemon import Daemon, Escalation
     from ._errors import BatchError, InvalidInput, NotFound, SchemaTooNew, StateConflict, StorageUnavailable
+    from ._house import Batches
     from ._ids import BatchId, DaemonId, FileId, RequestId, TemplateId
     from ._records import (
         Batch,
@@ -21,11 +29,14 @@ if TYPE_CHECKING:
         RequestData,
         RequestTemplateInput,
     )
+    from ._retry import RetryPolicy
+    from ._sender import HttpSender, Reply, Sender, Timeouts
     from ._states import Failure, FailureKind, RequestState
     from ._storage import Storage
     from .sql import SqlStorage
 
 _PLACES = {
+    "_daemon": ("Daemon", "Escalation"),
     "_errors": (
         "BatchError",
         "InvalidInput",
@@ -34,6 +45,7 @@ _PLACES = {
         "StateConflict",
         "StorageUnavailable",
     ),
+    "_house": ("Batches",),
     "_ids": ("BatchId", "DaemonId", "FileId", "RequestId", "TemplateId"),
     "_records": (
         "Batch",
@@ -51,6 +63,8 @@ _PLACES = {
         "RequestData",
         "RequestTemplateInput",
     ),
+    "_retry": ("RetryPolicy",),
+    "_sender": ("HttpSender", "Reply", "Sender", "Timeouts"),
     "_states": ("Failure", "FailureKind", "RequestState"),
     "_storage": ("Storage",),
     "sql": ("SqlStorage",),
@@ -67,7 +81,42 @@ def __getattr__(name: str) -> Any:
     return getattr(import_module(f".{_PLACE_OF[name]}", __name__), name)
 
 
+@hookimpl
+async def on_startup(runtime: "Runtime") -> None:
+    """Offer `Batches`, and go on with those that an earlier run left."""
+    from ._house import Batches
+
+    batches = Batches(runtime)
+    runtime.offer(batches)
+    if batches.exists():
+        await batches.storage()
+
+
+@hookimpl
+async def on_shutdown(runtime: "Runtime") -> None:
+    """Give back work in flight and close the store."""
+    from ._house import Batches
+
+    await runtime.get(Batches).aclose()
+
+
+@hookimpl
+def register_commands(app: "typer.Typer") -> None:
+    """Add `hostel batch`."""
+    from ._commands import add_commands
+
+    add_commands(app)
+
+
 __all__ = [
+    "Batches",
+    "Daemon",
+    "Escalation",
+    "HttpSender",
+    "Reply",
+    "RetryPolicy",
+    "Sender",
+    "Timeouts",
     "Batch",
     "BatchError",
     "BatchId",

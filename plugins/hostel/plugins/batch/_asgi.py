@@ -20,13 +20,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ._errors import InvalidInput, NotFound, StorageUnavailable
 from ._ids import BatchId, FileId
-from ._lines import content_line, read_lines
+from ._lines import content_line, upload_items
 from ._records import (
     Batch,
     BatchInput,
     FileFilter,
     FileMetadata,
-    FileStreamItem,
     OnDeadline,
     Problem,
     Purpose,
@@ -140,7 +139,7 @@ class _Calls:
                 raise HTTPException(413, f"A file may have {MAX_UPLOAD} bytes.")
             kept = _expiry(form.get("expires_after[anchor]"), form.get("expires_after[seconds]"))
             meta = FileMetadata(file.filename or "upload.jsonl", None, Purpose.BATCH, kept)
-            file_id = await self.storage.create_file_stream(_items(meta, file))
+            file_id = await self.storage.create_file_stream(upload_items(meta, _pieces(file)))
         return JSONResponse(file_object(await self.storage.get_file(file_id)))
 
     async def list_files(self, request: Request) -> Response:
@@ -207,15 +206,9 @@ class _Calls:
         return JSONResponse(batch_object(await self.storage.get_batch(batch.id)))
 
 
-async def _items(meta: FileMetadata, file: UploadFile) -> AsyncIterator[FileStreamItem]:
-    async def pieces() -> AsyncIterator[bytes]:
-        while piece := await file.read(PIECE):
-            yield piece
-
-    yield meta
-    async with closing(read_lines(pieces())) as lines:
-        async for line in lines:
-            yield line
+async def _pieces(file: UploadFile) -> AsyncIterator[bytes]:
+    while piece := await file.read(PIECE):
+        yield piece
 
 
 def _expiry(anchor: object, seconds: object) -> int | None:

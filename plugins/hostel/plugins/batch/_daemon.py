@@ -180,8 +180,9 @@ class Daemon:
         return Capacity(free, self.default_concurrency, self._everywhere)
 
     async def _claim(self, capacity: Capacity) -> list[Request[Claimed]]:
+        claimed: list[Request[Claimed]] = []
         with anyio.CancelScope(shield=True):
-            claimed = await self._storage.claim_requests(self._claim_size, self.id, capacity)
+            claimed += await self._storage.claim_requests(self._claim_size, self.id, capacity)
         return claimed
 
     def _until_next_look(self) -> float:

@@ -17,6 +17,7 @@ from ._records import (
     BatchOutputItem,
     FaultyLine,
     FileContentItem,
+    FileMetadata,
     Problem,
     RequestTemplate,
     RequestTemplateInput,
@@ -66,6 +67,16 @@ async def read_lines(chunks: AsyncIterable[bytes]) -> AsyncIterator[RequestTempl
                 yield FaultyLine("", Problem("invalid_json_line", UNPARSEABLE, line=earlier))
             blanks = 0
             yield _read(raw, number, seen)
+
+
+async def upload_items(
+    meta: FileMetadata, chunks: AsyncIterable[bytes]
+) -> AsyncIterator[FileMetadata | RequestTemplateInput | FaultyLine]:
+    """Read an uploaded file as the stream that a store takes."""
+    yield meta
+    async with closing(read_lines(chunks)) as lines:
+        async for line in lines:
+            yield line
 
 
 async def _split(chunks: AsyncIterable[bytes]) -> AsyncIterator[bytes]:

@@ -19,11 +19,11 @@ from hostel.plugins.batch._ids import DaemonId
 from hostel.plugins.batch._records import Capacity, Request
 from hostel.plugins.batch._states import Claimed, RequestState
 
+from ._counters import add_to_batches, add_to_lanes
 from ._database import Contended
 from ._dialect import Found, Want, first_pending, lock_models
 from ._rows import data_from, sendable_rows
 from ._schema import batches, lanes, requests
-from ._transitions import add_to_batches, add_to_lanes
 
 LANES_PER_MODEL = 100
 

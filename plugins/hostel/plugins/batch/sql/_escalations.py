@@ -12,9 +12,9 @@ import sqlalchemy as sa
 from hostel.plugins.batch._ids import BatchId, RequestId
 from hostel.plugins.batch._states import LIVE, RequestState
 
+from ._counters import add_to_lanes
 from ._dialect import insert_missing
 from ._schema import batches, lanes, requests, unfinished
-from ._transitions import add_to_lanes
 
 
 def _at_risk(

@@ -19,10 +19,10 @@ from hostel.plugins.batch._states import (
 )
 
 from . import _transitions
+from ._decide import Order, Outcome
 from ._dialect import Key
 from ._rows import Row, request_from, request_rows
 from ._schema import batches, daemons, lanes, requests, results, templates, unfinished, unsettled
-from ._transitions import Order, Outcome
 
 CHUNK = 2000
 
