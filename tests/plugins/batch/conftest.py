@@ -1,5 +1,6 @@
 """Each test of a store runs on SQLite and on a real PostgreSQL, with a clock that the test moves."""
 
+import gc
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -15,6 +16,13 @@ from hostel.plugins.batch.testing import Clock, Desk, PostgresServer, Upstream, 
 async def _migrate(location: str | Path) -> None:
     async with SqlStorage(location):
         pass
+
+
+@pytest.fixture(scope="session", autouse=True)
+def imports_are_not_garbage() -> None:
+    """Spare the collection after each test the modules that stay."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -15,12 +15,16 @@ from hostel.plugins.batch._sender import HttpSender, Timeouts
 from hostel.plugins.batch._states import LIVE, FailureKind
 from hostel.plugins.batch.testing import Answer, Call, Clock, Desk, Upstream, template
 
+NO_HURRY = Timeouts()
 QUICK = RetryPolicy(backoff=0.01, max_backoff=0.05)
 
 
 @asynccontextmanager
 async def working(
-    storage: SqlStorage, upstream: Upstream, timeouts: Timeouts = Timeouts(), **options: Any  # noqa: B008  # frozen
+    storage: SqlStorage,
+    upstream: Upstream,
+    timeouts: Timeouts = Timeouts(),
+    **options: Any,  # frozen
 ) -> AsyncIterator[Daemon]:
     settings: dict[str, Any] = {"poll": 0.05, "heartbeat": 0.05, "retry": QUICK, "grace": 5.0}
     async with HttpSender(upstream.url, timeouts=timeouts) as sender:
