@@ -1,6 +1,7 @@
 """Each test of a store runs on SQLite and on a real PostgreSQL, with a clock that the test moves."""
 
 import gc
+import importlib
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -21,6 +22,7 @@ async def _migrate(location: str | Path) -> None:
 @pytest.fixture(scope="session", autouse=True)
 def imports_are_not_garbage() -> None:
     """Spare the collection after each test the modules that stay."""
+    importlib.import_module("hypothesis")  # it looks for what refers to what, which must not be frozen yet
     gc.collect()
     gc.freeze()
 

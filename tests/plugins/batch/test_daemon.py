@@ -21,10 +21,7 @@ QUICK = RetryPolicy(backoff=0.01, max_backoff=0.05)
 
 @asynccontextmanager
 async def working(
-    storage: SqlStorage,
-    upstream: Upstream,
-    timeouts: Timeouts = Timeouts(),
-    **options: Any,  # frozen
+    storage: SqlStorage, upstream: Upstream, timeouts: Timeouts = NO_HURRY, **options: Any
 ) -> AsyncIterator[Daemon]:
     settings: dict[str, Any] = {"poll": 0.05, "heartbeat": 0.05, "retry": QUICK, "grace": 5.0}
     async with HttpSender(upstream.url, timeouts=timeouts) as sender:

@@ -1,9 +1,10 @@
 """Serves an application on loopback with hypercorn, on whichever loop runs."""
 
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import Any
 
 import anyio
 from hypercorn.config import Config
@@ -31,7 +32,7 @@ async def serving(app: ASGIApp, host: str = "127.0.0.1", port: int = 0) -> Async
             stop.set()
 
 
-def _hypercorn() -> Callable[..., Awaitable[None]]:
+def _hypercorn() -> Callable[..., Coroutine[Any, Any, None]]:
     if anyio.get_cancelled_exc_class().__module__.startswith("trio"):
         from hypercorn.trio import serve as on_trio
 
