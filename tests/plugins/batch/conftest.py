@@ -10,7 +10,6 @@ import anyio
 import pytest
 
 from hostel.plugins.batch.sql import SqlStorage
-from hostel.plugins.batch.sql._schema import metadata
 from hostel.plugins.batch.testing import Clock, Desk, PostgresServer, Upstream, postgres_binaries
 
 
@@ -58,7 +57,7 @@ def location(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str | P
     server: PostgresServer = request.getfixturevalue("postgres")
     name = request.getfixturevalue("postgres_database")
     yield server.url(name)
-    server.execute("".join(f"DELETE FROM {table};" for table in reversed(metadata.sorted_tables)), name)
+    server.empty(name)
 
 
 @pytest.fixture

@@ -269,7 +269,7 @@ async def test_files_read_back_byte_for_byte_and_bodies_are_sent_byte_for_byte(
     client: Client, upstream: Upstream
 ) -> None:
     odd = (
-        '{"body" :  {"messages":[{"role":"user","content":"\\u00fc \\ud83d\\ude00 é"}],  "model":"m", "n": 1.0},'
+        '{"body" :  {"messages":[{"role":"user","content":"\\u00fc \\ud83d\\ude00 é"}],"model":"m", "n":1.0},'
         '\t"custom_id":"ü","method":"POST","url":"/v1/chat/completions"}'
     )
     text = jsonl(odd, line("b")) + line("no newline at the end")

@@ -93,7 +93,7 @@ class Daemon:
         self._everywhere, self._escalations = dict(everywhere or {}), dict(escalations or {})
         self._claim_size, self._poll, self._grace = claim_size, poll, grace
         self._heartbeat, self._stale_after = heartbeat, stale_after
-        self._held: dict[RequestId, tuple[int, anyio.CancelScope]] = {}
+        self._held: dict[tuple[RequestId, int], anyio.CancelScope] = {}
         self._in_flight: Counter[str] = Counter()
         self._due: float | None = None
         self._woken = anyio.Event()
@@ -141,7 +141,7 @@ class Daemon:
             while self._held:
                 self._idle = anyio.Event()
                 await self._idle.wait()
-        for _, scope in self._held.values():
+        for scope in self._held.values():
             scope.cancel()
         with anyio.move_on_after(self._grace):
             while self._held:
@@ -190,8 +190,9 @@ class Daemon:
         return self._poll if due is None else max(0.0, min(self._poll, due - self._clock()))
 
     def _take(self, request: Request[Claimed], crew: TaskGroup) -> None:
-        scope = anyio.CancelScope()
-        self._held[request.id] = (request.lease, scope)
+        if request.lease > 1:
+            self._stop(request.id)
+        scope = self._held[request.id, request.lease] = anyio.CancelScope()
         self._in_flight[request.data.model] += 1
         crew.start_soon(self._work_on, request, scope)
 
@@ -242,8 +243,13 @@ class Daemon:
             loser = await self._insist(self._storage.persist, report)
         except (StateConflict, NotFound):
             return
-        if loser is not None and loser in self._held:
-            self._held[loser][1].cancel()
+        if loser is not None:
+            self._stop(loser)
+
+    def _stop(self, name: RequestId) -> None:
+        for held, scope in self._held.items():
+            if held[0] == name:
+                scope.cancel()
 
     def _let_go(self, request: Request[Claimed], report: AnyRequest) -> None:
         state = report.state
@@ -252,7 +258,7 @@ class Daemon:
         done, failed = self.stats.requests_processed, self.stats.requests_failed
         self.stats = DaemonStats(done + 1, failed + isinstance(state, Failed), 0)
         self._in_flight[request.data.model] -= 1
-        del self._held[request.id]
+        del self._held[request.id, request.lease]
         self._woken.set()
         if not self._held:
             self._idle.set()
@@ -267,10 +273,10 @@ class Daemon:
             await self._announce()
 
     async def _drop_unwanted(self) -> None:
-        held = {name: lease for name, (lease, _) in self._held.items()}
+        held = dict(sorted(self._held))
         for name in await self._storage.find_stopped(held) if held else ():
-            if name in self._held and self._held[name][0] == held[name]:
-                self._held[name][1].cancel()
+            if scope := self._held.get((name, held[name])):
+                scope.cancel()
 
     async def _tidy(self) -> None:
         swept = await self._storage.sweep(self._stale_after)

@@ -122,6 +122,8 @@ class HttpSender:
         key = None if reference is None else self._secrets(reference)
         if reference is not None and not key:
             return _unbuilt(f"the secret {reference} is not set")
+        if key and not (key.isascii() and key.isprintable()):
+            return _unbuilt(f"the secret {reference} does not fit in a header")
         try:
             url = httpx.URL(_join(base, request.path))
             headers = self._headers(request, key)

@@ -23,6 +23,7 @@ from hostel.plugins.batch._records import (
     DaemonRecord,
     DaemonState,
     DaemonStats,
+    FaultyLine,
     File,
     FileContentItem,
     FileFilter,
@@ -37,6 +38,7 @@ from hostel.plugins.batch._records import (
     StreamError,
     Swept,
 )
+from hostel.plugins.batch._secrets import check_reference
 from hostel.plugins.batch._states import Claimed
 from hostel.plugins.batch._streams import closing
 
@@ -114,7 +116,7 @@ class SqlStorage:
                 meta = buffer.merge(meta, item)
             elif isinstance(item, StreamError):
                 raise InvalidInput([Problem("stream_error", item.message)])
-            elif buffer.add(item):
+            elif buffer.add(_checked(item)):
                 await self._flush(file_no, buffer)
         await self._flush(file_no, buffer)
         return meta
@@ -215,6 +217,8 @@ class SqlStorage:
         model_override: str | None = None,
         api_key_override: str | None = None,
     ) -> int:
+        if api_key_override is not None:
+            check_reference(api_key_override)
         now = self.now()
         arguments = (model, threshold_seconds, allowed_states, model_override, api_key_override, now)
         return await self._db.write(_escalations.create, *arguments)
@@ -299,3 +303,9 @@ class SqlStorage:
 
     async def assign_session(self, batch_id: BatchId, session_id: str) -> None:
         await self._db.write(_batches.assign, batch_id, session_id)
+
+
+def _checked(line: RequestTemplateInput | FaultyLine) -> RequestTemplateInput | FaultyLine:
+    if isinstance(line, RequestTemplateInput) and line.api_key is not None:
+        check_reference(line.api_key)
+    return line

@@ -90,6 +90,12 @@ class PostgresServer:
         self.execute(f"CREATE DATABASE {name} TEMPLATE {like}")
         return name
 
+    def empty(self, name: str) -> None:
+        """Delete every row of a database of batches."""
+        from hostel.plugins.batch.sql._schema import metadata
+
+        self.execute("".join(f"DELETE FROM {table};" for table in reversed(metadata.sorted_tables)), name)
+
     def drop_database(self, name: str) -> None:
         self.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
