@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator  # noqa: TC003
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from anyio.abc import Process
 from hostel.plugins.batch import Batch, SqlStorage
 from hostel.plugins.batch._records import BatchOutputItem
 from hostel.plugins.batch._states import Completed
-from hostel.plugins.batch.testing import Answer, Call, Clock, Desk, PostgresServer, Upstream
+from hostel.plugins.batch.testing import Answer, Call, Clock, Desk, PostgresServer, Upstream, eventually
 
 REQUESTS = 2000
 WORKERS = 4
@@ -96,8 +96,10 @@ async def _killing(location: str | Path, loop: str, server: PostgresServer | Non
 
 
 async def _reached(storage: SqlStorage, batch: Batch, count: int) -> None:
-    while (await storage.get_batch(batch.id)).completed_requests < count:
-        await anyio.lowlevel.checkpoint()
+    async def look() -> bool:
+        return (await storage.get_batch(batch.id)).completed_requests >= count
+
+    await eventually(look, within=120)
 
 
 def _cut_connections(server: PostgresServer) -> None:

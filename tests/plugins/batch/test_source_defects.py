@@ -27,7 +27,17 @@ from hostel.plugins.batch import (
 )
 from hostel.plugins.batch._records import BatchErrorItem, Request
 from hostel.plugins.batch._states import LIVE, FailureKind, Pending, Processing
-from hostel.plugins.batch.testing import ENDPOINT, Answer, Clock, Desk, PostgresServer, Upstream, template
+from hostel.plugins.batch.testing import (
+    ENDPOINT,
+    Answer,
+    Clock,
+    Desk,
+    PostgresServer,
+    Upstream,
+    eventually,
+    finished,
+    template,
+)
 
 LATE = "30m"
 
@@ -41,13 +51,6 @@ async def race(desk: Desk) -> tuple[Batch, Request[Processing], Request[Processi
     assert await escalate(desk) == 1
     found = {request.id.escalated: request for request in await desk.start(5)}
     return batch, found[False], found[True]
-
-
-async def finished(storage: SqlStorage, batch: Batch) -> Batch:
-    with anyio.fail_after(20):
-        while not (found := await storage.get_batch(batch.id)).is_finished:
-            await anyio.lowlevel.checkpoint()
-    return found
 
 
 async def test_f01_an_escalation_sends_its_own_lines_body_with_its_own_lines_key(desk: Desk) -> None:
@@ -346,9 +349,7 @@ async def test_f17_an_answer_that_asks_to_wait_is_obeyed(
 
     async with HttpSender(upstream.url) as sender, anyio.create_task_group() as group:
         group.start_soon(Daemon(storage, sender, poll=0.05, retry=RetryPolicy(backoff=0.001)).run)
-        with anyio.fail_after(10):
-            while not (due := await _due(storage, batch)):
-                pass
+        due = await eventually(lambda: _due(storage, batch))
         group.cancel_scope.cancel()
 
     assert len(upstream.calls) == 1
@@ -413,12 +414,14 @@ async def test_f19_a_daemon_forgets_what_it_has_finished(
         daemon = Daemon(storage, sender, poll=0.05)
         group.start_soon(daemon.run)
         await finished(storage, batch)
-        with anyio.fail_after(5):
-            while daemon.holds:
-                await anyio.lowlevel.checkpoint()
+        await eventually(lambda: _holds_nothing(daemon))
         group.cancel_scope.cancel()
 
     assert daemon._held == {}
+
+
+async def _holds_nothing(daemon: Daemon) -> bool:
+    return not daemon.holds
 
 
 async def test_f20_a_batch_says_what_is_wrong_with_its_input(desk: Desk) -> None:

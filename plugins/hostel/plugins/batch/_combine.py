@@ -1,6 +1,7 @@
 """Many callers, one transaction: what waits while a write is under way is written together by the next one.
 
-There is no task in the background. Whoever gets the turn writes for all who wait; the others find their
+A lone caller is served at once; under load a run waits a moment for more to gather. There is no task in the
+background. Whoever gets the turn writes for all who wait; the others find their
 answer ready when their turn comes. A caller cancelled before its item was taken withdraws it; an item that
 was taken is written.
 """
@@ -38,12 +39,18 @@ class Combined(Generic[In, Out]):
     """Call it with one item; `run` is given what has gathered and answers in the same order.
 
     :param at_most: items in one run
+    :param gather: seconds to wait for more, once several came together
     """
 
     def __init__(
-        self, run: Callable[[Sequence[In]], Awaitable[Sequence[Out]]], *, at_most: int = 500
+        self,
+        run: Callable[[Sequence[In]], Awaitable[Sequence[Out]]],
+        *,
+        at_most: int = 500,
+        gather: float = 0.004,
     ) -> None:
-        self._run, self._at_most = run, at_most
+        self._run, self._at_most, self._gather = run, at_most, gather
+        self._several = False
         self._waiting: list[_Slot[In, Out]] = []
         self._turn = anyio.Lock(fast_acquire=True)
 
@@ -53,7 +60,7 @@ class Combined(Generic[In, Out]):
         try:
             async with self._turn:
                 while not slot.taken:
-                    await checkpoint()
+                    await (anyio.sleep(self._gather) if self._several else checkpoint())
                     await self._run_for_all()
         finally:
             if not slot.taken:
@@ -62,6 +69,7 @@ class Combined(Generic[In, Out]):
 
     async def _run_for_all(self) -> None:
         group, self._waiting = self._waiting[: self._at_most], self._waiting[self._at_most :]
+        self._several = len(group) > 1
         for slot in group:
             slot.taken = True
         try:

@@ -1,7 +1,8 @@
 """The daemon: claims what it has room for, sends it, reports what came back.
 
-1. Free slots are counted before a claim, so nothing is claimed that cannot be sent at once. A freed slot, new
-   work or a retry that is due wakes the claiming; polling is for what other machines do.
+1. Free slots are counted before a claim, so nothing is claimed that cannot be sent at once. Freed slots, new
+   work or a retry that is due wake the claiming; polling is for what other machines do. Slots that become
+   free one after the other are filled together, within a twentieth of a second.
 2. A request is on record as being processed before it is sent. Every way out of an attempt ends in a report:
    an answer, a failure, another attempt, or the request given back. Reports wait out database errors.
 3. What its owner withdrew, what another runner won, what another daemon took: found by asking the store about
@@ -36,7 +37,7 @@ from ._verdict import verdict
 log = logging.getLogger("hostel.batch")
 T = TypeVar("T")
 
-PACE = 0.01
+PACE = 0.05
 MAX_BACKOFF = 30.0
 
 
@@ -96,6 +97,7 @@ class Daemon:
         self._held: dict[tuple[RequestId, int], anyio.CancelScope] = {}
         self._in_flight: Counter[str] = Counter()
         self._due: float | None = None
+        self._awaited = 0
         self._woken = anyio.Event()
         self._idle = anyio.Event()
 
@@ -162,16 +164,14 @@ class Daemon:
 
     async def _claim_forever(self, crew: TaskGroup) -> None:
         while True:
-            self._woken = anyio.Event()
+            self._woken, self._awaited = anyio.Event(), 0
             capacity = self._capacity()
             claimed = await self._insist(self._claim, capacity)
             for request in claimed:
                 self._take(request, crew)
-            if claimed:
-                await anyio.sleep(PACE)
-            else:
-                with anyio.move_on_after(self._until_next_look()):
-                    await self._woken.wait()
+            self._awaited = len(claimed) // 2
+            with anyio.move_on_after(PACE if claimed else self._until_next_look()):
+                await self._woken.wait()
 
     def _capacity(self) -> Capacity:
         models = self.concurrency.keys() | self._in_flight.keys()
@@ -259,7 +259,9 @@ class Daemon:
         self.stats = DaemonStats(done + 1, failed + isinstance(state, Failed), 0)
         self._in_flight[request.data.model] -= 1
         del self._held[request.id, request.lease]
-        self._woken.set()
+        self._awaited -= 1
+        if self._awaited <= 0 or not self._held:
+            self._woken.set()
         if not self._held:
             self._idle.set()
 

@@ -157,15 +157,12 @@ class HttpSender:
         return headers
 
     async def _send(self, transport: httpx.AsyncHTTPTransport, request: httpx.Request) -> Reply | Failure:
+        limits, end = self._timeouts, anyio.current_time() + self._timeouts.whole
         try:
-            with anyio.fail_after(self._timeouts.whole):
-                with anyio.fail_after(self._timeouts.connect + self._timeouts.first_byte):
-                    response = await transport.handle_async_request(request)
-                try:
-                    body = await self._read(response)
-                finally:
-                    with anyio.CancelScope(shield=True):
-                        await response.aclose()
+            with anyio.fail_after(limits.whole) as phase:
+                phase.deadline = min(end, anyio.current_time() + limits.connect + limits.first_byte)
+                response = await transport.handle_async_request(request)
+                body = await self._read(response, phase, end)
         except (TimeoutError, httpx.TimeoutException) as error:
             return Failure(FailureKind.TIMEOUT, f"no answer in time ({type(error).__name__})")
         except (httpx.LocalProtocolError, httpx.UnsupportedProtocol) as error:
@@ -179,19 +176,27 @@ class HttpSender:
         request_id = response.headers.get("x-request-id")
         return Reply(response.status_code, body, request_id, retry_after(response.headers, time()))
 
-    async def _read(self, response: httpx.Response) -> str | None:
+    async def _read(self, response: httpx.Response, phase: anyio.CancelScope, end: float) -> str | None:
         pieces: list[bytes] = []
         size = 0
         stream = response.aiter_bytes()
-        while True:
-            with anyio.fail_after(self._timeouts.between_pieces):
+        try:
+            while size <= MAX_ANSWER:
+                phase.deadline = min(end, anyio.current_time() + self._timeouts.between_pieces)
                 piece = await anext(stream, None)
-            if piece is None:
-                return b"".join(pieces).decode(errors="replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
-            pieces.append(piece)
-            size += len(piece)
-            if size > MAX_ANSWER:
-                return None
+                if piece is None:
+                    return (
+                        b"".join(pieces).decode(errors="replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
+                    )
+                pieces.append(piece)
+                size += len(piece)
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await response.aclose()
+            raise
+        with anyio.CancelScope(shield=True):
+            await response.aclose()
+        return None
 
 
 def _unbuilt(why: str) -> Failure:

@@ -1,6 +1,6 @@
 """What tests of batches need: a model endpoint with faults, and a private PostgreSQL server."""
 
-from ._desk import ENDPOINT, Clock, Desk, template
+from ._desk import ENDPOINT, Clock, Desk, eventually, finished, template
 from ._postgres import PostgresServer, postgres_binaries
 from ._upstream import Answer, Call, Upstream
 
@@ -12,6 +12,8 @@ __all__ = [
     "Desk",
     "PostgresServer",
     "Upstream",
+    "eventually",
+    "finished",
     "postgres_binaries",
     "template",
 ]

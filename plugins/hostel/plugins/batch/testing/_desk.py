@@ -2,7 +2,10 @@
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar, cast
+
+import anyio
 
 from hostel.plugins.batch._ids import DaemonId, FileId, RequestId, new_daemon_id
 from hostel.plugins.batch._records import (
@@ -28,7 +31,9 @@ from hostel.plugins.batch._states import (
 )
 from hostel.plugins.batch._storage import Storage
 
+T = TypeVar("T")
 ENDPOINT = "/v1/chat/completions"
+LOOK_EVERY = 0.01
 
 
 class Clock:
@@ -42,6 +47,24 @@ class Clock:
 
     def advance(self, seconds: float) -> None:
         self.ahead += seconds
+
+
+async def eventually(look: Callable[[], Awaitable[T]], within: float = 30.0) -> T:
+    """Look again and again until something true is seen, at what another task or process does to a store."""
+    with anyio.fail_after(within):
+        while not (seen := await look()):  # noqa: ASYNC110
+            await anyio.sleep(LOOK_EVERY)  # what is looked at may be in another process
+    return seen
+
+
+async def finished(storage: Storage, batch: Batch) -> Batch:
+    """Wait until a batch is finished."""
+
+    async def look() -> Batch | None:
+        found = await storage.get_batch(batch.id)
+        return found if found.is_finished else None
+
+    return cast(Batch, await eventually(look))
 
 
 def template(name: str, model: str = "m", *, api_key: str | None = None) -> RequestTemplateInput:
