@@ -48,6 +48,7 @@ class Builtin:
 
 BUILTINS = (
     Builtin("model_pull", "hostel.plugins.model_pull._plugin:ModelPull"),
+    Builtin("batch", "hostel.plugins.batch", extra="batch", needs="sqlalchemy"),
     Builtin("demo", "hostel.plugins.demo"),
 )
 
