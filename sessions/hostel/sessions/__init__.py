@@ -22,6 +22,7 @@ from ._errors import (
     TaskCancelled,
     TaskFailed,
     TaskStillRuns,
+    UnknownCursor,
     UnknownTask,
 )
 from ._events import EventType, TaskEvent
@@ -44,6 +45,7 @@ from ._records import (
     TaskFailure,
     TaskFilter,
     TaskOutcome,
+    TaskPage,
     TaskRecord,
     TaskSpec,
 )
@@ -76,6 +78,7 @@ __all__ = [
     "TaskFailure",
     "TaskFilter",
     "TaskOutcome",
+    "TaskPage",
     "TaskRecord",
     "TaskSpec",
     "TaskState",
@@ -108,5 +111,6 @@ __all__ = [
     "TaskCancelled",
     "TaskFailed",
     "TaskStillRuns",
+    "UnknownCursor",
     "UnknownTask",
 ]

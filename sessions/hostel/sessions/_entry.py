@@ -49,6 +49,8 @@ class Entry:
     hook: CancelHook | None = None
     hook_call: HookCall | None = None
     params: JsonValue = None
+    number: int = 0
+    """Where it is in the host's roster."""
 
     parent: Entry | None = None
     children: set[Entry] | None = None
