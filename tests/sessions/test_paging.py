@@ -134,3 +134,13 @@ async def test_cancelling_a_reader_at_any_moment_loses_no_event() -> None:
                 read.append(await anext(subscription))
 
         assert [event.seq for event in read] == list(range(1, 251))
+
+
+async def test_whoever_stops_waiting_leaves_nothing_behind() -> None:
+    async with LocalBackgroundTaskHost() as host:
+        for number in range(3):
+            async with host.subscribe(TaskFilter(f"s{number}")) as subscription:
+                with anyio.move_on_after(0):
+                    await anext(subscription)
+
+        assert host._engine.table.log._bells == {}

@@ -40,7 +40,10 @@ class Builtin:
     needs: str | None = None
 
 
-BUILTINS = (Builtin("model_pull", "hostel.plugins.model_pull"),)
+BUILTINS = (
+    Builtin("model_pull", "hostel.plugins.model_pull"),
+    Builtin("inspector", "hostel.plugins.inspector", extra="inspector", needs="starlette"),
+)
 
 
 @attrs.frozen

@@ -38,11 +38,12 @@ BREATH = 100
 
 
 class _Bell:
-    __slots__ = ("event", "seq")
+    __slots__ = ("event", "seq", "waiting")
 
     def __init__(self) -> None:
         self.event = anyio.Event()
         self.seq = 0
+        self.waiting = 0
 
     def ring(self, seq: int) -> None:
         self.seq = seq
@@ -113,6 +114,14 @@ class EventLog:
         if filter not in bells:
             bells[filter] = _Bell()
         return bells[filter]
+
+    def unhang(self, filter: TaskFilter, bell: _Bell) -> None:
+        """Take a bell away that nobody waits for."""
+        bells = self._bells.get(filter.session_id, {})
+        if bells.get(filter) is bell:
+            del bells[filter]
+            if not bells:
+                del self._bells[filter.session_id]
 
     def _ring(self, session_id: str | None, event: TaskEvent) -> None:
         bells = self._bells.get(session_id)
@@ -283,7 +292,13 @@ class Subscription:
     async def _wait(self) -> None:
         self._unbroken = 0
         bell = self._log.bell(self._filter)
-        await bell.event.wait()
+        bell.waiting += 1
+        try:
+            await bell.event.wait()
+        finally:
+            bell.waiting -= 1
+            if not bell.waiting:
+                self._log.unhang(self._filter, bell)
         if bell.seq - 1 > self._cursor:  # nothing in between could match
             self._cursor = bell.seq - 1
             self._generation = -1
