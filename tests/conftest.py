@@ -34,7 +34,8 @@ def no_leaks() -> Iterator[None]:
     yield
     gc.collect()
     for thread in set(threading.enumerate()) - threads:
-        thread.join(2)
+        if not _kept_by_trio(thread):
+            thread.join(2)
     left = [thread.name for thread in set(threading.enumerate()) - threads if not _kept_by_trio(thread)]
     assert not left, f"threads left running: {left}"
     opened = _open_files() - files
