@@ -45,6 +45,7 @@ class Builtin:
         found = importlib.import_module(module)
         return getattr(found, name)() if name else found
 
+
 BUILTINS = (
     Builtin("model_pull", "hostel.plugins.model_pull._plugin:ModelPull"),
     Builtin("inspector", "hostel.plugins.inspector", extra="inspector", needs="starlette"),

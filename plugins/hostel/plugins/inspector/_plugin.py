@@ -48,7 +48,7 @@ class Inspector:
         self.url = ""
         self._host = host
         self._port = port
-        self._card: Path | None = None
+        self.card: Path | None = None
         self._stop = anyio.Event()
         self._stopped = anyio.Event()
 
@@ -68,7 +68,7 @@ class Inspector:
         try:
             self.url = f"http://{_reachable(self._host)}:{listener.extra(SocketAttribute.local_port)}"
             app = build(runtime, api, token=self.token, host=self._host)
-            self._card = cards.leave(self.url, self.token, time.time())
+            self.card = cards.leave(self.url, self.token, time.time())
         except BaseException:
             await listener.aclose()
             raise
@@ -102,8 +102,8 @@ class Inspector:
                 group.start_soon(self._close_at_stop, api)
                 await serve(listener, app, self._stop, note)
         finally:
-            if self._card is not None:
-                self._card.unlink(missing_ok=True)
+            if self.card is not None:
+                self.card.unlink(missing_ok=True)
             self._stopped.set()
 
     async def _close_at_stop(self, api: Api) -> None:
