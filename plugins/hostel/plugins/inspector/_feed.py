@@ -22,6 +22,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
+import anyio.lowlevel
 
 from hostel.sessions import EventType, TaskEvent, event_to_json, record_to_json
 
@@ -41,7 +42,8 @@ HEARTBEAT_SECONDS = 15.0
 BATCH = 100
 CHUNK_BYTES = 64 * 1024
 PAGE = 100
-WRITES_PER_SECOND = 4_000
+SHARE = 0.25
+TURNS_OF_A_WRITE = 3
 KEPT_BYTES = 4 * 1024 * 1024
 
 HEARTBEAT = b":\n"
@@ -65,6 +67,7 @@ class Feed:
         self._cursors = cursors
         self._heartbeat = heartbeat
         self._max_streams = max_streams
+        self._rounds = Rounds()
         self._streams: set[anyio.CancelScope] = set()
         self._closed = False
 
@@ -88,6 +91,10 @@ class Feed:
         self._closed = True
         for scope in self._streams:
             scope.cancel()
+
+    async def run(self) -> None:
+        """Keep the streams from taking too much of the loop; runs as long as they do."""
+        await self._rounds.run()
 
     async def _run(self, filter: TaskFilter, after: str | None, write: Write, *, snapshot: bool) -> None:
         with anyio.CancelScope() as scope:
@@ -124,10 +131,10 @@ class Feed:
                 await write(HEARTBEAT)
                 continue
             for chunk in self._frames.join(events):
+                await self._rounds.turn()
                 await write(chunk)
             if any(event.type is EventType.MISSED for event in events):
                 await self._snapshot(filter, self._frames.cursor(subscription.cursor), write)
-            await self._rest()
 
     async def _snapshot(self, filter: TaskFilter, cursor: bytes, write: Write) -> None:
         after: str | None = None
@@ -137,16 +144,44 @@ class Feed:
             after, complete = page.next, page.next is None
             items: list[JsonValue] = [record_to_json(record) for record in page.records]
             data = to_json({"items": items, "complete": complete})
+            await self._rounds.turn()
             await write(b"event: snapshot\ndata: %b\n%b\n" % (data, cursor if complete else b""))
-
-    async def _rest(self) -> None:
-        seconds = len(self._streams) / WRITES_PER_SECOND
-        if seconds > 0.005:
-            await anyio.sleep(seconds)
 
     def _place(self, cursor: str | None) -> int | None:
         place = self._cursors.read(cursor) if cursor is not None else None
         return int(place) if place is not None and place.isascii() and place.isdecimal() else None
+
+
+class Rounds:
+    """Leaves the loop to the host's tasks for most of the time, however many streams there are.
+
+    Streams write in rounds, all together. How long that keeps the loop busy is measured in turns of the loop,
+    so a write that waits for its peer does not count, and the next round waits for as much longer."""
+
+    def __init__(self) -> None:
+        self._began = 0.0
+        self._wanted = anyio.Event()
+        self._rested: anyio.Event | None = None
+
+    async def turn(self) -> None:
+        """Wait until it is time to write."""
+        while self._rested is not None:
+            await self._rested.wait()
+        if not self._wanted.is_set():
+            self._began = anyio.current_time()
+            self._wanted.set()
+
+    async def run(self) -> None:
+        """Hold one round after the other."""
+        while True:
+            await self._wanted.wait()
+            for _ in range(TURNS_OF_A_WRITE):
+                await anyio.lowlevel.checkpoint()
+            self._rested = anyio.Event()
+            busy = anyio.current_time() - self._began
+            await anyio.sleep(busy * (1 - SHARE) / SHARE)
+            rested, self._rested, self._wanted = self._rested, None, anyio.Event()
+            rested.set()
 
 
 class Frames:

@@ -95,10 +95,10 @@ class _Connection:
         while True:
             try:
                 request = await self._request()
+                if request is None or not await self._answer(request):
+                    return
             except h11.RemoteProtocolError as error:
                 await self._refuse(error.error_status_hint)
-                return
-            if request is None or not await self._answer(request):
                 return
             self._http.start_next_cycle()
 
@@ -184,6 +184,7 @@ class _Exchange:
         self._is_head = is_head
         self._held = b""
         self._read_all = False
+        self._next: object = http.next_event()
         self.complaint = 500
         """The status to close with if the application says nothing."""
 
@@ -208,7 +209,7 @@ class _Exchange:
             go_on = h11.InformationalResponse(status_code=100, headers=[])
             await self._connection.write(self._http.send(go_on) or b"")
         while True:
-            event = self._http.next_event()
+            event, self._next = self._next or self._http.next_event(), None
             if isinstance(event, h11.Data):
                 return bytes(event.data)
             if isinstance(event, h11.EndOfMessage):
@@ -222,6 +223,8 @@ class _Exchange:
         """
         if message["type"] == "http.response.start":
             headers = [*message.get("headers", ()), (b"date", formatdate(usegmt=True).encode())]
+            if self._http.their_state is not h11.DONE:
+                headers.append((b"connection", b"close"))  # nobody will read the rest of the body
             self._held = self._http.send(h11.Response(status_code=message["status"], headers=headers)) or b""
             return
         data, self._held = self._held, b""

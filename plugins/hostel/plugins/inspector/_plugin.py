@@ -100,7 +100,9 @@ class Inspector:
         try:
             async with anyio.create_task_group() as group:
                 group.start_soon(self._close_at_stop, api)
+                group.start_soon(api.feed.run)
                 await serve(listener, app, self._stop, note)
+                group.cancel_scope.cancel()
         finally:
             if self.card is not None:
                 self.card.unlink(missing_ok=True)
