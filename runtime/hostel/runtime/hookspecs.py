@@ -29,13 +29,14 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     import typer
 
     from hostel.sessions import TaskEvent
 
     from ._kinds import TaskKind
+    from ._routes import Endpoint, Mount
     from ._runtime import Runtime
 
 hookspec = pluggy.HookspecMarker("hostel")
@@ -58,6 +59,26 @@ def register_commands(app: typer.Typer) -> None:
     Called for every run of `hostel`, `--help` included: import what is heavy inside the commands.
 
     :param app: the `hostel` command; use `app.command()` or `app.add_typer()`. Since 0.1.
+    """
+
+
+@hookspec
+def register_routes(runtime: Runtime) -> Iterable[Endpoint | Mount]:  # type: ignore[empty-body]
+    """Add what the plugin answers over HTTP.
+
+    Called when an inspector starts to serve, which is after most plugins have started; not called in a
+    runtime without one, so what only HTTP needs may be imported here. A path that is taken already is noted
+    against the plugin and not served.
+
+        @hookimpl
+        def register_routes(self, runtime):
+            async def rooms(query, body):
+                return [{"number": room.number} for room in self.rooms]
+
+            return [Endpoint("rooms", rooms, summary="All rooms")]
+
+    :param runtime: the one that is served.
+    :return: endpoints below `/api/`, or whole ASGI applications. Since 0.1.
     """
 
 
@@ -139,4 +160,16 @@ def on_task_event(event: TaskEvent) -> Awaitable[None] | None:
     event of type `missed`.
 
     :param event: what happened, with the task's record after it. Since 0.1.
+    """
+
+
+@hookspec
+def choose_batch_sender(upstream: str | None) -> Callable[..., Awaitable[object]] | None:
+    """Send the requests of batches in another way than over HTTP; return None to leave it to others.
+
+    Called when the work on batches starts. What it returns is called with a `RequestData` for every attempt,
+    up to the model's limit at a time, is cancelled when the request is, and answers with a `Reply` or a
+    `Failure` (all three from `hostel.plugins.batch`); what it raises ends that attempt only.
+
+    :param upstream: base URL that was asked for, None if there is none. Since 0.1.
     """

@@ -18,6 +18,7 @@ from ._errors import (
     HostClosed,
     IllegalTransition,
     TaskStillRuns,
+    UnknownCursor,
     UnknownTask,
 )
 from ._handle import TaskHandle
@@ -35,6 +36,7 @@ from ._records import (
     TaskFailure,
     TaskFilter,
     TaskOutcome,
+    TaskPage,
     TaskRecord,
     TaskSpec,
 )
@@ -140,6 +142,20 @@ class LocalBackgroundTaskHost:
     async def list(self, filter: TaskFilter | None = None) -> builtins.list[TaskRecord]:
         """Return the records that match, by creation time."""
         return self._engine.table.select(filter or EVERYTHING)
+
+    async def page(
+        self, filter: TaskFilter | None = None, *, limit: int = 100, after: str | None = None
+    ) -> TaskPage:
+        """Return at most `limit` records that match, in the order their tasks came to this host, from the
+        start or from where an earlier page's `next` says.
+
+        Costs no more when there are many tasks; what comes and goes meanwhile never repeats a record.
+
+        :raises UnknownCursor: if `after` is not a page's `next`.
+        """
+        if after is not None and not (after.isascii() and after.isdecimal() and len(after) < 20):
+            raise UnknownCursor(after)
+        return self._engine.table.page(filter or EVERYTHING, limit, int(after or 0))
 
     async def get_managed(self, session_id: str, task_id: str) -> TaskRecord | None:
         """Return the record of a task of the session, or None if it has none of that id."""

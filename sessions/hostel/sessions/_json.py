@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from operator import itemgetter
-from typing import cast
+from typing import Any, cast
 
 import attrs
 
@@ -104,7 +104,7 @@ def record_from_json(data: Json) -> TaskRecord:
     :raises KeyError, TypeError, ValueError: if it is not one.
     """
     *identity, state, cancel, close, attempt, progress, result, failure, reason, actor = _known_of(data)
-    values = (
+    values: tuple[Any, ...] = (
         *identity,
         _STATES[state],
         _CANCEL_POLICIES[cancel],

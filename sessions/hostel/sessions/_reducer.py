@@ -208,6 +208,18 @@ def reduce(record: TaskRecord | None, event: TaskEvent) -> TaskRecord | None:
     return after
 
 
+def as_indexed(event: TaskEvent, seq: int, state: TaskState, session_id: str) -> TaskEvent:
+    """Return `event`, the last readable one of a task, brought up to what a damaged journal's index says of
+    it.
+    """
+    if event.seq == seq or event.record is None:
+        return event
+    ended_at = event.at if state.is_terminal else None
+    after = _after(event.record, state=state, session_id=session_id, seq=seq, completed_at=ended_at)
+    type = END_EVENTS.get(state, EventType.STATE_CHANGED)
+    return TaskEvent(seq, event.at, type, session_id, after.id, after)
+
+
 def fold(events: Iterable[TaskEvent]) -> dict[tuple[str, str], TaskRecord]:
     """Return the records that a whole log leaves, by (session id, task id).
 

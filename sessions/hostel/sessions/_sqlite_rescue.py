@@ -14,10 +14,9 @@ from collections.abc import Callable, Iterator
 from itertools import islice, takewhile
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-import attrs
-
 from ._errors import JournalError
-from ._events import END_EVENTS, EventType, TaskEvent, missed
+from ._events import TaskEvent, missed
+from ._reducer import as_indexed
 from ._replay import Forgotten, Page
 from ._sqlite_file import UNREADABLE, check_log, checked_schema, connect, event_from_text, read_page, readable
 from ._sqlite_schema import (
@@ -142,7 +141,7 @@ def _rows_of_tasks(connection: sqlite3.Connection, note: Note) -> Iterator[Rescu
         if event is None:
             lost.append(f"{task!r} in session {session!r}")
         else:
-            yield Rescued(born, _as_of(event, seq, state, session), _params(params))
+            yield Rescued(born, as_indexed(event, seq, TaskState(state), session), _params(params))
     if lost:
         note(f"nothing is left of {len(lost)} tasks, the first one {lost[0]}")
 
@@ -201,16 +200,6 @@ def _numbers(connection: sqlite3.Connection, born: int) -> list[int]:
         return [number for (number,) in connection.execute(EVENTS_OF_TASK, (born,))]
     except sqlite3.DatabaseError:
         return []
-
-
-def _as_of(event: TaskEvent, seq: int, state: str, session_id: str) -> TaskEvent:
-    if event.seq == seq or event.record is None:
-        return event
-    now = TaskState(state)
-    ended = event.at if now.is_terminal else None
-    record = attrs.evolve(event.record, state=now, session_id=session_id, seq=seq, completed_at=ended)
-    type = END_EVENTS.get(now, EventType.STATE_CHANGED)
-    return TaskEvent(seq, event.at, type, session_id, record.id, record)
 
 
 def _params(text: str | None) -> JsonValue:

@@ -14,7 +14,8 @@ import attrs
 from ._errors import AmbiguousTaskId, SessionClosing, TaskAlreadyExists, UnknownTask
 from ._events import EventType
 from ._journal import Append, Forget, JournalFeed
-from ._records import SessionSummary, TaskFilter, TaskRecord
+from ._records import SessionSummary, TaskFilter, TaskPage, TaskRecord
+from ._roster import FEW, Roster, page_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -57,6 +58,7 @@ class TaskTable:
         self.log = log
         self.feed: JournalFeed | None = None
         self.sessions: dict[str, SessionTasks] = {}
+        self.roster = Roster()
         self._retain = retain_terminal
         self._ids: dict[str, Entry | list[Entry]] = {}
         self._moved: dict[tuple[str, str], Entry] = {}
@@ -114,13 +116,18 @@ class TaskTable:
 
     def select(self, filter: TaskFilter) -> list[TaskRecord]:
         """Return the records that match, by creation time."""
-        ended = filter.include_terminal or (filter.state is not None and filter.state.is_terminal)
-        records = [
-            entry.record
-            for entry in self._candidates(filter)
-            if (ended or entry.live) and filter.matches(entry.record)
-        ]
+        records = [entry.record for entry in self._candidates(filter) if filter.lists(entry.record)]
         return sorted(records, key=_age)
+
+    def page(self, filter: TaskFilter, limit: int, after: int) -> TaskPage:
+        """Return the first `limit` records that match of the tasks that came after number `after`."""
+        session = self.sessions.get(filter.session_id) if filter.session_id is not None else None
+        if filter.session_id is not None and session is None:
+            return TaskPage([], None)
+        if session is None or len(session.tasks) > FEW:
+            return page_of(self.roster.after(after), filter, limit)
+        entries = [entry for entry in session.tasks.values() if entry.number > after]
+        return page_of(sorted(entries, key=_number), filter, limit)
 
     def live(self, session_id: str | None = None) -> list[Entry]:
         """Return the live tasks of a session, or of all."""
@@ -143,6 +150,7 @@ class TaskTable:
         before = session.tasks.get(record.id)
         if before is not None:
             self._drop(session, before)
+        self.roster.add(entry)
         self._index(session, entry)
         self._join_parent(entry)
         self.publish(entry, event)
@@ -156,6 +164,7 @@ class TaskTable:
             self.sessions[record.session_id] = session
         session.first_activity = min(session.first_activity, record.created_at)
         session.last_activity = max(session.last_activity, record.updated_at)
+        self.roster.add(entry)
         self._index(session, entry)
         if not entry.live:
             entry.settled = True
@@ -250,6 +259,7 @@ class TaskTable:
 
     def _drop(self, session: SessionTasks, entry: Entry) -> None:
         self._unindex(session, entry)
+        self.roster.discard(entry)
         session.finished.pop(entry.record.id, None)
         if self.feed is not None:
             self.feed.put(Forget(session.id, entry.record.id, entry.record.seq))
@@ -313,6 +323,10 @@ def _leave_family(entry: Entry) -> None:
         child.parent = None
         if parent is not None:
             _adopt(parent, child)
+
+
+def _number(entry: Entry) -> int:
+    return entry.number
 
 
 def _age(record: TaskRecord) -> tuple[float, str]:

@@ -11,11 +11,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 import typer
 from huggingface_hub import hf_hub_download
 
 from hostel.plugins.model_pull._commands import amount
+from hostel.plugins.model_pull._queue import Queue, QueueItem
+from hostel.plugins.model_pull._request import DownloadRequest
+from hostel.plugins.model_pull._store import QueueStore
 from hostel.plugins.model_pull.testing import Blob, Fault, LocalHub, Origin
 
 COMMAND = [str(Path(sys.executable).parent / "hostel")]
@@ -266,3 +270,19 @@ def test_amounts_are_read(text: str, expected: int) -> None:
 def test_what_is_no_amount_is_refused(text: str) -> None:
     with pytest.raises(typer.BadParameter):
         amount(text)
+
+
+def test_the_queue_of_another_process_is_shown_and_left_alone(data_dir: Path) -> None:
+    item = QueueItem("org/m:Q8_0", "g", DownloadRequest("org/m"), 1.0, total=2 * MIB)
+    store = QueueStore(data_dir)
+    assert store.claim()
+    store.save(Queue().add(item).add(attrs.evolve(item, id="org/n:Q8_0", group_id="h")).start("g", 2.0))
+
+    states = [line.split("\t")[1:3] for line in hostel("downloads").stdout.splitlines()]
+    assert states == [["org/m:Q8_0", "downloading"], ["org/n:Q8_0", "queued"]]
+    assert "Another process of hostel owns the queue" in hostel("downloads", "clear", code=1).stderr
+
+    store.release()
+    assert hostel("downloads", "reorder", "org/n:Q8_0", "1").stdout == "2\n"
+    hostel("downloads", "cancel", "org/n:Q8_0")
+    assert [line.split("\t")[2] for line in hostel("downloads").stdout.splitlines()] == ["queued"]

@@ -5,6 +5,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
+import anyio.to_thread
 import pytest
 
 from hostel.plugins.model_pull._errors import IntegrityFailed, InvalidQuantization, NoSpace, PullError
@@ -823,13 +825,15 @@ async def test_q14_a_cancel_while_the_hub_is_asked_ends_at_once_and_fetches_noth
     hub.fault(Fault(path="/api/models/", first_byte_after=1.0, times=1))
     async with scene() as on:
         handle = on.manager.pull("org/m", session_id="s")
-        await anyio.wait_all_tasks_blocked()
+        while not hub.exchanges(path="/api/models/"):
+            await anyio.lowlevel.checkpoint()
 
         with anyio.fail_after(0.5):
             await on.manager.cancel(request_id=handle.request_id)
         with pytest.raises(PullCancelled):
             await handle
-    assert hub.exchanges(origin=Origin.CDN) == []
+    assert await anyio.to_thread.run_sync(lambda: hub.wait_until_sent(1, path="/api/models/"))
+    assert hub.exchanges(path="/tree/") == []
 
 
 async def test_car_every_event_of_a_download_names_it_and_counts_in_bytes(hub: LocalHub) -> None:

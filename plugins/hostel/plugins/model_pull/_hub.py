@@ -8,6 +8,7 @@ else.
 
 import json
 import re
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -79,9 +80,16 @@ class HubSource:
         endpoint = self._endpoint or _settings.endpoint()
         if _settings.offline():
             raise Unreachable(urlsplit(endpoint).netloc, "HF_HUB_OFFLINE is set", transient=False)
-        return await anyio.to_thread.run_sync(self._list, reference, endpoint, abandon_on_cancel=True)
+        gone = threading.Event()
+        try:
+            return await anyio.to_thread.run_sync(
+                self._list, reference, endpoint, gone, abandon_on_cancel=True
+            )
+        finally:
+            gone.set()
 
-    def _list(self, reference: Reference, endpoint: str) -> list[RemoteFile]:
+    def _list(self, reference: Reference, endpoint: str, gone: threading.Event) -> list[RemoteFile]:
+        """List the files; a caller who has gone is noticed between two requests."""
         from huggingface_hub import HfApi, hf_hub_url
         from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined, unused-ignore]
 
@@ -94,6 +102,8 @@ class HubSource:
             commit = _matching(_COMMIT, info.sha, endpoint)
             if info.gated:
                 _ask_for_access(api, reference.name)
+            if gone.is_set():
+                return []
             entries = api.list_repo_tree(reference.name, recursive=True, revision=commit)
             listed = _files(entries, endpoint)
             headers = build_hf_headers(token=token, library_name="hostel")

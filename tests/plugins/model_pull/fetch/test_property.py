@@ -74,7 +74,7 @@ async def made(call: Call, hub: LocalHub, file: RemoteFile, blob: Path) -> None:
         tasks.cancel_scope.cancel()
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(calls, max_size=3), st.booleans())
 def test_any_history_of_faults_and_cancels_ends_in_the_right_bytes(history: list[Call], pinned: bool) -> None:
     content = Blob(SIZE, seed=11)

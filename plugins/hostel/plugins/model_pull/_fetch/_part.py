@@ -12,6 +12,7 @@ import contextlib
 import errno
 import json
 import os
+import shutil
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -27,8 +28,8 @@ from hostel.plugins.model_pull._remote import RemoteFile
 
 SIDECAR_VERSION = 1
 FULL = {errno.ENOSPC, errno.EDQUOT}
-CLAIM_TRIAL = 64 << 20
-CLAIM_QUICK = 0.01
+CLAIM_TRIAL = 8 << 20
+CLAIM_QUICK = 0.001
 NO_FALLOCATE = {errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 
 
@@ -129,7 +130,7 @@ class Part:
         self.path = path
         self._written: Sidecar | None = None
         self.resumed = read_sidecar(path, file)
-        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         with self._stored():
             self.fd = os.open(path, flags if self.resumed.done else flags | os.O_TRUNC, 0o666)
 
@@ -143,20 +144,24 @@ class Part:
         """Give the file its length and claim its room on the disk; raises NoSpace if there is too little.
 
         Where claiming is slow (memory file systems, and those where the C library can only imitate it) the
-        first piece is all that is claimed; no writer is at work yet, which an imitation could not stand.
+        first pieces are all that is claimed; no writer is at work yet, which an imitation could not stand.
         """
         needed, free = size - _allocated(os.fstat(self.fd)), free_bytes(self.path.parent)
         if needed > free:
             raise NoSpace(self.path, needed, free)
         with self._stored(needed):
             os.truncate(self.fd, size)
-            began = time.monotonic()
-            if size and self._claim(min(size, CLAIM_TRIAL)) and time.monotonic() - began < CLAIM_QUICK:
-                self._claim(size)
+            if any(self._quickly_claimed(at, size) for at in (0, CLAIM_TRIAL)):
+                self._claim(0, size)
 
-    def _claim(self, size: int) -> bool:
+    def _quickly_claimed(self, at: int, size: int) -> bool:
+        began = time.monotonic()
+        length = min(CLAIM_TRIAL, size - at)
+        return length > 0 and self._claim(at, length) and time.monotonic() - began < CLAIM_QUICK
+
+    def _claim(self, at: int, length: int) -> bool:
         try:
-            os.posix_fallocate(self.fd, 0, size)
+            os.posix_fallocate(self.fd, at, length)
         except AttributeError:
             return False
         except OSError as error:
@@ -248,8 +253,7 @@ def _drop_sidecar(part: Path) -> None:
 
 
 def free_bytes(folder: Path) -> int:
-    status = os.statvfs(folder)
-    return status.f_bavail * status.f_frsize
+    return shutil.disk_usage(folder).free
 
 
 def sync_folder(folder: Path) -> None:
