@@ -97,7 +97,7 @@ class HostLock:
             self._held.execute("PRAGMA busy_timeout = 0")
             self._held.execute("PRAGMA journal_mode = MEMORY")
             self._held.execute("BEGIN EXCLUSIVE")
-        except sqlite3.OperationalError as error:
+        except sqlite3.Error as error:
             self._held.close()
             if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
                 raise JournalInUse(str(path)) from None

@@ -30,6 +30,7 @@ from hostel.sessions import (
 )
 from hostel.sessions._journal import Append, Forget
 from hostel.sessions._replay import Forgotten
+from hostel.sessions._sqlite_file import connect, read_tasks
 
 from .histories import EVERY_STATE, History, kept_events, kept_records
 
@@ -275,6 +276,32 @@ async def test_a_replay_of_many_pages_is_told_once_what_is_gone(path: Path) -> N
 
     assert [event.type for event in events].count(EventType.MISSED) == 1
     assert (events[0].type, events[0].count) == (EventType.MISSED, 1500)
+
+
+async def test_opening_looks_at_the_tasks_that_are_left_and_not_at_those_that_were_pruned(
+    path: Path, journal: SqliteJournal, history: History
+) -> None:
+    def steps() -> int:
+        taken = 0
+
+        def count() -> None:
+            nonlocal taken
+            taken += 1
+
+        with closing(connect(path, "ro")) as reading:
+            reading.set_progress_handler(count, 1)
+            read_tasks(path, reading)
+        return taken
+
+    await journal.write([history.register("s", f"left{number}") for number in range(10)])
+    before = steps()
+    for number in range(20):
+        ids = [f"t{number}-{place}" for place in range(100)]
+        await journal.write([history.register("s", task_id) for task_id in ids])
+        await journal.write([history.move("s", task_id, TaskState.FAILED) for task_id in ids])
+        await journal.write([history.forget("s", task_id) for task_id in ids])
+
+    assert steps() == before
 
 
 async def test_a_task_handed_over_is_forgotten_whole_and_its_old_sessions_namesake_is_not(
