@@ -273,8 +273,9 @@ class LocalBackgroundTaskHost:
                 session_id, spec, TaskState.RUNNING, CancelPolicy.ABORT_LOCAL, result=Result(), params=kept
             )
             engine.start(known, spec, func, args)
+        handle = TaskHandle[Any](engine, known)
         await self._durable()
-        return TaskHandle(engine, known)
+        return handle
 
     async def spawn_hidden(
         self, session_id: str, label: str, func: Callable[[*Args], Awaitable[object]], *args: *Args
@@ -493,8 +494,8 @@ class LocalBackgroundTaskHost:
         those that ended in it meanwhile. A task that waits for its own session does not wait for itself.
         """
         own, waited = current_entry(), []
-        while live := [entry for entry in self._engine.table.live(session_id) if entry is not own]:
-            waited += [entry.record for entry in live if await entry.left(session_id)]
+        while ahead := [entry for entry in self._engine.table.unsettled(session_id) if entry is not own]:
+            waited += [entry.record for entry in ahead if await entry.left(session_id)]
         return waited
 
     async def close_session(

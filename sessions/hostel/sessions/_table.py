@@ -133,6 +133,10 @@ class TaskTable:
         """Return the live tasks of a session, or of all."""
         return [entry for entry in self._candidates(TaskFilter(session_id)) if entry.live]
 
+    def unsettled(self, session_id: str) -> list[Entry]:
+        """Return the tasks of a session whose end is not known to everybody."""
+        return [entry for entry in self._candidates(TaskFilter(session_id)) if not entry.settled]
+
     def check_free(self, session_id: str, task_id: str) -> None:
         """:raises TaskAlreadyExists: if a live task of that id is in the session."""
         entry = self.find(task_id, session_id)
