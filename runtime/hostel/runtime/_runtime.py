@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict, TypeVar, Unpack, cast
+from typing import TYPE_CHECKING, TypedDict, TypeVar, TypeVarTuple, Unpack, cast
 
 import anyio
 
-from hostel.sessions import ClosePolicy, LocalBackgroundTaskHost, TaskSpec
+from hostel.sessions import ClosePolicy, LocalBackgroundTaskHost, SqliteJournal, TaskSpec
 
 from ._errors import NotOffered
 from ._kinds import KindTable, TaskKind
-from ._registry import HOOK_SECONDS, PluginRegistry
+from ._registry import PluginRegistry
+from ._services import Services
 from ._session import Session
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     )
 
 T = TypeVar("T")
+Args = TypeVarTuple("Args")
 
 
 class SpecFields(TypedDict, total=False):
@@ -56,9 +58,13 @@ class Runtime:
 
     `plugins` are objects with hooks, used beside the built-in and (unless `load_installed` is false) the
     installed ones; names in `blocked` (of plugins or distributions) are left out. `data_dir` is where tasks
-    and plugins keep what survives the process; None keeps everything in memory.
+    and plugins keep what survives the process, the tasks in its `journal.sqlite3`; None keeps everything in
+    memory. Tasks that were live when the process died are abandoned at the next start, except those of a
+    resumable kind, which are started again.
 
     :raises PluginFailed: on entering, if a built-in or given plugin cannot be used.
+    :raises JournalInUse: on entering, if another runtime uses `data_dir`.
+    :raises JournalError: on entering, if its journal cannot be used.
     """
 
     def __init__(
@@ -82,11 +88,14 @@ class Runtime:
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
             self._load_plugins()
-            services = await stack.enter_async_context(anyio.create_task_group())
-            stack.callback(_bound, services.cancel_scope)
+            self._services = Services(lambda plugin, error: self.plugins.note(plugin, "running", error))
+            listeners = Services(lambda plugin, error: self.plugins.note(plugin, "on_task_event", error))
+            stack.push_async_callback(listeners.aclose)
+            stack.push_async_callback(listeners.drain)
             self.tasks: BackgroundTaskHost = await stack.enter_async_context(self._host())
             if self.plugins.implementations("on_task_event"):
-                services.start_soon(self._tell_events, self.tasks.subscribe())
+                listeners.start("hostel", self._tell_events, self.tasks.subscribe())
+            stack.push_async_callback(self._services.aclose)
             for name in self.plugins.start_order():
                 await self._start_plugin(name, stack)
             self._ready.set()
@@ -116,6 +125,13 @@ class Runtime:
             if isinstance(thing, wanted):
                 return thing
         raise NotOffered(wanted)
+
+    def run_service(self, plugin: str, func: Callable[[*Args], Awaitable[object]], *args: *Args) -> None:
+        """Run `func(*args)` for a plugin beside all tasks; it is cancelled when the runtime closes.
+
+        For servers and listeners that plugins start in `on_startup`; what is done for a session belongs in
+        a task."""
+        self._services.start(plugin, func, *args)
 
     async def start(
         self,
@@ -150,7 +166,8 @@ class Runtime:
                     await self.plugins.notify("on_session_closed", session_id=session_id)
 
     def _host(self) -> LocalBackgroundTaskHost:
-        return LocalBackgroundTaskHost(resume=self._resume)
+        journal = SqliteJournal(self.data_dir / "journal.sqlite3") if self.data_dir is not None else None
+        return LocalBackgroundTaskHost(journal, resume=self._resume)
 
     def _load_plugins(self) -> None:
         self.plugins.load_builtins()
@@ -196,7 +213,3 @@ class Runtime:
             return await body()
 
         return resume
-
-
-def _bound(scope: anyio.CancelScope) -> None:
-    scope.deadline = anyio.current_time() + HOOK_SECONDS

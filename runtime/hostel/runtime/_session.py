@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar, TypeVarTuple, Unpack
+from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack, overload
 
 from hostel.sessions import TaskFilter
 
@@ -45,9 +45,19 @@ class Session:
         """Start a task of a kind that a plugin has registered."""
         return await self._runtime.start(self.id, kind, params, **spec)
 
+    @overload
     async def spawn_managed(
-        self, spec: TaskSpec, func: Callable[[*Args], Awaitable[T] | T], *args: *Args
-    ) -> TaskHandle[T]:
+        self, spec: TaskSpec, func: Callable[[*Args], Awaitable[T]], *args: *Args
+    ) -> TaskHandle[T]: ...
+
+    @overload
+    async def spawn_managed(
+        self, spec: TaskSpec, func: Callable[[*Args], T], *args: *Args
+    ) -> TaskHandle[T]: ...
+
+    async def spawn_managed(
+        self, spec: TaskSpec, func: Callable[[*Args], object], *args: *Args
+    ) -> TaskHandle[Any]:
         """Run `func(*args)` as a task of the session."""
         return await self._tasks.spawn_managed(self.id, spec, func, *args)
 

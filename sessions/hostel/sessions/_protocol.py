@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, TypeVar, TypeVarTuple
+from typing import TYPE_CHECKING, Protocol, TypeVar, TypeVarTuple, overload
 
 if TYPE_CHECKING:
     import builtins
@@ -54,21 +54,29 @@ class BackgroundTaskHost(Protocol):
         self, session_id: str, spec: TaskSpec, cancel: CancelHook | None = None
     ) -> TaskRecord: ...
 
+    @overload
     async def spawn_managed(
-        self,
-        session_id: str,
-        spec: TaskSpec,
-        func: Callable[[*Args], Awaitable[T] | T],
-        *args: *Args,
+        self, session_id: str, spec: TaskSpec, func: Callable[[*Args], Awaitable[T]], *args: *Args
     ) -> TaskHandle[T]: ...
 
+    @overload
+    async def spawn_managed(
+        self, session_id: str, spec: TaskSpec, func: Callable[[*Args], T], *args: *Args
+    ) -> TaskHandle[T]: ...
+
+    @overload
     async def spawn_named(
         self,
         session_id: str,
         spec: TaskSpec,
         params: JsonValue,
-        func: Callable[[*Args], Awaitable[T] | T],
+        func: Callable[[*Args], Awaitable[T]],
         *args: *Args,
+    ) -> TaskHandle[T]: ...
+
+    @overload
+    async def spawn_named(
+        self, session_id: str, spec: TaskSpec, params: JsonValue, func: Callable[[*Args], T], *args: *Args
     ) -> TaskHandle[T]: ...
 
     async def spawn_hidden(

@@ -12,7 +12,7 @@ SAMPLES = [
     errors.RepoNotFound("org/m"),
     errors.AccessDenied("org/m/x.gguf"),
     errors.Gated("org/m", "https://hub/org/m"),
-    errors.InvalidQuantization("org/m", "Q9", (("Q4_K_M", 5 << 30), ("Q8_0", None))),
+    errors.InvalidQuantization("org/m", "Q9", "there is no 'Q9'", ("Q4_K_M (5.0 GiB)", "Q8_0")),
     errors.UnsafePath("../x", "it leaves its folder"),
     errors.StorageFailed(Path("/models/x"), "read-only file system"),
     errors.NoSpace(Path("/models/x"), 5 << 30, 1 << 20),
@@ -45,7 +45,7 @@ def test_no_space_tells_both_numbers() -> None:
 
 
 def test_an_unoffered_quantization_is_answered_with_what_is_offered_and_its_sizes() -> None:
-    text = str(errors.InvalidQuantization("org/m", "Q9", (("Q4_K_M", 5 << 30), ("Q8_0", None))))
+    text = str(errors.InvalidQuantization("org/m", "Q9", "there is no 'Q9'", ("Q4_K_M (5.0 GiB)", "Q8_0")))
 
     assert "Q9" in text
     assert "Q4_K_M (5.0 GiB), Q8_0" in text

@@ -2,7 +2,8 @@
 
 PullError
 ├── NotFound              the origin says 404
-│   └── RepoNotFound      unknown, or private to somebody else
+│   ├── RepoNotFound      unknown, or private to somebody else
+│   └── RevisionNotFound  the repository is there, the branch, tag or commit is not
 ├── AccessDenied          the origin says 401 or 403
 │   └── Gated             the model's conditions are not accepted yet
 ├── InvalidQuantization   the wished one is not offered
@@ -12,7 +13,8 @@ PullError
 ├── IntegrityFailed       the bytes are not the promised ones, twice
 ├── ContentChanged        the remote file is not the one that was listed
 ├── BadResponse           the server breaks HTTP or a promise; asking again does not help
-└── TransferFailed        the network was in trouble for longer than allowed
+├── TransferFailed        the network was in trouble for longer than allowed
+└── Unreachable           the origin did not answer when it was asked what there is
 
 `str(error)` is one sentence for the user. `recoverable` means that the same call may succeed later; where
 bytes were on disk it continues from them.
@@ -72,6 +74,15 @@ class RepoNotFound(NotFound):
 
 
 @attrs.define
+class RevisionNotFound(NotFound):
+    revision: str
+
+    @property
+    def message(self) -> str:
+        return f"{self.what} has no revision {self.revision!r}: name one of its branches, tags or commits."
+
+
+@attrs.define
 class AccessDenied(PullError):
     what: str
 
@@ -91,21 +102,17 @@ class Gated(AccessDenied):
 
 
 @attrs.define
-class InvalidQuantization(PullError):
-    """`available` holds (label, bytes or None if unknown)."""
+class InvalidQuantization(PullError, ValueError):
+    """`wanted` is None if nobody asked; `available` is what there is, each with its size or its problem."""
 
     what: str
     wanted: str | None
-    available: tuple[tuple[str, int | None], ...] = ()
+    reason: str
+    available: tuple[str, ...] = ()
 
     @property
     def message(self) -> str:
-        offered = ", ".join(
-            label if size is None else f"{label} ({size_text(size)})" for label, size in self.available
-        )
-        has = f"choose one of {offered}" if offered else "it has no loadable model file"
-        wish = f"is not offered as {self.wanted}" if self.wanted else "offers no clear choice"
-        return f"{self.what} {wish}: {has}."
+        return f"{self.what}: {self.reason}. It has {', '.join(self.available) or 'no GGUF model'}."
 
 
 @attrs.define
@@ -132,16 +139,26 @@ class StorageFailed(PullError):
 
 @attrs.define
 class NoSpace(StorageFailed):
-    """`needed` and `free` are bytes on the file system of `path`."""
+    """Bytes on the file system of `path`; other pulls count on `reserved`, and `cushion` shall stay free."""
 
     path: Path
     needed: int
     free: int
     reason: str = attrs.field(init=False, default="no space left")
+    reserved: int = 0
+    cushion: int = 0
 
     @property
     def message(self) -> str:
-        return f"{size_text(self.needed)} are needed at {self.path} and {size_text(self.free)} are free."
+        kept = [
+            f"{size_text(size)} {what}"
+            for size, what in ((self.reserved, "reserved by other pulls"), (self.cushion, "to stay free"))
+            if size
+        ]
+        less = f", less {' and '.join(kept)}" if kept else ""
+        return (
+            f"{size_text(self.needed)} are needed at {self.path} and {size_text(self.free)} are free{less}."
+        )
 
 
 @attrs.define
@@ -198,3 +215,18 @@ class TransferFailed(PullError):
     def message(self) -> str:
         why = f"no progress for {self.seconds:.0f} s, {self.reason}"
         return f"{self.path} is not complete ({why}): check the network and pull again."
+
+
+@attrs.define
+class Unreachable(PullError):
+    """No answer from `host`, a name with its port; `transient` if asking again at once may help."""
+
+    recoverable: ClassVar[bool] = True
+
+    host: str
+    reason: str
+    transient: bool = True
+
+    @property
+    def message(self) -> str:
+        return f"{self.host} cannot be reached ({self.reason}): check the network and pull again."

@@ -31,6 +31,8 @@ class RemoteFile:
     :ivar url: http or https, at the origin: redirects are followed at transfer time
     :ivar headers: sent to the origin of `url` only (scheme, host and port), never to where it redirects
     :ivar git_oid: git's SHA-1 of a small file, None if unknown; used when `sha256` is None
+    :ivar commit: the commit of the repository it was listed at, None where its source has none
+    :ivar version: tells contents without a checksum apart, an ETag or a time; None if unknown
     :raises ValueError: if the size is negative or a checksum is none; a blank one must not pass for None
     """
 
@@ -40,6 +42,8 @@ class RemoteFile:
     url: str
     headers: Mapping[str, str] = attrs.field(factory=dict, repr=False, hash=False)
     git_oid: str | None = attrs.field(default=None, validator=optional(matches_re("[0-9a-fA-F]{40}")))
+    commit: str | None = None
+    version: str | None = None
 
     @property
     def digest(self) -> Digest | None:

@@ -1,0 +1,44 @@
+"""One word for each chore: lint, types, test, docs, bench."""
+
+import nox
+
+nox.options.sessions = ["lint", "types", "test"]
+nox.options.reuse_existing_virtualenvs = True
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and format."""
+    session.install("ruff>=0.12")
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check types with mypy and pyright."""
+    session.install("-e", ".[test]")
+    session.run("mypy")
+    session.run("pyright")
+
+
+@nox.session
+def test(session: nox.Session) -> None:
+    """Run the tests and show what they do not reach."""
+    session.install("-e", ".[test]")
+    session.run("coverage", "run", "-m", "pytest", *session.posargs)
+    session.run("coverage", "report")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Run every snippet of the README and of docs/, and check that they cover all hooks and commands."""
+    session.install("-e", ".[test]")
+    session.run("pytest", "tests/docs", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Run one benchmark (`nox -s bench -- tasks`) and print its table."""
+    session.install("-e", ".[all,bench]")
+    session.run("python", f"benchmarks/{session.posargs[0] if session.posargs else 'tasks'}.py")

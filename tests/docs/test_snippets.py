@@ -1,0 +1,91 @@
+"""What the README and docs/ show is run, drawn from the code, and complete."""
+
+import inspect
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from markdown_it import MarkdownIt
+
+from hostel.runtime import hookspecs
+from hostel.sessions import MOVES, TaskState
+
+ROOT = Path(__file__).parent.parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def snippets() -> Iterator[object]:
+    for page in PAGES:
+        for token in MarkdownIt().parse(page.read_text()):
+            if token.type == "fence" and token.info == "python":
+                line = token.map[0] + 1 if token.map else 0
+                yield pytest.param(token.content, id=f"{page.name}:{line}")
+
+
+@pytest.mark.parametrize("code", list(snippets()))
+def test_a_snippet_runs(code: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_readme_prints_what_it_says() -> None:
+    first, second, *_ = (
+        token for token in MarkdownIt().parse(PAGES[0].read_text()) if token.info == "python"
+    )
+    blocks = [token.content for token in MarkdownIt().parse(PAGES[0].read_text()) if token.type == "fence"]
+    shown = blocks[blocks.index(first.content) + 1]
+    printed = subprocess.run(
+        [sys.executable, "-c", first.content], capture_output=True, text=True, check=True
+    ).stdout
+
+    assert printed == shown
+    assert second.content != first.content
+
+
+def drawn_states() -> str:
+    """The diagram and the table of the state table, as docs/tasks.md has to show them."""
+    arrows = [
+        f"    {state} --> {after}" for state in TaskState for after in TaskState if after in MOVES[state]
+    ]
+    return "\n".join(["```mermaid", "stateDiagram-v2", "    [*] --> pending", *arrows, "```"])
+
+
+def test_the_diagram_of_states_is_drawn_from_the_table() -> None:
+    page = (ROOT / "docs/tasks.md").read_text()
+    shown = page.split("<!-- states -->\n")[1].split("<!-- /states -->")[0]
+
+    assert shown.strip() == drawn_states()
+
+
+def hooks() -> list[str]:
+    return [name for name, value in vars(hookspecs).items() if hasattr(value, "hostel_spec")]
+
+
+@pytest.mark.parametrize("hook", hooks())
+def test_a_hook_is_documented_with_its_arguments(hook: str) -> None:
+    (row,) = [
+        line
+        for line in (ROOT / "docs/plugins.md").read_text().splitlines()
+        if line.startswith(f"| `{hook}` |")
+    ]
+    arguments = inspect.signature(getattr(hookspecs, hook)).parameters
+
+    assert row.split("|")[2].strip() == ", ".join(f"`{name}`" for name in arguments)
+    assert "Since" in (getattr(hookspecs, hook).__doc__ or "")
+
+
+def test_continuous_integration_runs_the_test_command_of_the_readme() -> None:
+    blocks = [token.content for token in MarkdownIt().parse(PAGES[0].read_text()) if token.type == "fence"]
+    (command,) = [block.strip() for block in blocks if block.strip().endswith("pytest")]
+
+    assert (ROOT / ".ci/run").read_text().rstrip().endswith(command)
