@@ -33,10 +33,10 @@ def no_leaks() -> Iterator[None]:
     threads, files = set(threading.enumerate()), _open_files()
     yield
     gc.collect()
-    new = [thread for thread in set(threading.enumerate()) - threads if not _kept_by_trio(thread)]
-    for thread in new:
+    started = [thread for thread in set(threading.enumerate()) - threads if not _kept_by_trio(thread)]
+    for thread in started:
         thread.join(2)
-    left = [thread.name for thread in new if thread.is_alive()]
+    left = [thread.name for thread in started if thread.is_alive()]
     assert not left, f"threads left running: {left}"
     opened = _open_files() - files
     assert not opened, f"files left open: {opened}"

@@ -32,17 +32,24 @@ HOOK_SECONDS = 5.0
 
 @attrs.frozen
 class Builtin:
-    """A plugin of this distribution: its module, and the extra and package it needs, if any."""
+    """A plugin of this distribution: its `module` or `module:Class`, and the extra and package it needs."""
 
     name: str
-    module: str
+    where: str
     extra: str | None = None
     needs: str | None = None
 
+    def load(self) -> object:
+        """Import the module, and make an instance of the class if one is named."""
+        module, _, name = self.where.partition(":")
+        found = importlib.import_module(module)
+        return getattr(found, name)() if name else found
+
 
 BUILTINS = (
-    Builtin("model_pull", "hostel.plugins.model_pull"),
+    Builtin("model_pull", "hostel.plugins.model_pull._plugin:ModelPull"),
     Builtin("batch", "hostel.plugins.batch", extra="batch", needs="sqlalchemy"),
+    Builtin("demo", "hostel.plugins.demo"),
 )
 
 
@@ -110,7 +117,7 @@ class PluginRegistry:
                 self._infos[builtin.name] = PluginInfo(builtin.name, "hostel", version, (), why, active=False)
                 continue
             try:
-                plugin = importlib.import_module(builtin.module)
+                plugin = builtin.load()
             except Exception as error:
                 raise PluginFailed(builtin.name, "importing", error) from error
             self.add(plugin, name=builtin.name, distribution="hostel", version=version)

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     import typer
 
@@ -58,6 +58,39 @@ def register_commands(app: typer.Typer) -> None:
     Called for every run of `hostel`, `--help` included: import what is heavy inside the commands.
 
     :param app: the `hostel` command; use `app.command()` or `app.add_typer()`. Since 0.1.
+    """
+
+
+@hookspec
+def register_model_sources() -> Iterable[object]:  # type: ignore[empty-body]
+    """Add places that models come from, next to the hub, plain URLs and folders.
+
+    Called once, when the runtime starts. Where two claim one scheme, the plugin registered last wins.
+
+    :return: `hostel.plugins.model_pull.ModelSource`s: objects with `schemes` and `async
+        resolve(reference)`. Since 0.1.
+    """
+
+
+@hookspec
+def choose_quantization(repo_id: str, options: Sequence[object]) -> str | None:
+    """Choose which quantization of a model is pulled where nobody named one.
+
+    :param options: `hostel.plugins.model_pull.QuantOption`s, what there is; one with a `problem` cannot be
+        pulled
+    :return: the `name` of one of them, or None to leave it to others and at last to the order of
+        preference. Since 0.1.
+    """
+
+
+@hookspec
+def on_download_event(event: object) -> Awaitable[None] | None:
+    """Be told what happens to downloads; may be async.
+
+    A slow implementation delays the next call and never a download; progress it is too slow for is left
+    out.
+
+    :param event: a `hostel.plugins.model_pull.DownloadEvent`, one of its classes. Since 0.1.
     """
 
 

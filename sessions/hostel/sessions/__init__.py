@@ -12,6 +12,7 @@ from ._errors import (
     IllegalTransition,
     InvalidProgress,
     InvalidTaskId,
+    JournalConflict,
     JournalCorrupt,
     JournalError,
     JournalInUse,
@@ -48,6 +49,9 @@ from ._records import (
     TaskSpec,
 )
 from ._reducer import fold, reduce
+from ._sqlite import SqliteJournal
+from ._sqlite_reader import JournalReader
+from ._sqlite_salvage import Salvaged, salvage_journal
 from ._states import LIVE, MOVES, TERMINAL, TaskState
 
 __all__ = [
@@ -57,6 +61,11 @@ __all__ = [
     "LocalBackgroundTaskHost",
     "Subscription",
     "TaskHandle",
+    # journals
+    "JournalReader",
+    "Salvaged",
+    "SqliteJournal",
+    "salvage_journal",
     # inside a task
     "TaskContext",
     "current_task",
@@ -98,6 +107,7 @@ __all__ = [
     "IllegalTransition",
     "InvalidProgress",
     "InvalidTaskId",
+    "JournalConflict",
     "JournalCorrupt",
     "JournalError",
     "JournalInUse",

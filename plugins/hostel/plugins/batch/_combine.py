@@ -72,6 +72,7 @@ class Combined(Generic[In, Out]):
         self._several = len(group) > 1
         for slot in group:
             slot.taken = True
+        answers: Sequence[Out] = ()
         try:
             with anyio.CancelScope(shield=True):
                 answers = await self._run([slot.item for slot in group])

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 
@@ -48,7 +48,7 @@ def create(connection: sa.Connection, order: BatchInput, now: float) -> Batch:
         return get(connection, batch_id)
     values |= {"requests_started_at": now}
     no = connection.execute(sa.insert(batches).returning(batches.c.no), values).scalar_one()
-    total = _spawn(connection, no, file_no, values["expires_at"])
+    total = _spawn(connection, no, file_no, cast("float", values["expires_at"]))
     made = {"total": total, "pending": total} | _make_files(connection, no, batch_id, order, now)
     connection.execute(sa.update(batches).where(batches.c.no == no).values(made))
     return get(connection, batch_id)

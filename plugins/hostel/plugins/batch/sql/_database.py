@@ -13,6 +13,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 import anyio
 import anyio.to_thread
 import sqlalchemy as sa
+from sqlalchemy import exc
 
 from hostel.plugins.batch._errors import StorageUnavailable
 
@@ -72,9 +73,9 @@ def _transact(engine: sa.Engine, work: Callable[[sa.Connection], T]) -> T:
         except Contended as error:
             if last:
                 raise StorageUnavailable("too many changes at once") from error
-        except (sa.exc.OperationalError, sa.exc.InterfaceError) as error:
+        except (exc.OperationalError, exc.InterfaceError) as error:
             if last or not _dialect.may_pass(error):
                 raise StorageUnavailable(str(error.orig).strip()) from error
-        except sa.exc.TimeoutError as error:
+        except exc.TimeoutError as error:
             raise StorageUnavailable("every connection is busy") from error
     raise AssertionError("the last attempt returns or raises")

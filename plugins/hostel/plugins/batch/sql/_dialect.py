@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy import event
+from sqlalchemy import event, exc
 from sqlalchemy.dialects import postgresql, sqlite
 
 from hostel.plugins.batch._states import RequestState
@@ -145,7 +145,7 @@ def for_reading(engine: sa.Engine) -> sa.Engine:
     return engine if is_sqlite(engine) else engine.execution_options(isolation_level="AUTOCOMMIT")
 
 
-def may_pass(error: sa.exc.DBAPIError) -> bool:
+def may_pass(error: exc.DBAPIError) -> bool:
     """Say whether the same transaction may well succeed when it is run again, as after a deadlock."""
     return getattr(error.orig, "sqlstate", None) in ("40001", "40P01")
 

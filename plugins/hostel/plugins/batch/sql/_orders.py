@@ -168,7 +168,10 @@ def settle(connection: sa.Connection, no: int, now: float) -> int:
         .order_by(requests.c.line, requests.c.escalated)
         .limit(CHUNK)
     )
-    orders = [_end_of(row, *found, now) for found in connection.execute(waiting)]
+    orders = [
+        _end_of(row, line, escalated, custom_id, now)
+        for line, escalated, custom_id in connection.execute(waiting)
+    ]
     if orders:
         _transitions.apply(connection, orders, now)
     return len(orders)

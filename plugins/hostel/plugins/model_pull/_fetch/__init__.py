@@ -1,0 +1,19 @@
+"""The transfer engine: one remote file becomes one verified local file."""
+
+from hostel.plugins.model_pull._fetch._budget import ConnectionBudget
+from hostel.plugins.model_pull._fetch._fetch import discard_partial, fetch
+from hostel.plugins.model_pull._fetch._limiter import Limiter
+from hostel.plugins.model_pull._fetch._part import partial_of
+from hostel.plugins.model_pull._fetch._report import Fetched, FetchPhase, FetchProgress, Partial
+
+__all__ = [
+    "ConnectionBudget",
+    "Fetched",
+    "FetchPhase",
+    "FetchProgress",
+    "Limiter",
+    "Partial",
+    "discard_partial",
+    "fetch",
+    "partial_of",
+]

@@ -1,0 +1,65 @@
+"""How fast bytes may be read: a token bucket that allows debt.
+
+A reader spends what it has read and then waits until the bucket is level again. Debt keeps the mean exact
+and lets threads share a bucket without queueing; a full bucket holds a tenth of a second. A limiter
+beneath another one obeys both.
+"""
+
+import threading
+
+BURST_SECONDS = 0.1
+
+
+class Limiter:
+    """Bytes per second, for all who share it; safe to use and to change from any thread.
+
+    :param rate: bytes per second, None for unlimited
+    :param parent: also obeyed, for instance the limit of the whole process
+    """
+
+    def __init__(self, rate: float | None, *, parent: "Limiter | None" = None) -> None:
+        self._lock = threading.Lock()
+        self._parent = parent
+        self._rate = _checked(rate)
+        self._level = 0.0
+        self._at: float | None = None
+
+    @property
+    def rate(self) -> float | None:
+        return self._rate
+
+    @rate.setter
+    def rate(self, rate: float | None) -> None:
+        with self._lock:
+            self._rate = _checked(rate)
+            self._level, self._at = 0.0, None
+
+    @property
+    def sip(self) -> int | None:
+        """Return how many bytes to read at most at once, None for any number."""
+        above = self._parent.sip if self._parent else None
+        if self._rate is None:
+            return above
+        own = max(1024, int(self._rate * BURST_SECONDS))
+        return own if above is None else min(own, above)
+
+    def spend(self, count: int, now: float) -> float:
+        """Take `count` bytes out; return the seconds to wait before reading on.
+
+        :param now: seconds of any steady clock, the same for all callers
+        """
+        above = self._parent.spend(count, now) if self._parent else 0.0
+        with self._lock:
+            if self._rate is None:
+                return above
+            if self._at is not None:
+                self._level += max(0.0, now - self._at) * self._rate
+            self._at = now
+            self._level = min(self._level, self._rate * BURST_SECONDS) - count
+            return max(above, -self._level / self._rate)
+
+
+def _checked(rate: float | None) -> float | None:
+    if rate is not None and not rate > 0:
+        raise ValueError(f"a rate is a positive number of bytes per second or None, not {rate}")
+    return rate

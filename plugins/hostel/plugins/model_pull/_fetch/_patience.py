@@ -1,0 +1,44 @@
+"""How long to wait before asking again, and when to stop asking. Pure.
+
+The budget is time without a single byte, not a number of tries: bytes reset it. Waiting doubles from half
+a second to half a minute, shortened by up to a half at random so that many clients do not knock together.
+What makes no sense is answered four times in a row at most; it would not get better with time.
+"""
+
+import attrs
+
+FIRST_WAIT = 0.5
+LONGEST_WAIT = 30.0
+STRIKES = 4
+
+
+def backoff(failures: int, chance: float) -> float:
+    """Return the seconds to wait after `failures` (1 or more) in a row; `chance` is from 0 up to 1."""
+    return min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** min(failures - 1, 16)) * (1 - chance / 2)
+
+
+@attrs.define
+class Patience:
+    """Seconds without a byte that are allowed; owned by one transfer, used under its lock."""
+
+    budget: float
+    since: float
+    """When the last byte came, or the transfer began."""
+    strikes: int = 0
+
+    def fed(self, now: float) -> None:
+        """Tell that bytes arrived."""
+        self.since, self.strikes = now, 0
+
+    def quiet(self, now: float) -> float:
+        """Return for how long no byte has arrived."""
+        return max(0.0, now - self.since)
+
+    def left(self, now: float) -> float:
+        """Return the seconds left; nothing left means that there is no further try."""
+        return self.budget - self.quiet(now)
+
+    def strike(self) -> bool:
+        """Count an answer that made no sense; False when it was the last one allowed."""
+        self.strikes += 1
+        return self.strikes < STRIKES

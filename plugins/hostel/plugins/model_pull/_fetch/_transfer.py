@@ -1,0 +1,307 @@
+"""The whole way of one file, in one thread: attempts until it is complete and true, then its name.
+
+An attempt may end with the wish for another one: the server has no ranges, the version changed, the
+checksum is wrong. What stays in place and how to ask is decided here. Whatever happens, the threads are
+joined, the sidecar tells what is in place, and a part that nobody could continue is removed.
+"""
+
+import functools
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import attrs
+
+from hostel.plugins.model_pull._errors import (
+    ContentChanged,
+    IntegrityFailed,
+    NoSpace,
+    StorageFailed,
+    TransferFailed,
+)
+from hostel.plugins.model_pull._fetch._attempt import Attempt
+from hostel.plugins.model_pull._fetch._budget import ConnectionBudget, Share
+from hostel.plugins.model_pull._fetch._digest import FollowingHasher
+from hostel.plugins.model_pull._fetch._ledger import Adopted, Anew, Complete, Ending, Ledger, Stopped
+from hostel.plugins.model_pull._fetch._limiter import Limiter
+from hostel.plugins.model_pull._fetch._line import EnvironmentLine, Line
+from hostel.plugins.model_pull._fetch._part import Part, Sidecar, part_path, read_sidecar
+from hostel.plugins.model_pull._fetch._plan import UNKNOWN, RangePlan
+from hostel.plugins.model_pull._fetch._reply import Version
+from hostel.plugins.model_pull._fetch._report import Fetched, FetchPhase, FetchProgress
+from hostel.plugins.model_pull._fetch._sockets import Address, SocketLine
+from hostel.plugins.model_pull._fetch._source import Source
+from hostel.plugins.model_pull._fetch._url import Origin, origin_of
+from hostel.plugins.model_pull._fetch._worker import Worker
+from hostel.plugins.model_pull._remote import Digest, RemoteFile
+
+RESTARTS = 5
+ALWAYS_RANGES = 50 * 1000**3
+"""From this size on, CDNs refuse a request without a range."""
+
+
+@attrs.frozen
+class Terms:
+    """What the caller of `fetch` wants; see there."""
+
+    connections: int | None = None
+    limiter: Limiter | None = None
+    verify: bool = True
+    patience: float = 300.0
+    stall: float = 15.0
+    connect_timeout: float = 10.0
+
+
+@attrs.frozen
+class _Way:
+    """How the next attempt goes about it."""
+
+    plan: RangePlan
+    version: Version = attrs.field(factory=Version)
+    solo: bool = False
+    ranges: bool = True
+
+
+class Transfer:
+    """Bring one file to its name; `run` is called once in a thread, `stop` and `progress` from any other."""
+
+    def __init__(self, file: RemoteFile, blob: Path, budget: ConnectionBudget, terms: Terms) -> None:
+        self._file, self._blob, self._budget, self._terms = file, blob, budget, terms
+        self._wanted = file.digest if terms.verify else None
+        self._source = Source(file)
+        self._tls = functools.cache(ssl.create_default_context)
+        self._reached: dict[Origin, Address] = {}
+        self._lock = threading.Lock()
+        self._stopped = False
+        self._attempt: Attempt | None = None
+        self._hasher: FollowingHasher | None = None
+        self._phase = FetchPhase.DOWNLOADING
+        self._high, self._fetched, self._attempts = 0, 0, 0
+        self._damaged = False
+
+    def run(self) -> Fetched | None:
+        """Return the file under its name; None if stopped before.
+
+        :raises PullError: if it cannot be had
+        """
+        started = time.monotonic()
+        host = str(origin_of(self._file.url))
+        with self._budget.join(host) as share, Part(part_path(self._blob), self._file) as part:
+            try:
+                fetched = self._pursue(part, share)
+            except ContentChanged:
+                part.discard()
+                raise
+            except NoSpace as full:
+                part.give_room(read_sidecar(part.path, self._file).done)
+                left = max(full.needed, (self._file.size or 0) - self._high)
+                raise NoSpace(full.path, left, full.free) from full.__cause__
+            finally:
+                if not read_sidecar(part.path, self._file).done:
+                    part.discard()
+        return fetched and attrs.evolve(fetched, seconds=time.monotonic() - started)
+
+    def stop(self) -> None:
+        """End all traffic at once; `run` returns as soon as what is in place is recorded."""
+        with self._lock:
+            self._stopped = True
+            if self._hasher is not None:
+                self._hasher.stop()
+            if self._attempt is not None:
+                self._attempt.stop(Stopped())
+
+    def progress(self) -> FetchProgress:
+        """Return where it stands."""
+        with self._lock:
+            attempt = self._attempt
+        if attempt is None:
+            return FetchProgress(self._phase, 0, self._file.size)
+        ledger = attempt.ledger
+        with ledger.look() as plan:
+            self._high = max(self._high, plan.done_bytes)
+        return FetchProgress(
+            self._phase,
+            self._high,
+            ledger.size,
+            fetched=self._fetched + ledger.fetched,
+            connections=attempt.connections,
+            attempt=self._attempts,
+            trouble=ledger.trouble,
+        )
+
+    def _pursue(self, part: Part, share: Share) -> Fetched | None:
+        way = self._first_way(part)
+        while True:
+            ending, digest, ledger = self._try(part, share, way)
+            match ending:
+                case Complete() if digest == self._wanted:
+                    return self._publish(part, ledger, digest)
+                case Complete():
+                    way = self._once_more(part, digest)
+                case Anew():
+                    way = self._another_way(part, way, ledger, ending)
+                case Adopted():
+                    part.discard()
+                    return self._told(part, ledger, self._blob.stat().st_size, adopted=True)
+                case Stopped():
+                    return None
+                case Exception():
+                    raise ending
+
+    def _first_way(self, part: Part) -> _Way:
+        found = part.resumed
+        if found.size is not None:
+            part.reserve(found.size)
+        return _Way(RangePlan(_plan_size(found.size), found.done), found.version)
+
+    def _try(self, part: Part, share: Share, way: _Way) -> tuple[Ending, Digest | None, Ledger]:
+        """Make one attempt; for a complete file the checksum comes with the ending."""
+        self._attempts += 1
+        self._fetched += self._attempt.ledger.fetched if self._attempt else 0
+        with self._hashing(part, way) as hasher:
+            ledger = Ledger(
+                self._file.path,
+                way.plan,
+                way.version,
+                share=share,
+                patience=self._terms.patience,
+                pinned=self._wanted is not None,
+                solo=way.solo,
+                most=self._terms.connections,
+                on_frontier=hasher.reach if hasher else _ignore,
+            )
+            record = functools.partial(self._record, part, ledger)
+            attempt = Attempt(
+                ledger,
+                functools.partial(self._hire, part, ledger, way.ranges),
+                record=record,
+                published=lambda: adoptable(self._blob, self._file) is not None,
+                limited=self._terms.limiter is not None and self._terms.limiter.sip is not None,
+            )
+            with self._lock:
+                self._attempt, self._hasher = attempt, hasher
+                if self._stopped:
+                    ledger.end(Stopped())
+            ending = attempt.run()
+            if not isinstance(ending, Adopted | Anew):
+                record()
+            if not isinstance(ending, Complete) or hasher is None:
+                return ending, None, ledger
+            self._phase = FetchPhase.VERIFYING
+            digest = hasher.result(way.plan.size)
+            return (ending if digest else Stopped()), digest, ledger
+
+    @contextmanager
+    def _hashing(self, part: Part, way: _Way) -> Iterator[FollowingHasher | None]:
+        if self._wanted is None:
+            yield None
+            return
+        with FollowingHasher(part.fd, self._wanted.algorithm, self._file.size) as hasher:
+            hasher.reach(way.plan.frontier)
+            try:
+                yield hasher
+            except OSError as error:
+                raise StorageFailed(part.path, error.strerror or str(error)) from error
+
+    def _hire(self, part: Part, ledger: Ledger, ranges: bool, index: int) -> Worker:
+        return Worker(
+            index,
+            ledger,
+            self._source,
+            self._line(),
+            part.write,
+            part.reserve,
+            limiter=self._terms.limiter,
+            ranges=ranges,
+        )
+
+    def _line(self) -> Line:
+        connect_timeout, stall = self._terms.connect_timeout, self._terms.stall
+
+        def proxied(proxy: str) -> Line:
+            from hostel.plugins.model_pull._fetch._proxied import ProxiedLine  # httpx takes long to import
+
+            return ProxiedLine(proxy, self._tls, connect_timeout=connect_timeout, stall=stall)
+
+        direct = SocketLine(self._tls, self._reached, connect_timeout=connect_timeout, stall=stall)
+        return EnvironmentLine(direct, proxied)
+
+    def _record(self, part: Part, ledger: Ledger) -> None:
+        with ledger.look() as plan:
+            told = attrs.evolve(
+                Sidecar.begun(self._file), size=ledger.size, version=ledger.version, done=plan.done
+            )
+        if told.done:
+            part.record(told)
+
+    def _once_more(self, part: Part, digest: Digest | None) -> _Way:
+        """After a wrong checksum: everything from zero, in one piece, once."""
+        expected, actual = (found.value if found else "" for found in (self._wanted, digest))
+        part.begin_anew(self._file.size)
+        if self._damaged:
+            raise IntegrityFailed(self._file.path, expected, actual)
+        self._damaged = True
+        self._phase = FetchPhase.DOWNLOADING
+        self._source.forget()
+        huge = (self._file.size or 0) >= ALWAYS_RANGES
+        return _Way(RangePlan(_plan_size(self._file.size)), solo=True, ranges=huge)
+
+    def _another_way(self, part: Part, way: _Way, ledger: Ledger, anew: Anew) -> _Way:
+        if self._attempts > RESTARTS:
+            if anew.version is None:
+                raise TransferFailed(self._file.path, "the server cannot continue what it began", 0)
+            old, new = (version.if_range or "unknown" for version in (ledger.version, anew.version))
+            raise ContentChanged(self._file.path, old, new)
+        if anew.version is not None:
+            self._source.forget()
+        version = anew.version or ledger.version
+        solo = way.solo or anew.version is None
+        if anew.keep:
+            return _Way(RangePlan(way.plan.size, way.plan.done), version, solo, way.ranges)
+        part.begin_anew(self._file.size)
+        return _Way(RangePlan(_plan_size(self._file.size)), version, solo, way.ranges)
+
+    def _publish(self, part: Part, ledger: Ledger, digest: Digest | None) -> Fetched:
+        self._phase = FetchPhase.PUBLISHING
+        part.publish(self._blob, ledger.plan.size)
+        return self._told(part, ledger, ledger.plan.size, digest=digest)
+
+    def _told(
+        self,
+        part: Part,
+        ledger: Ledger,
+        size: int,
+        *,
+        digest: Digest | None = None,
+        adopted: bool = False,
+    ) -> Fetched:
+        return Fetched(
+            self._blob,
+            size,
+            digest=digest,
+            etag=ledger.version.etag,
+            fetched=self._fetched + ledger.fetched,
+            resumed=sum(map(len, part.resumed.done)),
+            adopted=adopted,
+            attempts=self._attempts,
+        )
+
+
+def adoptable(blob: Path, file: RemoteFile) -> int | None:
+    """Return the size of `blob` in bytes; None if it is not there or has not the size of `file`."""
+    try:
+        size = blob.stat().st_size
+    except OSError:
+        return None
+    return size if file.size in (None, size) else None
+
+
+def _plan_size(size: int | None) -> int:
+    return UNKNOWN if size is None else size
+
+
+def _ignore(_frontier: int) -> None:
+    """Nobody follows the frontier."""

@@ -1,0 +1,143 @@
+"""The cache as huggingface_hub lays it out, so that what is pulled here is found there.
+
+    models--org--name/blobs/<key>                 the bytes, under their checksum
+    models--org--name/snapshots/<commit>/<path>   relative links to the blobs, else copies
+    models--org--name/refs/<branch or tag>        the commit it was last seen at
+
+Links and refs are made under another name and renamed, so a reader sees the old or the new. A snapshot
+is linked when all its blobs are here.
+"""
+
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+
+import attrs
+
+from hostel.plugins.model_pull._errors import StorageFailed
+from hostel.plugins.model_pull._paths import check_path
+
+_KEY = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_TAG = "Signature: 8a477f597d28d172789f06886806bc55\n# This is a cache of models.\n"
+
+
+@attrs.frozen
+class CachedRepo:
+    """The folder of one repository in the cache."""
+
+    cache_dir: Path
+    repo_id: str
+
+    @property
+    def folder(self) -> Path:
+        return self.cache_dir / "--".join(["models", *self.repo_id.split("/")])
+
+    def blob(self, key: str) -> Path:
+        """Return where the bytes with this checksum belong.
+
+        :raises ValueError: if the key is not a checksum
+        """
+        if not _KEY.fullmatch(key):
+            raise ValueError(f"{key!r} is not a checksum")
+        return self.folder / "blobs" / key
+
+    def snapshot(self, commit: str) -> Path:
+        """Return the folder of one commit.
+
+        :raises ValueError: if it is not a commit
+        """
+        if not _COMMIT.fullmatch(commit):
+            raise ValueError(f"{commit!r} is not a commit")
+        return self.folder / "snapshots" / commit
+
+    def prepare(self) -> None:
+        """Make the folders that a pull writes to.
+
+        :raises StorageFailed: if the cache cannot be written
+        """
+        with _storing(self.folder):
+            for name in ("blobs", "snapshots", "refs"):
+                (self.folder / name).mkdir(parents=True, exist_ok=True)
+            tag = self.cache_dir / "CACHEDIR.TAG"
+            if not tag.exists():
+                tag.write_text(_TAG, encoding="utf-8")
+        if not os.access(self.folder / "blobs", os.W_OK):
+            raise StorageFailed(self.folder / "blobs", "permission denied")
+
+    def holds(self, key: str, size: int | None) -> bool:
+        """Return whether the blob is here in full; a size of None is taken on trust."""
+        try:
+            found = self.blob(key).stat().st_size
+        except OSError:
+            return False
+        return size is None or size == found
+
+    def drop_unlinked(self, blobs: Iterable[Path]) -> None:
+        """Remove those blobs that no snapshot links to."""
+        snapshots = self.folder / "snapshots"
+        linked = {path.readlink().name for path in snapshots.rglob("*") if path.is_symlink()}
+        with _storing(self.folder):
+            for blob in blobs:
+                if blob.name not in linked:
+                    blob.unlink(missing_ok=True)
+
+    def register(self, commit: str, files: Iterable[tuple[str, str]], *, revision: str | None = None) -> Path:
+        """Link the files of a snapshot to their blobs and note where its branch or tag stands.
+
+        :param files: path and key of each
+        :param revision: the branch or tag that was asked for; None or a commit leaves no ref
+        :return: the folder of the snapshot
+        :raises StorageFailed: if the disk refuses
+        """
+        folder = self.snapshot(commit)
+        with _storing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            for path, key in files:
+                check_path(path)
+                self._link(folder / path, self.blob(key))
+            if revision is not None and revision != commit:
+                self._point(revision, commit)
+        return folder
+
+    def _link(self, pointer: Path, blob: Path) -> None:
+        if not blob.exists():
+            raise StorageFailed(blob, "somebody has removed it")
+        pointer.parent.mkdir(parents=True, exist_ok=True)
+        target = os.path.relpath(blob, pointer.parent)
+        if pointer.is_symlink() and pointer.readlink() == Path(target) and pointer.exists():
+            return
+        with _renamed_to(pointer) as draft:
+            try:
+                draft.symlink_to(target)
+            except OSError:
+                shutil.copyfile(blob, draft)
+
+    def _point(self, revision: str, commit: str) -> None:
+        check_path(revision)
+        ref = self.folder.joinpath("refs", *PurePosixPath(revision).parts)
+        ref.parent.mkdir(parents=True, exist_ok=True)
+        with _renamed_to(ref) as draft:
+            draft.write_text(commit, encoding="utf-8")
+
+
+@contextmanager
+def _renamed_to(final: Path) -> Iterator[Path]:
+    draft = final.with_name(f".{secrets.token_hex(8)}.hostel.tmp")
+    try:
+        yield draft
+        draft.replace(final)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def _storing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StorageFailed(Path(error.filename or path), (error.strerror or str(error)).lower()) from error

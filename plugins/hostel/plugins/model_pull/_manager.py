@@ -1,0 +1,374 @@
+"""The verbs of downloads: those of gglib's manager, and `pull` and `cancel` by request as QVAC has them."""
+
+import time
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import anyio
+import attrs
+
+from hostel.plugins.model_pull._choice import PREFERENCE
+from hostel.plugins.model_pull._desk import Desk
+from hostel.plugins.model_pull._disk import DiskReservations
+from hostel.plugins.model_pull._downloads import Downloads, Tools
+from hostel.plugins.model_pull._errors import PullError
+from hostel.plugins.model_pull._events import QueueSnapshot
+from hostel.plugins.model_pull._feed import Feed, Subscription
+from hostel.plugins.model_pull._fetch import ConnectionBudget, Limiter
+from hostel.plugins.model_pull._group import Group
+from hostel.plugins.model_pull._handle import (
+    CancelReceipt,
+    OnProgress,
+    PullHandle,
+)
+from hostel.plugins.model_pull._once import builtin_sources
+from hostel.plugins.model_pull._plan import Advise, PullOptions
+from hostel.plugins.model_pull._pull import FILES_AT_ONCE, Network
+from hostel.plugins.model_pull._queue import MAX_SIZE, SLOTS, Queue, QueueItem
+from hostel.plugins.model_pull._request import SESSION, DownloadId, DownloadRequest
+from hostel.plugins.model_pull._saver import Saver
+from hostel.plugins.model_pull._shared import Transfers
+from hostel.plugins.model_pull._source import ModelSource
+from hostel.plugins.model_pull._store import QueueStore
+from hostel.sessions import BackgroundTaskHost
+from hostel.sessions._ids import new_id
+
+if TYPE_CHECKING:
+    from anyio.abc import TaskGroup
+
+
+class DownloadManager:
+    """Pulls models for the sessions of one host; an async context manager.
+
+    Each request is a managed task of its session. Leaving the context stops all downloads and keeps what was
+    fetched; with a `data_dir` the queue is kept too, and the next manager there goes on with it.
+
+    :param data_dir: where the queue is kept, None for in memory only
+    :param sources: None is the built-in ones: the hub, plain URLs, folders
+    :param cache_dir: where models go, None is the cache of huggingface_hub
+    :param preference: quantization labels, most wanted first
+    :param budget: bytes of memory or disk that a model may take, None for no limit
+    :param advise: asked for a quantization when nobody named one
+    :param max_queue_size: downloads that run or wait, 1 to 50
+    :param max_concurrent: downloads that run
+    :param files_at_once: files of one model that are fetched at a time
+    :param rate_limit: bytes per second of all downloads, None for no limit
+    :param cushion: bytes of the disk that stay free, None is max(1 GiB, 1 %)
+    """
+
+    def __init__(
+        self,
+        host: BackgroundTaskHost,
+        *,
+        data_dir: Path | None = None,
+        sources: Iterable[ModelSource] | None = None,
+        cache_dir: Path | None = None,
+        preference: Sequence[str] = PREFERENCE,
+        budget: int | None = None,
+        advise: Advise | None = None,
+        max_queue_size: int = MAX_SIZE,
+        max_concurrent: int = SLOTS,
+        files_at_once: int = FILES_AT_ONCE,
+        rate_limit: float | None = None,
+        cushion: int | None = None,
+    ) -> None:
+        self._host = host
+        self._tasks: TaskGroup | None = None
+        self._feed = Feed()
+        self._limiter = Limiter(rate_limit)
+        tools = Tools(
+            sources=tuple(builtin_sources() if sources is None else sources),
+            transfers=Transfers(Network(connections=ConnectionBudget()), self._start_soon),
+            reservations=DiskReservations(cushion=cushion),
+            options=PullOptions(cache_dir=cache_dir, preference=tuple(preference), budget=budget),
+            limiter=self._limiter,
+            advise=advise,
+            files_at_once=files_at_once,
+        )
+        queue = Queue(max_size=max_queue_size, slots=max_concurrent)
+        self._downloads = Downloads(
+            tools, queue, self._feed, start_soon=self._start_soon, on_change=self._touch
+        )
+        self._desk = Desk(host, self._downloads)
+        self._saver = None if data_dir is None else Saver(QueueStore(data_dir), lambda: self._queue)
+
+    async def __aenter__(self) -> Self:
+        self._tasks = anyio.create_task_group()
+        await self._tasks.__aenter__()
+        try:
+            await self._restore()
+        except BaseException:
+            await self._close()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._close()
+
+    def subscribe(self) -> Subscription:
+        """Return the events of all downloads from now on; a reader that is slow holds up nobody."""
+        return self._feed.subscribe()
+
+    @property
+    def rate_limit(self) -> float | None:
+        """Return the bytes per second of all downloads, None for no limit; may be set at any time."""
+        return self._limiter.rate
+
+    @rate_limit.setter
+    def rate_limit(self, rate: float | None) -> None:
+        self._limiter.rate = rate
+
+    def pull(
+        self,
+        reference: str | DownloadRequest,
+        *,
+        session_id: str | None = None,
+        on_progress: OnProgress | None = None,
+        request_id: str | None = None,
+    ) -> PullHandle:
+        """Begin to pull a model; not a coroutine, the handle's `request_id` can be read at once.
+
+        `await handle` gives the path of what a program loads. The first to ask for a model begins its
+        download, others share it.
+
+        :param reference: `org/repo[:QUANT][@revision]`, a URL or a folder; or a request with more to it
+        :param session_id: whose task it is; None is the request's own
+        :param on_progress: called with each news; if it raises, it alone is not called again
+        :param request_id: None makes one
+        :raises DuplicateRequest: if a request of that id is alive
+        """
+        wish = reference if isinstance(reference, DownloadRequest) else DownloadRequest(reference)
+        if session_id is not None:
+            wish = attrs.evolve(wish, session_id=session_id)
+        if self._tasks is None or self._downloads.closing:
+            raise RuntimeError("this manager is not open: use `async with`")
+        request = self._desk.open(wish, on_progress, request_id)
+        self._start_soon(self._desk.begin, request)
+        return PullHandle(request)
+
+    async def cancel(
+        self,
+        *,
+        request_id: str | None = None,
+        model_id: str | None = None,
+        clear_cache: bool = False,
+        reason: str | None = None,
+    ) -> CancelReceipt:
+        """Cancel one request, or every request for a model, and wait until they have stopped.
+
+        What was fetched is kept, so pulling again goes on from there. A request that is not known yet is
+        cancelled when it begins, if that is within 30 s. Cancelling twice is the same as once.
+
+        :param clear_cache: drop what was fetched, unless somebody else still needs it
+        :raises ValueError: if neither or both of the two ids are given
+        """
+        if (request_id is None) == (model_id is None):
+            raise ValueError("name either a request_id or a model_id")
+        if request_id is not None:
+            return await self._desk.cancel_id(request_id, reason, clear_cache=clear_cache)
+        found = [request for request in self._desk.requests.values() if request.concerns(str(model_id))]
+        return await self._desk.cancel(found, reason, clear_cache=clear_cache)
+
+    async def queue_download(self, request: DownloadRequest) -> DownloadId:
+        """Resolve a request, put it into the queue and return what its download is called.
+
+        :raises PullError: if it cannot be resolved or the queue is full
+        """
+        group = await self._enqueue(request)
+        return DownloadId.parse(group.name)
+
+    async def queue_and_process(self, request: DownloadRequest) -> DownloadId:
+        """Do the same as `queue_download`: every queued download is processed."""
+        return await self.queue_download(request)
+
+    async def queue_smart(
+        self, repo_id: str, quantization: str | None = None, *, session_id: str = SESSION
+    ) -> tuple[int, int]:
+        """Queue a model, with a quantization chosen where none is named.
+
+        :return: its place, from 1 (0 if nothing is left to fetch), and its number of shards
+        :raises InvalidQuantization: if there is no such quantization, or none that is preferred
+        """
+        group = await self._enqueue(DownloadRequest(repo_id, quantization, session_id=session_id))
+        item = self._queue.find(group.id)
+        shards = len(group.plan.choice.option.paths) if group.plan and group.plan.choice else 1
+        return (self._queue.position(group.id), item.shard_count) if item else (0, shards)
+
+    async def get_queue_snapshot(self) -> QueueSnapshot:
+        """Return what runs, waits and failed."""
+        return self._downloads.snapshot()
+
+    async def cancel_download(self, id: DownloadId | str) -> CancelReceipt:
+        """Cancel a download for everyone who waits for it; one that failed is forgotten."""
+        return await self._cancel_named(str(id))
+
+    async def cancel_group(self, group_id: str) -> CancelReceipt:
+        """Cancel a download by its group's id, whether it runs or waits."""
+        return await self._cancel_named(group_id)
+
+    async def cancel_all(self) -> CancelReceipt:
+        """Cancel every request and forget every failure."""
+        receipt = await self._desk.cancel(list(self._desk.requests.values()), "all downloads are cancelled")
+        await self.clear_failed()
+        return receipt
+
+    async def has_download(self, id: DownloadId | str) -> bool:
+        """Return whether a download runs, waits or has failed."""
+        return self._queue.find(str(id)) is not None or self._queue.find_failed(str(id)) is not None
+
+    async def active_count(self) -> int:
+        """Return how many downloads run."""
+        return len(self._queue.active)
+
+    async def pending_count(self) -> int:
+        """Return how many downloads wait."""
+        return len(self._queue.pending)
+
+    async def remove_from_queue(self, id: DownloadId | str) -> None:
+        """Take out a download that waits or has failed.
+
+        :raises NotInQueue: if it does neither
+        """
+        queue = self._queue.remove(str(id))
+        item = next((item for item in self._queue.pending if item not in queue.pending), None)
+        if item is None:
+            self._downloads.change(queue)
+        else:
+            await self._desk.cancel(self._downloads.waiting_for(item), "removed from the queue")
+        await self._saved()
+
+    async def reorder_queue(self, id: DownloadId | str, new_position: int) -> int:
+        """Move a waiting download and return the place it got, the nearest one that it may have.
+
+        :raises NotInQueue: if it neither runs nor waits
+        """
+        queue, place = self._queue.move(str(id), new_position)
+        self._downloads.change(queue)
+        await self._saved()
+        return place
+
+    async def retry(self, id: DownloadId | str) -> int:
+        """Queue a failed download again and return its place; what is here is not fetched again.
+
+        :raises NotInQueue: if it has not failed
+        :raises QueueFull: if there is no room
+        """
+        queue, place = self._queue.retry(str(id), group_id=new_id(time.time()), at=time.time())
+        item = queue.pending[-1]
+        request = self._desk.open(item.request)
+        self._downloads.queue = queue
+        self._downloads.attach(request, self._downloads.restore(item))
+        await self._desk.begin(request)
+        self._downloads.begin()
+        await self._saved()
+        return place
+
+    async def clear_failed(self) -> None:
+        """Forget all failures."""
+        self._downloads.change(self._queue.clear_failed())
+        await self._saved()
+
+    async def set_max_queue_size(self, size: int) -> None:
+        """Allow that many downloads to run or wait, 1 to 50; those in the queue stay.
+
+        :raises ValueError: if it is out of range
+        """
+        self._downloads.change(self._queue.resize(size))
+        await self._saved()
+
+    async def get_max_queue_size(self) -> int:
+        """Return how many downloads may run or wait."""
+        return self._queue.max_size
+
+    async def discard(self, request: DownloadRequest) -> None:
+        """Drop what earlier pulls have left of a model; nothing happens to one that somebody waits for."""
+        await self._downloads.discard(request)
+
+    async def attend(self, wish: DownloadRequest) -> Path:
+        """Serve a wish inside the managed task that is running, whose id becomes the request's.
+
+        :raises PullError: if the model cannot be had
+        """
+        return Path(await self._desk.attend(wish))
+
+    @property
+    def _queue(self) -> Queue:
+        return self._downloads.queue
+
+    def _start_soon(self, func: Callable[..., Coroutine[Any, Any, None]], *args: object) -> None:
+        if self._tasks is not None:
+            self._tasks.start_soon(partial(func, *args))
+
+    def _touch(self) -> None:
+        if self._saver is not None:
+            self._saver.touch()
+
+    async def _saved(self) -> None:
+        if self._saver is not None:
+            await self._saver.caught_up()
+
+    async def _enqueue(self, wish: DownloadRequest) -> Group:
+        plan = await self._downloads.plan(wish)
+        request = self._desk.open(wish)
+        try:
+            group = await self._downloads.join(request, plan)
+        except PullError:
+            self._desk.requests.pop(request.id)
+            raise
+        await self._desk.begin(request)
+        if request.refusal is not None:
+            raise request.refusal
+        await self._saved()
+        return group
+
+    async def _cancel_named(self, name: str) -> CancelReceipt:
+        item = self._queue.find(name)
+        if item is not None:
+            return await self._desk.cancel(self._downloads.waiting_for(item), f"{item.id} is cancelled")
+        if self._queue.find_failed(name) is None:
+            return CancelReceipt()
+        self._downloads.change(self._queue.remove(name))
+        await self._saved()
+        return CancelReceipt(matched=1, already_terminal=1)
+
+    async def _restore(self) -> None:
+        if self._saver is None:
+            return
+        if not await self._saver.claim():
+            self._saver = None
+            return
+        saved = await self._saver.load()
+        self._start_soon(self._saver.run)
+        if saved is None:
+            return
+        self._downloads.queue = attrs.evolve(saved.restored(), slots=self._queue.slots)
+        for item in self._queue.pending:
+            await self._restore_item(item, self._downloads.restore(item))
+        self._downloads.begin()
+
+    async def _restore_item(self, item: QueueItem, group: Group) -> None:
+        for session_id, request_id in item.requests or ((item.request.session_id, None),):
+            wish = attrs.evolve(item.request, session_id=session_id)
+            request = self._desk.open(wish, request_id=request_id)
+            self._downloads.attach(request, group)
+            record = await self._host.get(request.id, session_id=session_id)
+            if record is None or record.is_terminal:
+                await self._desk.begin(request)
+
+    async def _close(self) -> None:
+        with anyio.CancelScope(shield=True):
+            self._downloads.closing = True
+            await self._desk.cancel(list(self._desk.requests.values()), "the downloads stop")
+            await self._downloads.close()
+            if self._saver is not None:
+                await self._saver.aclose()
+        self._feed.close()
+        tasks, self._tasks = self._tasks, None
+        if tasks is not None:
+            tasks.cancel_scope.cancel()
+            await tasks.__aexit__(None, None, None)

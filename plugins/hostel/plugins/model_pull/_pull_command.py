@@ -1,0 +1,156 @@
+"""`hostel pull`: one runtime for the time of the command, every model a request of its session.
+
+What could not be finished is noted in the queue of this user, so that `hostel downloads` lists it and
+can try again; the bytes are kept in the cache in any case.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import anyio
+import attrs
+import typer
+
+from hostel.plugins.model_pull._errors import PullError, StorageFailed
+from hostel.plugins.model_pull._events import Failed
+from hostel.plugins.model_pull._manager import DownloadManager
+from hostel.plugins.model_pull._queue import LARGEST_SIZE, MAX_SIZE, Queue, QueueItem
+from hostel.plugins.model_pull._reference import InvalidReference
+from hostel.plugins.model_pull._screens import print_json, screen
+from hostel.plugins.model_pull._store import QueueStore
+from hostel.runtime import Runtime, console
+from hostel.runtime._paths import data_dir
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from hostel.plugins.model_pull._feed import Subscription
+    from hostel.plugins.model_pull._handle import PullHandle
+    from hostel.plugins.model_pull._request import DownloadRequest
+    from hostel.plugins.model_pull._screens import Screen
+
+SESSION = "cli"
+INTERRUPTED = "interrupted; run the same command again and it goes on from there"
+
+
+@attrs.define
+class Attempt:
+    """One model of the command line and how it ended; None means interrupted."""
+
+    wish: DownloadRequest
+    handle: PullHandle | None = None
+    outcome: Path | PullError | None = None
+
+
+def pull_all(wishes: Sequence[DownloadRequest], *, rate_limit: int | None, as_json: bool) -> None:
+    """Pull the models, show how it goes, and exit with 0, 1 or 130."""
+    _check(wishes)
+    attempts = [Attempt(wish) for wish in wishes]
+    with suppress(KeyboardInterrupt), screen(as_json=as_json) as shown:
+        console.run(lambda: _run(attempts, shown, rate_limit))
+    _note(attempts)
+    interrupted = any(attempt.outcome is None for attempt in attempts)
+    for attempt in attempts:
+        _conclude(attempt, as_json=as_json)
+    if interrupted:
+        sys.stderr.write(f"hostel: {INTERRUPTED}.\n")
+        raise typer.Exit(console.INTERRUPTED)
+    if any(isinstance(attempt.outcome, PullError) for attempt in attempts):
+        raise typer.Exit(console.FAILED)
+
+
+async def _run(attempts: Sequence[Attempt], shown: Screen, rate_limit: int | None) -> None:
+    async with Runtime() as runtime:
+        manager = runtime.get(DownloadManager)
+        manager.rate_limit = rate_limit
+        await manager.set_max_queue_size(max(MAX_SIZE, len(attempts)))
+        async with anyio.create_task_group() as tasks, manager.subscribe() as events:
+            tasks.start_soon(_show, events, shown)
+            for attempt in attempts:
+                attempt.handle = manager.pull(attempt.wish, session_id=SESSION)
+            for attempt in attempts:
+                await _finish(attempt)
+
+
+async def _finish(attempt: Attempt) -> None:
+    if attempt.handle is not None:
+        try:
+            attempt.outcome = await attempt.handle
+        except PullError as error:
+            attempt.outcome = error
+
+
+async def _show(events: Subscription, shown: Screen) -> None:
+    async for event in events:
+        shown.show(event)
+
+
+def _check(wishes: Sequence[DownloadRequest]) -> None:
+    try:
+        for wish in wishes:
+            _ = wish.reference
+    except InvalidReference as error:
+        console.fail(error, console.USAGE)
+    if len(wishes) > LARGEST_SIZE:
+        console.fail(f"At most {LARGEST_SIZE} models at once.", console.USAGE)
+
+
+def _conclude(attempt: Attempt, *, as_json: bool) -> None:
+    name = attempt.handle.download_id if attempt.handle else None
+    if isinstance(attempt.outcome, PullError):
+        sys.stderr.write(f"hostel: {attempt.outcome}\n")
+        if as_json and name is None:
+            print_json(_failed(attempt.wish.repo_id, str(attempt.outcome), type(attempt.outcome).__name__))
+    elif attempt.outcome is None and as_json:
+        print_json(_failed(name or attempt.wish.repo_id, INTERRUPTED, "Interrupted"))
+
+
+def _failed(id: str, error: str, kind: str) -> dict[str, object]:
+    return {"type": Failed.type, "id": id, "error": error, "kind": kind, "recoverable": kind == "Interrupted"}
+
+
+def _note(attempts: Sequence[Attempt]) -> None:
+    with suppress(StorageFailed):
+        store = QueueStore(data_dir())
+        if not store.claim():
+            return
+        try:
+            before = store.load() or Queue()
+            after = before
+            for attempt in attempts:
+                after = _noted(after, attempt)
+            if after != before:
+                store.save(after)
+        finally:
+            store.release()
+
+
+def _noted(queue: Queue, attempt: Attempt) -> Queue:
+    name = attempt.handle.download_id if attempt.handle else None
+    if name is None:
+        return queue
+    before = queue.find_failed(name)
+    if before is not None:
+        queue = queue.remove(name)
+    if isinstance(attempt.outcome, PullError):
+        error, kind, again = str(attempt.outcome), type(attempt.outcome).__name__, attempt.outcome.recoverable
+    elif attempt.outcome is None:
+        error, kind, again = INTERRUPTED, "Interrupted", True
+    else:
+        return queue
+    now, progress = time.time(), attempt.handle.progress if attempt.handle else None
+    item = QueueItem(
+        name,
+        name,
+        attempt.wish,
+        now,
+        total=progress.total if progress else None,
+        downloaded=progress.downloaded if progress else 0,
+        attempts=(before.item.attempts if before else 0) + 1,
+    )
+    return queue.failing(item, error=error, kind=kind, recoverable=again, at=now)

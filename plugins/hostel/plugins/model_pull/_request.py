@@ -1,0 +1,105 @@
+"""What one caller asked for, and the name under which everybody finds it."""
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from hostel.plugins.model_pull._reference import Reference, parse_reference
+
+SESSION = "downloads"
+_VARIANT = re.compile(r"\+([0-9a-f]{6})$")
+
+
+@attrs.frozen
+class DownloadId:
+    """Names one download, a model at one quantization: `org/repo:QUANT`, `@revision` if it is not main.
+
+    :ivar variant: tells apart other selections of its files and other caches; None for the usual one
+    """
+
+    model_id: str
+    quantization: str | None = None
+    revision: str | None = None
+    variant: str | None = None
+
+    def __str__(self) -> str:
+        parts = ((":", self.quantization), ("@", self.revision), ("+", self.variant))
+        return self.model_id + "".join(f"{mark}{part}" for mark, part in parts if part)
+
+    @classmethod
+    def parse(cls, text: str) -> "DownloadId":
+        """Read what `str` wrote: the last `:` begins a quantization unless a `/` follows it."""
+        marked = _VARIANT.search(text)
+        variant = marked[1] if marked else None
+        text = text[: marked.start()] if marked else text
+        name, _, revision = text.partition("@") if "://" not in text else (text, "", "")
+        model, colon, quantization = name.rpartition(":")
+        if not colon or not quantization or "/" in quantization:
+            return cls(name, None, revision or None, variant)
+        return cls(model, quantization, revision or None, variant)
+
+
+_positive = attrs.validators.optional(attrs.validators.gt(0))
+
+
+def _strings(given: Iterable[str]) -> tuple[str, ...]:
+    return tuple(given)
+
+
+@attrs.frozen
+class DownloadRequest:
+    """One caller's wish for one model.
+
+    :ivar repo_id: `org/repo`, a URL or a folder; may hold `:QUANT` and `@revision` too
+    :ivar quantization: None leaves the choice to the order of preference
+    :ivar revision: branch, tag or commit; None is the main branch
+    :ivar force: hold what is here against its checksum and fetch again what differs
+    :ivar include: patterns; where given without a quantization, exactly what matches is pulled
+    :ivar exclude: patterns of what is left out
+    :ivar cache_dir: None is the cache of huggingface_hub
+    :ivar budget: bytes of memory or disk that the model may take, None for no limit
+    :ivar limit: bytes per second for this download, None for no limit of its own
+    :ivar session_id: whose task it is
+    """
+
+    repo_id: str
+    quantization: str | None = None
+    revision: str | None = None
+    force: bool = False
+    include: tuple[str, ...] = attrs.field(default=(), converter=_strings)
+    exclude: tuple[str, ...] = attrs.field(default=(), converter=_strings)
+    cache_dir: Path | None = attrs.field(default=None, converter=attrs.converters.optional(Path))
+    budget: int | None = attrs.field(default=None, validator=_positive)
+    limit: float | None = attrs.field(default=None, validator=_positive)
+    session_id: str = SESSION
+
+    @property
+    def reference(self) -> Reference:
+        """Return what is asked for.
+
+        :raises InvalidReference: if it cannot be read
+        """
+        return parse_reference(self.repo_id, quantization=self.quantization, revision=self.revision)
+
+    def to_params(self) -> dict[str, Any]:
+        """Return what is not a default as JSON values, for a task that may be started again."""
+        given = attrs.asdict(self, filter=lambda field, value: value != field.default)
+        given.pop("session_id", None)
+        return {name: _plain(value) for name, value in given.items()}
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, Any], *, session_id: str = SESSION) -> "DownloadRequest":
+        """Read what `to_params` wrote.
+
+        :raises TypeError: if something is in it that no request has
+        """
+        return cls(**{**params, "session_id": session_id})
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Path):
+        return str(value)
+    return list(value) if isinstance(value, tuple) else value
