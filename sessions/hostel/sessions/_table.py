@@ -178,8 +178,8 @@ class TaskTable:
     def publish(self, entry: Entry, event: TaskEvent, *, keep: bool = True) -> None:
         """Make `event` the latest of `entry`, in memory at once and for everybody when it is durable.
 
-        An end retires the task, and it is forgotten at once if it is not to `keep`. Nothing changes any more when the host has closed, not even by a body that outlives it.
-        """
+        An end retires the task, and it is forgotten at once if it is not to `keep`. Nothing changes any
+        more when the host has closed, not even by a body that outlives it."""
         if self.log.closed or event.record is None:
             return
         follows = None if event.type is EventType.REGISTERED else entry.record.seq
