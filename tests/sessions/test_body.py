@@ -17,7 +17,7 @@ DONE, FAILED, CANCELLED = TaskState.COMPLETED, TaskState.FAILED, TaskState.CANCE
         (Returned(0), DONE, DONE),
         (Returned(False), DONE, DONE),
         (Returned("text"), DONE, DONE),
-        (Returned(object()), DONE, DONE),
+        (Returned(print), DONE, DONE),
         (Raised(ValueError()), FAILED, FAILED),
         (Raised(SystemExit()), FAILED, FAILED),
         (STOPPED, CANCELLED, CANCELLED),

@@ -108,10 +108,10 @@ class Daemon:
             with anyio.CancelScope(shield=True):
                 crew: TaskGroup = await group.start(self._employ)
             try:
-                await self._claim_forever(crew)  # pyright: ignore[reportPossiblyUnbound]
+                await self._claim_forever(crew)  # pyright: ignore[reportPossiblyUnboundVariable]
             finally:
                 with anyio.CancelScope(shield=True):
-                    await self._wind_up(crew)  # pyright: ignore[reportPossiblyUnbound]
+                    await self._wind_up(crew)  # pyright: ignore[reportPossiblyUnboundVariable]
 
     def wake(self) -> None:
         """Look for work now."""
