@@ -445,8 +445,9 @@ class LocalBackgroundTaskHost:
         entry = engine.table.get(task_id, session_id)
         if entry.managed and entry.live:
             raise TaskStillRuns(task_id, session_id)
-        engine.end(entry, _verdict(TaskState.ABANDONED, "unregistered", None))
-        if engine.table.find(task_id, session_id) is entry:
+        if entry.live:
+            engine.end(entry, _verdict(TaskState.ABANDONED, "unregistered", None), keep=False)
+        else:
             engine.table.remove(entry)
         await self._durable()
 

@@ -329,3 +329,14 @@ async def test_a_sender_that_raises_ends_that_attempt_only(desk: Desk, storage: 
     assert (done.completed_requests, done.failed_requests) == (1, 1)
     (error,) = await errors(storage, done)
     assert error.failure.kind is FailureKind.TASK_TERMINATED
+
+
+async def test_a_daemon_cancelled_as_it_starts_ends_at_once(storage: SqlStorage) -> None:
+    for steps in range(8):
+        daemon = Daemon(storage, Refusing(), poll=0.05)
+        with anyio.fail_after(20):
+            async with anyio.create_task_group() as group:
+                group.start_soon(daemon.run)
+                for _ in range(steps):
+                    await anyio.lowlevel.checkpoint()
+                group.cancel_scope.cancel()

@@ -40,6 +40,7 @@ from hostel.plugins.batch.testing import (
 )
 
 LATE = "30m"
+READ_ONLY = "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY"
 
 
 async def escalate(desk: Desk, override: str | None = "big") -> int:
@@ -277,7 +278,7 @@ async def test_f13_reading_writes_nothing(desk: Desk, storage: SqlStorage) -> No
 
     def read_only(connection: sa.Connection) -> None:
         sqlite = connection.dialect.name == "sqlite"
-        connection.exec_driver_sql("PRAGMA query_only=ON" if sqlite else "SET TRANSACTION READ ONLY")
+        connection.exec_driver_sql("PRAGMA query_only=ON" if sqlite else READ_ONLY)
 
     sa.event.listen(engine, "begin", read_only)
     assert batch.output_file_id is not None

@@ -105,12 +105,13 @@ class Daemon:
         """Work until cancelled; then finish, or give back, what is in flight."""
         await self._insist(self._announce)
         async with anyio.create_task_group() as group:
-            crew: TaskGroup = await group.start(self._employ)
+            with anyio.CancelScope(shield=True):
+                crew: TaskGroup = await group.start(self._employ)
             try:
-                await self._claim_forever(crew)
+                await self._claim_forever(crew)  # pyright: ignore[reportPossiblyUnboundVariable]
             finally:
                 with anyio.CancelScope(shield=True):
-                    await self._wind_up(crew)
+                    await self._wind_up(crew)  # pyright: ignore[reportPossiblyUnboundVariable]
 
     def wake(self) -> None:
         """Look for work now."""

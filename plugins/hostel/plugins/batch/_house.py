@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 import anyio
 
 from hostel.sessions import (
+    ClosePolicy,
     EventType,
     Progress,
     SessionsError,
@@ -61,7 +62,7 @@ class Batches:
     def __init__(self, runtime: Runtime, location: str | Path | None = None) -> None:
         self._runtime, self._location = runtime, location
         self._stack = AsyncExitStack()
-        self._opening = anyio.Lock()
+        self._opening, self._adopting = anyio.Lock(), anyio.Lock()
         self._storage: SqlStorage | None = None
         self._daemon: Daemon | None = None
         self._known: dict[BatchId, tuple[int, ...]] = {}
@@ -121,20 +122,32 @@ class Batches:
 
         return await self._stack.enter_async_context(HttpSender(upstream, api_key=api_key))
 
-    async def submit(self, order: BatchInput) -> Batch:
-        """Make a batch, and a task for it in its session unless its input is not valid."""
+    async def submit(self, order: BatchInput, *, close_policy: ClosePolicy = ClosePolicy.KEEP) -> Batch:
+        """Make a batch, and a task for it in its session unless its input is not valid.
+
+        :param close_policy: what becomes of the batch when its session closes
+        """
         storage = await self.storage()
-        batch = await storage.create_batch(order)
-        await self.adopt(batch)
+        async with self._adopting:
+            batch = await storage.create_batch(order)
+            await self._adopt(batch, close_policy)
         return batch
 
     async def adopt(self, batch: Batch) -> None:
         """Show an unfinished batch as a task of its session."""
+        async with self._adopting:
+            await self._adopt(batch, ClosePolicy.KEEP)
+
+    async def _adopt(self, batch: Batch, close_policy: ClosePolicy) -> None:
         if batch.is_finished or batch.id in self._known:
             return
         self._known[batch.id] = ()
         spec = TaskSpec(
-            id=batch.id, kind=KIND, producer=PRODUCER, label=f"{batch.endpoint} · {batch.total_requests}"
+            id=batch.id,
+            kind=KIND,
+            producer=PRODUCER,
+            label=f"{batch.endpoint} · {batch.total_requests}",
+            close_policy=close_policy,
         )
         try:
             await self._runtime.tasks.register_external(

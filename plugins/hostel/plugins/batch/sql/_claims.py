@@ -26,6 +26,7 @@ from ._rows import data_from, sendable_rows
 from ._schema import batches, lanes, requests
 
 LANES_PER_MODEL = 100
+FIRST_LANES = 256
 
 
 class Lane(NamedTuple):
@@ -46,7 +47,7 @@ class Share:
 
     def first_wants(self) -> dict[str, int]:
         """Say how many to read of each lane at first."""
-        even = self.quota if len(self.demands) == 1 else max(8, 2 * self.quota // len(self.demands))
+        even = self.quota if len(self.demands) == 1 else max(2, 2 * self.quota // len(self.demands))
         return {model: min(demand, self.quota, even) for model, demand in self.demands.items()}
 
 
@@ -55,17 +56,32 @@ def claim(
 ) -> list[Request[Claimed]]:
     """Take up to `limit` requests, in order."""
     free = _Free(connection, capacity)
-    lanes_left = _open_lanes(connection, free)
+    first = _first_lanes(connection, free)
+    taken = _take_from(connection, first, free, limit, daemon_id, now)
+    if len(taken) < limit and len(first) == FIRST_LANES:
+        others = _every_lane(connection, free, first)
+        taken += _take_from(connection, others, free, limit - len(taken), daemon_id, now)
+    if taken:
+        _count(connection, taken, now)
+    return _read(connection, taken)
+
+
+def _take_from(
+    connection: sa.Connection,
+    open_lanes: Sequence[Lane],
+    free: "_Free",
+    limit: int,
+    daemon_id: DaemonId,
+    now: float,
+) -> list[Found]:
     taken: list[Found] = []
-    while shares := plan(lanes_left, free.by_model, limit - len(taken)):
+    while shares := plan(open_lanes, free.by_model, limit - len(taken)):
         chosen, short = _choose(connection, shares, now)
         _mark(connection, chosen, daemon_id, now)
         taken += chosen
         free.use(chosen)
-        lanes_left = _left(lanes_left, chosen, short)
-    if taken:
-        _count(connection, taken, now)
-    return _read(connection, taken)
+        open_lanes = _left(open_lanes, chosen, short)
+    return taken
 
 
 class _Free:
@@ -83,41 +99,74 @@ class _Free:
                 model: int(count) for model, count in connection.execute(held.group_by(lanes.c.model))
             }
 
-    def learn(self, model: str, pending: int) -> None:
-        """Work out how many of a model's pending requests may be taken."""
+    def full(self) -> list[str]:
+        """Name the models that have limits and no free slot."""
+        names = self._capacity.free.keys() | self._capacity.everywhere.keys()
+        return sorted(name for name in names if self._most(name, 1) <= 0)
+
+    def learn(self, open_lanes: list[Lane]) -> list[Lane]:
+        """Work out how many of the models of these lanes may be taken."""
+        pending: Counter[str] = Counter()
+        for lane in open_lanes:
+            pending[lane.model] += lane.pending
+        for model, count in pending.items():
+            if model not in self.by_model or self._unlimited(model):
+                self.by_model[model] = max(0, self._most(model, count))
+        return open_lanes
+
+    def _unlimited(self, model: str) -> bool:
+        own = self._capacity.free.get(model, self._capacity.default)
+        return own is None and model not in self._capacity.everywhere
+
+    def _most(self, model: str, pending: int) -> int:
         own = self._capacity.free.get(model, self._capacity.default)
         most = pending if own is None else own
         if model in self._capacity.everywhere:
             most = min(most, self._capacity.everywhere[model] - self._elsewhere.get(model, 0))
-        self.by_model[model] = max(0, most)
+        return most
 
     def use(self, found: Iterable[Found]) -> None:
         for row in found:
             self.by_model[row.model] -= 1
 
 
-def _open_lanes(connection: sa.Connection, free: _Free) -> list[Lane]:
-    place = sa.func.row_number().over(
-        partition_by=lanes.c.model, order_by=(lanes.c.deadline, lanes.c.batch_no)
+_OPEN = sa.and_(lanes.c.pending > 0, lanes.c.stopped == 0)
+_LANE = (lanes.c.batch_no, lanes.c.model, lanes.c.pending)
+_FIRST = (
+    sa.select(*_LANE)
+    .where(_OPEN, lanes.c.model.not_in(sa.bindparam("full", expanding=True)))
+    .order_by(lanes.c.deadline, lanes.c.batch_no, lanes.c.model)
+    .limit(sa.bindparam("most", type_=sa.Integer))
+)
+_ranked = (
+    sa.select(
+        *_LANE,
+        lanes.c.deadline,
+        sa.func.row_number()
+        .over(partition_by=lanes.c.model, order_by=(lanes.c.deadline, lanes.c.batch_no))
+        .label("place"),
     )
-    ranked = (
-        sa.select(lanes.c.batch_no, lanes.c.model, lanes.c.pending, lanes.c.deadline, place.label("place"))
-        .where(lanes.c.pending > 0, lanes.c.stopped == 0)
-        .subquery()
-    )
-    query = sa.select(ranked.c.batch_no, ranked.c.model, ranked.c.pending).where(
-        ranked.c.place <= LANES_PER_MODEL
-    )
-    found = [
-        Lane(*row)
-        for row in connection.execute(query.order_by(ranked.c.deadline, ranked.c.batch_no, ranked.c.model))
-    ]
-    pending: Counter[str] = Counter()
-    for lane in found:
-        pending[lane.model] += lane.pending
-    for model, count in pending.items():
-        free.learn(model, count)
-    return found
+    .where(_OPEN)
+    .subquery()
+)
+_EVERY = (
+    sa.select(_ranked.c.batch_no, _ranked.c.model, _ranked.c.pending)
+    .where(_ranked.c.place <= LANES_PER_MODEL)
+    .order_by(_ranked.c.deadline, _ranked.c.batch_no, _ranked.c.model)
+)
+
+
+def _first_lanes(connection: sa.Connection, free: "_Free") -> list[Lane]:
+    """Read the lanes that come first; those of models known to be full are passed over."""
+    values = {"full": free.full(), "most": FIRST_LANES}
+    return free.learn([Lane(*row) for row in connection.execute(_FIRST, values)])
+
+
+def _every_lane(connection: sa.Connection, free: "_Free", known: Sequence[Lane]) -> list[Lane]:
+    """Read the first lanes of each model, less what is known of those that were read before."""
+    seen = {(lane.batch_no, lane.model) for lane in known}
+    found = (Lane(*row) for row in connection.execute(_EVERY))
+    return free.learn([lane for lane in found if (lane.batch_no, lane.model) not in seen])
 
 
 def plan(open_lanes: Sequence[Lane], free: Mapping[str, int], limit: int) -> list[Share]:

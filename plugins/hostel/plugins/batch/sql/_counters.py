@@ -4,32 +4,21 @@ from collections.abc import Mapping, Sequence
 
 import sqlalchemy as sa
 
-from ._schema import batches, lanes, unfinished
+from ._dialect import LaneChange, change_lanes
+from ._schema import batches, unfinished
 
-_ADD_TO_LANE = (
-    sa.update(lanes)
-    .where(lanes.c.batch_no == sa.bindparam("at_batch_no"), lanes.c.model == sa.bindparam("at_model"))
-    .values(
-        pending=lanes.c.pending + sa.bindparam("d_pending"),
-        in_flight=lanes.c.in_flight + sa.bindparam("d_in_flight"),
-    )
-)
+LaneName = tuple[int, str]
 
 
-def add_to_lanes(connection: sa.Connection, totals: Mapping[tuple[int, str], Mapping[str, int]]) -> None:
+def add_to_lanes(connection: sa.Connection, totals: Mapping[LaneName, Mapping[str, int]]) -> None:
     """Bring lanes up to date, in order."""
-    rows = [
-        {
-            "at_batch_no": no,
-            "at_model": model,
-            "d_pending": counted["d_pending"],
-            "d_in_flight": counted["d_in_flight"],
-        }
+    changed = [
+        LaneChange(no, model, counted["d_pending"], counted["d_in_flight"])
         for (no, model), counted in sorted(totals.items())
         if any(counted.values())
     ]
-    if rows:
-        connection.execute(_ADD_TO_LANE, rows)
+    if changed:
+        change_lanes(connection, changed)
 
 
 _COUNTERS = (

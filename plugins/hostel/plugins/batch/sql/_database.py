@@ -38,6 +38,7 @@ class Database:
 
     def __init__(self, location: str | Path, *, statement_timeout: float = 30.0) -> None:
         self.engine = _dialect.connect(location, statement_timeout)
+        self._reading = _dialect.for_reading(self.engine)
         self._writing = self.engine.execution_options(writes=True)
         self._readers = anyio.CapacityLimiter(_dialect.READERS)
         self._writers = anyio.CapacityLimiter(1 if _dialect.is_sqlite(self.engine) else 4)
@@ -45,7 +46,7 @@ class Database:
     async def read(self, work: Transaction[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a transaction that changes nothing."""
         return await self._in_thread(
-            self.engine, self._readers, lambda connection: work(connection, *args, **kwargs)
+            self._reading, self._readers, lambda connection: work(connection, *args, **kwargs)
         )
 
     async def write(self, work: Transaction[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:

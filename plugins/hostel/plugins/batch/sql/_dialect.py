@@ -18,7 +18,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from hostel.plugins.batch._states import RequestState
 
-from ._schema import requests
+from ._schema import lanes, requests
 
 READERS = 4
 _VM_STEPS = 20_000
@@ -46,6 +46,15 @@ class Found(NamedTuple):
     line: int
     escalated: int
     model: str
+
+
+class LaneChange(NamedTuple):
+    """What to add to the counters of a lane."""
+
+    batch_no: int
+    model: str
+    pending: int
+    in_flight: int
 
 
 class Key(NamedTuple):
@@ -131,6 +140,11 @@ def _postgresql(url: sa.URL, statement_timeout: float) -> sa.Engine:
     )
 
 
+def for_reading(engine: sa.Engine) -> sa.Engine:
+    """Return the engine for reads: on PostgreSQL each statement by itself, which saves two round trips."""
+    return engine if is_sqlite(engine) else engine.execution_options(isolation_level="AUTOCOMMIT")
+
+
 def may_pass(error: exc.DBAPIError) -> bool:
     """Say whether the same transaction may well succeed when it is run again, as after a deadlock."""
     return getattr(error.orig, "sqlstate", None) in ("40001", "40P01")
@@ -192,6 +206,41 @@ def first_pending(connection: sa.Connection, wants: Sequence[Want], now: float) 
         arrays = {"batch_nos": batch_nos, "models": models, "counts": counts, "now": now}
         rows = list(connection.execute(_ALL_LANES, arrays))
     return [Found(*row) for row in rows]
+
+
+_CHANGE_LANE = (
+    sa.update(lanes)
+    .where(lanes.c.batch_no == sa.bindparam("at_batch_no"), lanes.c.model == sa.bindparam("at_model"))
+    .values(
+        pending=lanes.c.pending + sa.bindparam("more_pending"),
+        in_flight=lanes.c.in_flight + sa.bindparam("more_in_flight"),
+    )
+)
+_CHANGE_LANES = sa.text("""
+    WITH change AS (
+        SELECT * FROM unnest(
+            CAST(:batch_nos AS bigint[]), CAST(:models AS text[]),
+            CAST(:pending AS bigint[]), CAST(:in_flight AS bigint[])
+        ) AS given(batch_no, model, pending, in_flight)
+    ), locked AS (
+        SELECT lanes.batch_no, lanes.model FROM lanes JOIN change USING (batch_no, model)
+        ORDER BY lanes.batch_no, lanes.model FOR NO KEY UPDATE OF lanes
+    )
+    UPDATE lanes SET pending = lanes.pending + change.pending, in_flight = lanes.in_flight + change.in_flight
+    FROM change JOIN locked USING (batch_no, model)
+    WHERE lanes.batch_no = change.batch_no AND lanes.model = change.model
+""")
+
+
+def change_lanes(connection: sa.Connection, changes: Sequence[LaneChange]) -> None:
+    """Add to the counters of lanes, locking them in order."""
+    if is_sqlite(connection):
+        names = ("at_batch_no", "at_model", "more_pending", "more_in_flight")
+        connection.execute(_CHANGE_LANE, [dict(zip(names, change, strict=True)) for change in changes])
+        return
+    batch_nos, models, pending, in_flight = (list(column) for column in zip(*sorted(changes), strict=True))
+    arrays = {"batch_nos": batch_nos, "models": models, "pending": pending, "in_flight": in_flight}
+    connection.execute(_CHANGE_LANES, arrays)
 
 
 def insert_missing(connection: sa.Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:

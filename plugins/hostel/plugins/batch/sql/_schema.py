@@ -165,9 +165,9 @@ lanes = sa.Table(
 _open = sa.and_(lanes.c.pending > 0, lanes.c.stopped == 0)
 sa.Index(
     "lanes_open",
-    lanes.c.model,
     lanes.c.deadline,
     lanes.c.batch_no,
+    lanes.c.model,
     sqlite_where=_open,
     postgresql_where=_open,
 )

@@ -170,7 +170,7 @@ def upgrade() -> None:
     op.create_index(
         "lanes_open",
         "lanes",
-        ["model", "deadline", "batch_no"],
+        ["deadline", "batch_no", "model"],
         sqlite_where=sa.text("pending > 0 AND stopped = 0"),
         postgresql_where=sa.text("pending > 0 AND stopped = 0"),
     )
