@@ -3,13 +3,12 @@
 Every commit is forced to the disk (WAL with `synchronous=FULL`): what was acknowledged survives `kill -9` and
 a power cut. That costs one flush per batch, however many callers share it: 0.15 ms on a fast disk, 10 ms on
 one that turns. Without the flush (`NORMAL`) a commit survives `kill -9` alone, and a batch of a hundred takes
-0.5 ms instead of 0.65; with none at all (`OFF`) 0.3 ms, and a power cut may take the file. So the others are
+0.5 ms instead of 0.6; with none at all (`OFF`) 0.3 ms, and a power cut may take the file. So the others are
 not offered. `benchmarks/journal.py` measures all three."""
 
 from __future__ import annotations
 
 import logging
-import sqlite3
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, TypeVarTuple
@@ -36,6 +35,7 @@ from ._sqlite_rescue import page_left
 from ._sqlite_schema import CHANGES, FORGET, SCHEMA, insert_changes
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Callable, Iterator, Sequence
 
     from ._replay import Forgotten, Page
