@@ -257,8 +257,9 @@ class LocalBackgroundTaskHost:
                 session_id, spec, TaskState.RUNNING, CancelPolicy.ABORT_LOCAL, result=Result(), params=params
             )
             engine.start(known, spec, func, args)
+        handle: TaskHandle[Any] = TaskHandle(engine, known)  # before its body can have ended
         await self._durable()
-        return TaskHandle(engine, known)
+        return handle
 
     async def spawn_hidden(
         self, session_id: str, label: str, func: Callable[[*Args], Awaitable[object]], *args: *Args
@@ -428,8 +429,9 @@ class LocalBackgroundTaskHost:
         entry = engine.table.get(task_id, session_id)
         if entry.managed and entry.live:
             raise TaskStillRuns(task_id, session_id)
-        engine.end(entry, _verdict(TaskState.ABANDONED, "unregistered", None))
-        if engine.table.find(task_id, session_id) is entry:
+        if entry.live:
+            engine.end(entry, _verdict(TaskState.ABANDONED, "unregistered", None), keep=False)
+        else:
             engine.table.remove(entry)
         await self._durable()
 
@@ -477,8 +479,8 @@ class LocalBackgroundTaskHost:
         those that ended in it meanwhile. A task that waits for its own session does not wait for itself.
         """
         own, waited = current_entry(), []
-        while live := [entry for entry in self._engine.table.live(session_id) if entry is not own]:
-            waited += [entry.record for entry in live if await entry.left(session_id)]
+        while waiting := [entry for entry in self._engine.table.unsettled(session_id) if entry is not own]:
+            waited += [entry.record for entry in waiting if await entry.left(session_id)]
         return waited
 
     async def close_session(

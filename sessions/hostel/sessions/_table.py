@@ -105,12 +105,12 @@ class TaskTable:
         """Return the task of which somebody tells how it goes, by an id as `find` takes it.
 
         Whoever runs a task need not know that it was handed to another session meanwhile: a session it has
-        left leads to it as long as it is live, unless that session has a live task of the same id.
+        left leads to it as long as it is live, until that session takes in another task of the same id.
         """
         entry = self.find(task_id, session_id)
-        if session_id is None or (entry is not None and entry.live):
-            return entry
-        return self._moved.get((session_id, task_id), entry)
+        if entry is None and session_id is not None:
+            entry = self._moved.get((session_id, task_id))
+        return entry
 
     def select(self, filter: TaskFilter) -> list[TaskRecord]:
         """Return the records that match, by creation time."""
@@ -125,6 +125,10 @@ class TaskTable:
     def live(self, session_id: str | None = None) -> list[Entry]:
         """Return the live tasks of a session, or of all."""
         return [entry for entry in self._candidates(TaskFilter(session_id)) if entry.live]
+
+    def unsettled(self, session_id: str) -> list[Entry]:
+        """Return the tasks of a session whose end is not known to everybody yet."""
+        return [entry for entry in self._candidates(TaskFilter(session_id)) if not entry.settled]
 
     def check_free(self, session_id: str, task_id: str) -> None:
         """:raises TaskAlreadyExists: if a live task of that id is in the session."""
@@ -162,10 +166,11 @@ class TaskTable:
         for entry in self._candidates(TaskFilter()):
             self._join_parent(entry)
 
-    def publish(self, entry: Entry, event: TaskEvent) -> None:
+    def publish(self, entry: Entry, event: TaskEvent, *, keep: bool = True) -> None:
         """Make `event` the latest of `entry`, in memory at once and for everybody when it is durable.
 
-        Nothing changes any more when the host has closed, not even by a body that outlives it.
+        An end retires the task, and it is forgotten at once if it is not to `keep`. Nothing changes any
+        more when the host has closed, not even by a body that outlives it.
         """
         if self.log.closed or event.record is None:
             return
@@ -178,7 +183,7 @@ class TaskTable:
         else:
             self.feed.put(Append(event, follows, entry.params), entry)
         if event.record.state.is_terminal:
-            self._retire(entry)
+            self._retire(entry, keep=keep)
 
     def show(self, event: TaskEvent, entry: Entry) -> None:
         """Let everybody see a durable event."""
@@ -232,14 +237,17 @@ class TaskTable:
         elif filter.session_id in self.sessions:
             yield from self.sessions[filter.session_id].tasks.values()
 
-    def _retire(self, entry: Entry) -> None:
+    def _retire(self, entry: Entry, *, keep: bool) -> None:
         session = self.sessions[entry.record.session_id]
-        session.finished[entry.record.id] = entry
         entry.hook = entry.params = None
         for session_id in entry.left_behind:
             if self._moved.get((session_id, entry.record.id)) is entry:
                 del self._moved[session_id, entry.record.id]
         _leave_family(entry)
+        if keep:
+            session.finished[entry.record.id] = entry
+        else:
+            self._drop(session, entry)
         while len(session.finished) > self._retain:
             self._drop(session, next(iter(session.finished.values())))
         self.discard_if_unused(session)
@@ -253,6 +261,7 @@ class TaskTable:
     def _index(self, session: SessionTasks, entry: Entry) -> None:
         task_id, key = entry.record.id, entry.record.attempt.idempotency_key
         session.tasks[task_id] = entry
+        self._moved.pop((session.id, task_id), None)
         if key is not None:
             session.keys.setdefault(key, entry)
         others = self._ids.get(task_id)
