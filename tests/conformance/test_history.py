@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from functools import partial
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import anyio
 import attrs
 import pytest
 from anyio.from_thread import start_blocking_portal
-from hypothesis import settings
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -49,10 +47,11 @@ from hostel.sessions import (
 )
 
 from .conftest import HOSTS
-from .steering import Body, settle
+from .steering import Body, quick_folder, settle
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from pathlib import Path
 
     from anyio.from_thread import BlockingPortal
 
@@ -179,7 +178,7 @@ class History(RuleBasedStateMachine):
 
     @initialize()
     def open(self) -> None:
-        folder = Path(self.stack.enter_context(TemporaryDirectory()))
+        folder = self.stack.enter_context(quick_folder())
         self.portal: BlockingPortal = self.stack.enter_context(start_blocking_portal(self.backend))
         host = type(self).make(folder)(retain_terminal=RETAIN)
         self.host: BackgroundTaskHost = self.stack.enter_context(self.portal.wrap_async_context_manager(host))
@@ -493,11 +492,21 @@ class History(RuleBasedStateMachine):
         return elsewhere[0] if len(elsewhere) == 1 else None
 
 
+EXAMPLES = {"memory": 80}
+"""How many histories to try; fewer where each step waits for a disk."""
+
+
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 @pytest.mark.parametrize("kind", list(HOSTS))
 def test_a_host_and_a_plain_model_of_it_agree_whatever_happens(backend: str, kind: str) -> None:
     machine = type("History", (History,), {"backend": backend, "make": staticmethod(HOSTS[kind])})
 
     run_state_machine_as_test(
-        machine, settings=settings(max_examples=80, stateful_step_count=40, deadline=None)
+        machine,
+        settings=settings(
+            max_examples=EXAMPLES.get(kind, 20),
+            stateful_step_count=40,
+            deadline=None,
+            phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
+        ),
     )

@@ -29,9 +29,9 @@ async def test_leaving_stops_what_runs_and_says_who_did(open_host: HostFactory) 
     assert (handle.record.state, handle.record.cancel_actor) == (TaskState.CANCELLED, "host stopped")
 
 
-async def test_a_task_that_never_started_is_cancelled_too(open_host: HostFactory) -> None:
+async def test_a_task_that_never_started_is_cancelled_too(open_forgetful_host: HostFactory) -> None:
     body = Body()
-    async with open_host() as host:
+    async with open_forgetful_host() as host:
         handle = await host.spawn_managed("s1", TaskSpec(), body.run)
 
     assert (body.runs, handle.record.state) == (0, TaskState.CANCELLED)
