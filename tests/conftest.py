@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis  # noqa: F401 - it counts referrers when it is imported, and so must not see frozen ones
 import pytest
 from trio.testing import MockClock
 
