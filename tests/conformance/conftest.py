@@ -1,13 +1,14 @@
 """The hosts under test. A new implementation adds one line to `HOSTS`."""
 
 from collections.abc import AsyncIterator, Callable
+from itertools import count
 from pathlib import Path
 from typing import Protocol
 
 import anyio
 import pytest
 
-from hostel.sessions import BackgroundTaskHost, LocalBackgroundTaskHost
+from hostel.sessions import BackgroundTaskHost, LocalBackgroundTaskHost, SqliteJournal
 
 from .steering import native_tasks, settle
 
@@ -29,7 +30,19 @@ def _in_memory(folder: Path) -> HostFactory:
     return make
 
 
-HOSTS: dict[str, Callable[[Path], HostFactory]] = {"memory": _in_memory}
+def _in_sqlite(folder: Path) -> HostFactory:
+    numbers = count()
+
+    def make(
+        *, retain_events: int = 10_000, retain_terminal: int = 1_000, stop_grace: float = 5.0
+    ) -> LocalBackgroundTaskHost:
+        journal = SqliteJournal(folder / f"{next(numbers)}.db")
+        return LocalBackgroundTaskHost(journal, retain_events, retain_terminal, stop_grace=stop_grace)
+
+    return make
+
+
+HOSTS: dict[str, Callable[[Path], HostFactory]] = {"memory": _in_memory, "sqlite": _in_sqlite}
 WITHOUT_REAL_IO = ["memory"]
 FORGETFUL = ["memory"]
 

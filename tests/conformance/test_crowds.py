@@ -43,14 +43,17 @@ async def test_subscribers_of_a_thousand_sessions_hear_of_their_own_only(host: B
         events = host.subscribe(TaskFilter(session_id=f"s{number}"))
         told[number] = [event.session_id for event in await take(events, 2)]
 
+    async def live(session_id: str) -> None:
+        record = await host.register(session_id, TaskSpec())
+        await host.complete(record.id)
+
     with anyio.fail_after(30):
         async with anyio.create_task_group() as followers:
             for number in range(1000):
                 followers.start_soon(follow, number)
             await settle()
             for number in range(1000):
-                record = await host.register(f"s{number}", TaskSpec())
-                await host.complete(record.id)
+                followers.start_soon(live, f"s{number}")
 
     assert told == {number: [f"s{number}"] * 2 for number in range(1000)}
 

@@ -16,7 +16,7 @@ import anyio
 import attrs
 import pytest
 from anyio.from_thread import start_blocking_portal
-from hypothesis import settings
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -493,11 +493,21 @@ class History(RuleBasedStateMachine):
         return elsewhere[0] if len(elsewhere) == 1 else None
 
 
+EXAMPLES = {"memory": 80}
+"""How many histories to try; fewer where each step waits for a disk."""
+
+
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 @pytest.mark.parametrize("kind", list(HOSTS))
 def test_a_host_and_a_plain_model_of_it_agree_whatever_happens(backend: str, kind: str) -> None:
     machine = type("History", (History,), {"backend": backend, "make": staticmethod(HOSTS[kind])})
 
     run_state_machine_as_test(
-        machine, settings=settings(max_examples=80, stateful_step_count=40, deadline=None)
+        machine,
+        settings=settings(
+            max_examples=EXAMPLES.get(kind, 20),
+            stateful_step_count=40,
+            deadline=None,
+            phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
+        ),
     )

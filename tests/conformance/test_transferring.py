@@ -93,7 +93,7 @@ async def test_whoever_runs_a_task_need_not_know_that_it_was_moved(host: Backgro
     assert b.progress == Progress("half")
 
 
-async def test_a_task_of_the_session_itself_comes_before_one_that_has_left_it(
+async def test_another_task_of_the_same_id_takes_the_place_of_one_that_has_left(
     host: BackgroundTaskHost,
 ) -> None:
     await host.register_external("s1", TaskSpec(id="t1"))
@@ -101,6 +101,10 @@ async def test_a_task_of_the_session_itself_comes_before_one_that_has_left_it(
     await host.register_external("s1", TaskSpec(id="t1"))
 
     ended = await host.complete("t1", session_id="s1")
+    assert await host.complete("t1", session_id="s1") == ended
+    await host.prune("s1")
+    with pytest.raises(UnknownTask):
+        await host.complete("t1", session_id="s1")
 
     assert ended.session_id == "s1"
     assert await host.get("t1", session_id="s2") == moved

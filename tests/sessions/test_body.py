@@ -17,7 +17,7 @@ DONE, FAILED, CANCELLED = TaskState.COMPLETED, TaskState.FAILED, TaskState.CANCE
         (Returned(0), DONE, DONE),
         (Returned(False), DONE, DONE),
         (Returned("text"), DONE, DONE),
-        (Returned(object()), DONE, DONE),
+        (Returned(print), DONE, DONE),
         (Raised(ValueError()), FAILED, FAILED),
         (Raised(SystemExit()), FAILED, FAILED),
         (STOPPED, CANCELLED, CANCELLED),
@@ -82,6 +82,10 @@ def test_what_is_async_stays_on_the_loop(body: Callable) -> None:
     assert as_async(body) is body
 
 
-@pytest.mark.parametrize("body", [print, len, lambda: None, int, functools.partial(print)], ids=str)
+@pytest.mark.parametrize(
+    "body",
+    [print, len, lambda: None, int, functools.partial(print)],
+    ids=["print", "len", "lambda", "int", "partial"],
+)
 def test_everything_else_goes_to_a_thread(body: Callable) -> None:
     assert as_async(body) is not body

@@ -7,6 +7,7 @@ from hostel.sessions import current_task
 from ._errors import InvalidParams, NotOffered, PluginFailed, RuntimeFault, UnknownKind
 from ._kinds import TaskKind
 from ._registry import PluginInfo, PluginRegistry
+from ._routes import AsgiApp, AsgiMessage, Endpoint, Mount
 from ._runtime import Runtime
 from ._session import Session
 
@@ -19,6 +20,10 @@ __all__ = [
     "TaskKind",
     "current_task",
     # plugins
+    "AsgiApp",
+    "AsgiMessage",
+    "Endpoint",
+    "Mount",
     "PluginInfo",
     "PluginRegistry",
     "hookimpl",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 
 import platformdirs
@@ -17,6 +18,13 @@ def data_dir() -> Path:
 
 
 def runtime_dir() -> Path:
-    """Return the folder of what lives as long as a process: `hostel/` in the user's runtime directory."""
+    """Return the folder of what lives as long as a process: `hostel/` in the user's runtime directory.
+
+    :raises PermissionError: if the only place for it belongs to somebody else.
+    """
     base = os.environ.get("XDG_RUNTIME_DIR")
-    return Path(base) / "hostel" if base else Path(platformdirs.user_runtime_dir("hostel"))
+    if base:
+        return Path(base) / "hostel"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that the variable is not set is no news to whoever did not set it
+        return Path(platformdirs.user_runtime_dir("hostel"))

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 
     from hostel.sessions import JsonValue
 
@@ -29,18 +30,30 @@ def fail(sentence: object, code: int = FAILED) -> NoReturn:
     raise typer.Exit(code)
 
 
-def run(func: Callable[[], Awaitable[T]]) -> T:
-    """Run an async command; what it raises on purpose becomes one sentence, Ctrl-C exit code 130."""
-    import anyio
+def warn(sentence: object) -> None:
+    """Say one sentence on standard error and go on."""
+    sys.stderr.write(f"hostel: {sentence}\n")
 
+
+@contextmanager
+def one_sentence() -> Iterator[None]:
+    """End the command with one sentence if something is raised on purpose."""
     from hostel.sessions import SessionsError
 
     from ._errors import RuntimeFault
 
     try:
-        return anyio.run(func)
+        yield
     except (SessionsError, RuntimeFault) as error:
         fail(error)
+
+
+def run(func: Callable[[], Awaitable[T]]) -> T:
+    """Run an async command; what it raises on purpose becomes one sentence, Ctrl-C exit code 130."""
+    import anyio
+
+    with one_sentence():
+        return anyio.run(func)
 
 
 def print_json(value: JsonValue | Sequence[JsonValue]) -> None:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from hostel.sessions import TaskEvent
 
     from ._kinds import TaskKind
+    from ._routes import Endpoint, Mount
     from ._runtime import Runtime
 
 hookspec = pluggy.HookspecMarker("hostel")
@@ -58,6 +59,26 @@ def register_commands(app: typer.Typer) -> None:
     Called for every run of `hostel`, `--help` included: import what is heavy inside the commands.
 
     :param app: the `hostel` command; use `app.command()` or `app.add_typer()`. Since 0.1.
+    """
+
+
+@hookspec
+def register_routes(runtime: Runtime) -> Iterable[Endpoint | Mount]:  # type: ignore[empty-body]
+    """Add what the plugin answers over HTTP.
+
+    Called when an inspector starts to serve, which is after most plugins have started; not called in a
+    runtime without one, so what only HTTP needs may be imported here. A path that is taken already is noted
+    against the plugin and not served.
+
+        @hookimpl
+        def register_routes(self, runtime):
+            async def rooms(query, body):
+                return [{"number": room.number} for room in self.rooms]
+
+            return [Endpoint("rooms", rooms, summary="All rooms")]
+
+    :param runtime: the one that is served.
+    :return: endpoints below `/api/`, or whole ASGI applications. Since 0.1.
     """
 
 

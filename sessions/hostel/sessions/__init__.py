@@ -23,6 +23,7 @@ from ._errors import (
     TaskCancelled,
     TaskFailed,
     TaskStillRuns,
+    UnknownCursor,
     UnknownTask,
 )
 from ._events import EventType, TaskEvent
@@ -45,6 +46,7 @@ from ._records import (
     TaskFailure,
     TaskFilter,
     TaskOutcome,
+    TaskPage,
     TaskRecord,
     TaskSpec,
 )
@@ -85,6 +87,7 @@ __all__ = [
     "TaskFailure",
     "TaskFilter",
     "TaskOutcome",
+    "TaskPage",
     "TaskRecord",
     "TaskSpec",
     "TaskState",
@@ -118,5 +121,6 @@ __all__ = [
     "TaskCancelled",
     "TaskFailed",
     "TaskStillRuns",
+    "UnknownCursor",
     "UnknownTask",
 ]

@@ -194,15 +194,16 @@ class Engine:
         self.table.publish(entry, changes.resumed(entry.record, self.host_id, self.stamp()))
         self.start(entry, spec, body, ())
 
-    def end(self, entry: Entry, how: Verdict) -> None:
-        """End a live task; one that has ended stays as it is. A body that still runs is overruled and
-        stopped.
+    def end(self, entry: Entry, how: Verdict, *, keep: bool = True) -> None:
+        """End a live task, and forget it at once if it is not to `keep`; one that has ended stays as it is.
+        A body that still runs is overruled and stopped.
         """
         if not entry.live:
             return
         self.table.publish(
             entry,
             changes.ended(entry.record, how.state, self.stamp(), result=how.result, failure=how.failure),
+            keep=keep,
         )
         if entry.running:
             self.overruled.add(entry)

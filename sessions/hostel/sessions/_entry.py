@@ -51,6 +51,8 @@ class Entry:
     hook_call: HookCall | None = None
     params: JsonValue = None
     """What a journal keeps for starting it again."""
+    number: int = 0
+    """Where it is in the host's roster."""
 
     parent: Entry | None = None
     children: set[Entry] | None = None

@@ -7,6 +7,7 @@ SessionsError
 ├── IllegalTransition                  the state table forbids the move
 ├── InvalidProgress (ValueError)       done and total contradict each other
 ├── InvalidTaskId (ValueError)         an id that is empty, too long or no text
+├── UnknownCursor (ValueError)         not where a page of this host ended
 ├── TaskStillRuns                      the host runs the task: cancel it first
 ├── SessionClosing                     the session takes no new tasks while it closes
 ├── HostClosed                         the host is not open
@@ -91,6 +92,14 @@ class InvalidTaskId(SessionsError, ValueError):
         super().__init__(f"an id has 1 to {limit} characters, {problem}")
         self.given = given[:limit]
         self.limit = limit
+
+
+class UnknownCursor(SessionsError, ValueError):
+    """A page starts at the beginning or where an earlier page of the same host ended."""
+
+    def __init__(self, given: str) -> None:
+        super().__init__("the cursor is not one of this host: start at the first page")
+        self.given = given
 
 
 class TaskStillRuns(SessionsError):

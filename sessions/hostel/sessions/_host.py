@@ -18,6 +18,7 @@ from ._errors import (
     HostClosed,
     IllegalTransition,
     TaskStillRuns,
+    UnknownCursor,
     UnknownTask,
 )
 from ._handle import TaskHandle
@@ -35,6 +36,7 @@ from ._records import (
     TaskFailure,
     TaskFilter,
     TaskOutcome,
+    TaskPage,
     TaskRecord,
     TaskSpec,
 )
@@ -140,6 +142,20 @@ class LocalBackgroundTaskHost:
     async def list(self, filter: TaskFilter | None = None) -> builtins.list[TaskRecord]:
         """Return the records that match, by creation time."""
         return self._engine.table.select(filter or EVERYTHING)
+
+    async def page(
+        self, filter: TaskFilter | None = None, *, limit: int = 100, after: str | None = None
+    ) -> TaskPage:
+        """Return at most `limit` records that match, in the order their tasks came to this host, from the
+        start or from where an earlier page's `next` says.
+
+        Costs no more when there are many tasks; what comes and goes meanwhile never repeats a record.
+
+        :raises UnknownCursor: if `after` is not a page's `next`.
+        """
+        if after is not None and not (after.isascii() and after.isdecimal() and len(after) < 20):
+            raise UnknownCursor(after)
+        return self._engine.table.page(filter or EVERYTHING, limit, int(after or 0))
 
     async def get_managed(self, session_id: str, task_id: str) -> TaskRecord | None:
         """Return the record of a task of the session, or None if it has none of that id."""
@@ -257,8 +273,9 @@ class LocalBackgroundTaskHost:
                 session_id, spec, TaskState.RUNNING, CancelPolicy.ABORT_LOCAL, result=Result(), params=kept
             )
             engine.start(known, spec, func, args)
+        handle = TaskHandle[Any](engine, known)
         await self._durable()
-        return TaskHandle(engine, known)
+        return handle
 
     async def spawn_hidden(
         self, session_id: str, label: str, func: Callable[[*Args], Awaitable[object]], *args: *Args
@@ -428,8 +445,9 @@ class LocalBackgroundTaskHost:
         entry = engine.table.get(task_id, session_id)
         if entry.managed and entry.live:
             raise TaskStillRuns(task_id, session_id)
-        engine.end(entry, _verdict(TaskState.ABANDONED, "unregistered", None))
-        if engine.table.find(task_id, session_id) is entry:
+        if entry.live:
+            engine.end(entry, _verdict(TaskState.ABANDONED, "unregistered", None), keep=False)
+        else:
             engine.table.remove(entry)
         await self._durable()
 
@@ -477,8 +495,8 @@ class LocalBackgroundTaskHost:
         those that ended in it meanwhile. A task that waits for its own session does not wait for itself.
         """
         own, waited = current_entry(), []
-        while live := [entry for entry in self._engine.table.live(session_id) if entry is not own]:
-            waited += [entry.record for entry in live if await entry.left(session_id)]
+        while ahead := [entry for entry in self._engine.table.unsettled(session_id) if entry is not own]:
+            waited += [entry.record for entry in ahead if await entry.left(session_id)]
         return waited
 
     async def close_session(

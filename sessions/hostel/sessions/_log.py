@@ -218,19 +218,22 @@ class Subscription:
         return self
 
     async def __anext__(self) -> TaskEvent:
-        while True:
-            if self._closed:
-                raise StopAsyncIteration
-            event = self._next()
-            if event is not None:
-                await self._breathe()
-                return event
-            if self._cursor < min(self._log.floor, self._log.visible_seq):
-                await self._read_back()
-            elif self._log.closed:
-                raise StopAsyncIteration
-            else:
-                await self._wait()
+        event = await self._following()
+        if event is None:
+            raise StopAsyncIteration
+        return event
+
+    async def read(self, limit: int = BREATH) -> list[TaskEvent]:
+        """Wait for the next event; return it and those that are there already, at most `limit`, or [] at the
+        end.
+        """
+        events: list[TaskEvent] = []
+        event = await self._following()
+        while event is not None:
+            events.append(event)
+            event = self._next() if len(events) < limit else None
+        self._unbroken += len(events)
+        return events
 
     async def __aenter__(self) -> Self:
         return self
@@ -245,11 +248,28 @@ class Subscription:
         self._closed = True
         self._log.wake(self._filter)
 
+    async def _following(self) -> TaskEvent | None:
+        """Return the next event, None at the end. Whoever is cancelled here has lost nothing: an event is
+        taken only when there is nothing left to wait for.
+        """
+        await self._breathe()
+        while not self._closed:
+            event = self._next()
+            if event is not None:
+                return event
+            if self._cursor < min(self._log.floor, self._log.visible_seq):
+                await self._read_back()
+            elif self._log.closed:
+                return None
+            else:
+                await self._wait()
+        return None
+
     async def _breathe(self) -> None:
         self._unbroken += 1
-        if self._unbroken >= BREATH:  # reading a long backlog must not hold up the loop
-            self._unbroken = 0
+        if self._unbroken > BREATH:  # reading a long backlog must not hold up the loop
             await anyio.lowlevel.checkpoint()
+            self._unbroken = 1
 
     def _next(self) -> TaskEvent | None:
         if self._unknown:

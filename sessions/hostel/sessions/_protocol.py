@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ._handle import TaskHandle
     from ._log import Subscription
     from ._portal import HostPortal
-    from ._records import JsonValue, Progress, SessionSummary, TaskFilter, TaskRecord, TaskSpec
+    from ._records import JsonValue, Progress, SessionSummary, TaskFilter, TaskPage, TaskRecord, TaskSpec
 
 from ._states import TaskState
 
@@ -37,6 +37,10 @@ class BackgroundTaskHost(Protocol):
     async def get(self, task_id: str, *, session_id: str | None = None) -> TaskRecord | None: ...
 
     async def list(self, filter: TaskFilter | None = None) -> builtins.list[TaskRecord]: ...
+
+    async def page(
+        self, filter: TaskFilter | None = None, *, limit: int = 100, after: str | None = None
+    ) -> TaskPage: ...
 
     async def get_managed(self, session_id: str, task_id: str) -> TaskRecord | None: ...
 

@@ -226,8 +226,23 @@ class TaskFilter:
             and (self.parent_task_id is None or self.parent_task_id == record.parent_task_id)
         )
 
+    def lists(self, record: TaskRecord) -> bool:
+        """Tell whether a list by this filter has `record` in it."""
+        ended = self.include_terminal or (self.state is not None and self.state.is_terminal)
+        return (ended or record.state.is_live) and self.matches(record)
+
 
 EVERYTHING = TaskFilter()
+
+
+@attrs.frozen
+class TaskPage:
+    """Part of a list of records, in the order the tasks came; `next` asks for what follows, None at the
+    end.
+    """
+
+    records: list[TaskRecord]
+    next: str | None
 
 
 @attrs.frozen

@@ -94,7 +94,7 @@ class SqliteJournal:
         :raises JournalError: if that is not possible now.
         """
         journal = self._opened
-        await self._run(journal.writer, _write, journal.writing, changes)
+        await self._run(journal.writer, write_changes, journal.writing, changes)
 
     async def read(self, after: int, through: int, limit: int, known: Forgotten) -> Page:
         """Return at most `limit` events after number `after` up to `through`, `missed` where they cannot be
@@ -150,7 +150,8 @@ class SqliteJournal:
                 migrate(connection, found)
 
 
-def _write(connection: sqlite3.Connection, changes: Sequence[Append | Forget]) -> None:
+def write_changes(connection: sqlite3.Connection, changes: Sequence[Append | Forget]) -> None:
+    """Carry out `changes` in one transaction."""
     rows = [_row(change) for change in changes]
     try:
         connection.execute("BEGIN IMMEDIATE")

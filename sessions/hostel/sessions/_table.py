@@ -14,7 +14,8 @@ import attrs
 from ._errors import AmbiguousTaskId, SessionClosing, TaskAlreadyExists, UnknownTask
 from ._events import EventType
 from ._journal import Append, Forget, JournalFeed
-from ._records import SessionSummary, TaskFilter, TaskRecord
+from ._records import SessionSummary, TaskFilter, TaskPage, TaskRecord
+from ._roster import FEW, Roster, page_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -57,6 +58,7 @@ class TaskTable:
         self.log = log
         self.feed: JournalFeed | None = None
         self.sessions: dict[str, SessionTasks] = {}
+        self.roster = Roster()
         self._retain = retain_terminal
         self._ids: dict[str, Entry | list[Entry]] = {}
         self._moved: dict[tuple[str, str], Entry] = {}
@@ -105,26 +107,35 @@ class TaskTable:
         """Return the task of which somebody tells how it goes, by an id as `find` takes it.
 
         Whoever runs a task need not know that it was handed to another session meanwhile: a session it has
-        left leads to it as long as it is live, unless that session has a live task of the same id.
+        left leads to it as long as it is live, until that session takes in another task of the same id.
         """
         entry = self.find(task_id, session_id)
-        if session_id is None or (entry is not None and entry.live):
-            return entry
-        return self._moved.get((session_id, task_id), entry)
+        if entry is None and session_id is not None:
+            entry = self._moved.get((session_id, task_id))
+        return entry
 
     def select(self, filter: TaskFilter) -> list[TaskRecord]:
         """Return the records that match, by creation time."""
-        ended = filter.include_terminal or (filter.state is not None and filter.state.is_terminal)
-        records = [
-            entry.record
-            for entry in self._candidates(filter)
-            if (ended or entry.live) and filter.matches(entry.record)
-        ]
+        records = [entry.record for entry in self._candidates(filter) if filter.lists(entry.record)]
         return sorted(records, key=_age)
+
+    def page(self, filter: TaskFilter, limit: int, after: int) -> TaskPage:
+        """Return the first `limit` records that match of the tasks that came after number `after`."""
+        session = self.sessions.get(filter.session_id) if filter.session_id is not None else None
+        if filter.session_id is not None and session is None:
+            return TaskPage([], None)
+        if session is None or len(session.tasks) > FEW:
+            return page_of(self.roster.after(after), filter, limit)
+        entries = [entry for entry in session.tasks.values() if entry.number > after]
+        return page_of(sorted(entries, key=_number), filter, limit)
 
     def live(self, session_id: str | None = None) -> list[Entry]:
         """Return the live tasks of a session, or of all."""
         return [entry for entry in self._candidates(TaskFilter(session_id)) if entry.live]
+
+    def unsettled(self, session_id: str) -> list[Entry]:
+        """Return the tasks of a session whose end is not known to everybody."""
+        return [entry for entry in self._candidates(TaskFilter(session_id)) if not entry.settled]
 
     def check_free(self, session_id: str, task_id: str) -> None:
         """:raises TaskAlreadyExists: if a live task of that id is in the session."""
@@ -139,6 +150,7 @@ class TaskTable:
         before = session.tasks.get(record.id)
         if before is not None:
             self._drop(session, before)
+        self.roster.add(entry)
         self._index(session, entry)
         self._join_parent(entry)
         self.publish(entry, event)
@@ -152,6 +164,7 @@ class TaskTable:
             self.sessions[record.session_id] = session
         session.first_activity = min(session.first_activity, record.created_at)
         session.last_activity = max(session.last_activity, record.updated_at)
+        self.roster.add(entry)
         self._index(session, entry)
         if not entry.live:
             entry.settled = True
@@ -162,11 +175,11 @@ class TaskTable:
         for entry in self._candidates(TaskFilter()):
             self._join_parent(entry)
 
-    def publish(self, entry: Entry, event: TaskEvent) -> None:
+    def publish(self, entry: Entry, event: TaskEvent, *, keep: bool = True) -> None:
         """Make `event` the latest of `entry`, in memory at once and for everybody when it is durable.
 
-        Nothing changes any more when the host has closed, not even by a body that outlives it.
-        """
+        An end retires the task, and it is forgotten at once if it is not to `keep`. Nothing changes any
+        more when the host has closed, not even by a body that outlives it."""
         if self.log.closed or event.record is None:
             return
         follows = None if event.type is EventType.REGISTERED else entry.record.seq
@@ -178,7 +191,7 @@ class TaskTable:
         else:
             self.feed.put(Append(event, follows, entry.params), entry)
         if event.record.state.is_terminal:
-            self._retire(entry)
+            self._retire(entry, keep=keep)
 
     def show(self, event: TaskEvent, entry: Entry) -> None:
         """Let everybody see a durable event."""
@@ -232,20 +245,24 @@ class TaskTable:
         elif filter.session_id in self.sessions:
             yield from self.sessions[filter.session_id].tasks.values()
 
-    def _retire(self, entry: Entry) -> None:
+    def _retire(self, entry: Entry, *, keep: bool) -> None:
         session = self.sessions[entry.record.session_id]
-        session.finished[entry.record.id] = entry
         entry.hook = entry.params = None
         for session_id in entry.left_behind:
             if self._moved.get((session_id, entry.record.id)) is entry:
                 del self._moved[session_id, entry.record.id]
         _leave_family(entry)
+        if keep:
+            session.finished[entry.record.id] = entry
+        else:
+            self._drop(session, entry)
         while len(session.finished) > self._retain:
             self._drop(session, next(iter(session.finished.values())))
         self.discard_if_unused(session)
 
     def _drop(self, session: SessionTasks, entry: Entry) -> None:
         self._unindex(session, entry)
+        self.roster.discard(entry)
         session.finished.pop(entry.record.id, None)
         if self.feed is not None:
             self.feed.put(Forget(session.id, entry.record.id, entry.record.seq))
@@ -253,6 +270,7 @@ class TaskTable:
     def _index(self, session: SessionTasks, entry: Entry) -> None:
         task_id, key = entry.record.id, entry.record.attempt.idempotency_key
         session.tasks[task_id] = entry
+        self._moved.pop((session.id, task_id), None)
         if key is not None:
             session.keys.setdefault(key, entry)
         others = self._ids.get(task_id)
@@ -309,6 +327,10 @@ def _leave_family(entry: Entry) -> None:
         child.parent = None
         if parent is not None:
             _adopt(parent, child)
+
+
+def _number(entry: Entry) -> int:
+    return entry.number
 
 
 def _age(record: TaskRecord) -> tuple[float, str]:

@@ -14,6 +14,7 @@ from hostel.sessions import (
     LocalBackgroundTaskHost,
     Progress,
     TaskEvent,
+    TaskHandle,
     TaskRecord,
     TaskSpec,
     TaskState,
@@ -112,6 +113,49 @@ async def test_a_body_does_not_start_before_its_registration_is_durable() -> Non
         assert not started.is_set()
         journal.let_through()
         await started.wait()
+
+
+async def test_a_handle_has_what_the_body_returned_even_if_that_was_before_its_starter_went_on() -> None:
+    returned = object()
+    handles: list[TaskHandle[object]] = []
+
+    async def body() -> object:
+        journal.let_through()
+        return returned
+
+    async def start() -> None:
+        handles.append(await host.spawn_managed("s", TaskSpec(id="a"), body))
+
+    async with held_host() as (host, journal):
+        for _ in range(20):  # trio lets either go first
+            async with anyio.create_task_group() as callers:
+                journal.hold()
+                callers.start_soon(start)
+                await journal.arrived.wait()
+                journal.let_through()
+                await host.wait("a")
+            assert await handles[-1].wait() is returned
+
+
+async def test_a_session_is_waited_for_until_its_ends_are_durable() -> None:
+    waited: list[TaskRecord] = []
+
+    async def wait() -> None:
+        waited.extend(await host.wait_all("s"))
+
+    async with held_host() as (host, journal), anyio.create_task_group() as callers:
+        journal.let_through()
+        await host.register("s", TaskSpec(id="a"))
+        journal.hold()
+        callers.start_soon(host.complete, "a")
+        await journal.arrived.wait()
+        callers.start_soon(wait)
+        await settle()
+
+        assert waited == []
+        journal.let_through()
+
+    assert [record.state for record in waited] == [TaskState.COMPLETED]
 
 
 async def test_callers_who_come_while_a_batch_is_written_share_the_next_one() -> None:

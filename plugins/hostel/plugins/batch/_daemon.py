@@ -109,10 +109,10 @@ class Daemon:
             with anyio.CancelScope(shield=True):
                 await group.start(self._employ, crew)
             try:
-                await self._claim_forever(crew)
+                await self._claim_forever(crew)  # pyright: ignore[reportPossiblyUnboundVariable]
             finally:
                 with anyio.CancelScope(shield=True):
-                    await self._wind_up(crew)
+                    await self._wind_up(crew)  # pyright: ignore[reportPossiblyUnboundVariable]
 
     def wake(self) -> None:
         """Look for work now."""

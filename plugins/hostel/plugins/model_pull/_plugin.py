@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import anyio
 
 from hostel.plugins.model_pull._once import builtin_sources
-from hostel.runtime import TaskKind, hookimpl
+from hostel.runtime import Endpoint, TaskKind, hookimpl
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import typer
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from hostel.plugins.model_pull._manager import DownloadManager
     from hostel.plugins.model_pull._source import ModelSource
     from hostel.runtime import Runtime
+    from hostel.sessions import JsonValue
 
 NAME = "model_pull"
 
@@ -44,6 +45,12 @@ class ModelPull:
         from hostel.plugins.model_pull._commands import add_commands
 
         add_commands(app)
+
+    @hookimpl
+    def register_routes(self) -> list[Endpoint]:
+        return [
+            Endpoint("downloads", self._list, summary="List the queue of downloads and those that failed")
+        ]
 
     @hookimpl
     async def on_startup(self, runtime: Runtime) -> None:
@@ -83,6 +90,15 @@ class ModelPull:
     async def _tell(self, manager: DownloadManager, runtime: Runtime) -> None:
         async for event in manager.subscribe():
             await runtime.plugins.notify("on_download_event", event=event)
+
+    async def _list(self, _query: Mapping[str, str], _body: JsonValue) -> JsonValue:
+        from hostel.plugins.model_pull._events import to_json
+
+        if self._manager is None:
+            return []
+        shown = to_json(await self._manager.get_queue_snapshot())
+        failed = [{**failure, "status": "failed"} for failure in shown["recent_failures"]]
+        return [*shown["items"], *failed]
 
     async def _pull(self, **params: object) -> str:
         from hostel.plugins.model_pull._request import DownloadRequest

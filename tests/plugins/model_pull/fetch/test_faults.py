@@ -188,18 +188,37 @@ def test_the_damaged_file_is_named_with_both_checksums(
     assert caught.value.actual != SMALL.sha256
     assert list(blob.parent.iterdir()) == []
     assert [one.request.range for one in hub.exchanges(origin=Origin.CDN)][-1] is None
+    assert len(hub.exchanges(origin=Origin.HUB)) == 2
 
 
 def test_an_expired_url_is_renewed_without_patience(
     hub: LocalHub, blob: Path, publish: Publish, pull: Pull
 ) -> None:
     file = publish(LARGE)
-    hub.fault(cdn(close_after=5 * MIB, times=1))
     hub.fault(cdn(status=403, nth=2, times=1))
-    pull(file)
+    pull(file, patience=0)
 
     assert blob.read_bytes() == LARGE.read()
     assert len(hub.exchanges(origin=Origin.HUB)) == 2
+
+
+def test_what_is_in_place_is_not_written_again(
+    hub: LocalHub, blob: Path, publish: Publish, pull: Pull
+) -> None:
+    hub.fault(cdn(no_range=True))
+    hub.fault(cdn(close_after=13 * MIB, times=1))
+    hub.fault(cdn(corrupt_at=5 * MIB, nth=2))
+    pull(publish(SMALL))
+
+    assert blob.read_bytes() == SMALL.read()
+
+
+def test_fetching_the_same_bytes_again_and_again_is_no_progress(
+    hub: LocalHub, publish: Publish, pull: Pull
+) -> None:
+    hub.fault(cdn(no_range=True, close_after=5 * MIB))
+    with pytest.raises(TransferFailed, match="ended early"):
+        pull(publish(SMALL), patience=1.5)
 
 
 def test_urls_that_live_for_a_moment_are_renewed_again_and_again(pull: Pull) -> None:

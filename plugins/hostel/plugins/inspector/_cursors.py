@@ -1,0 +1,24 @@
+"""Places in what a host lists and tells, as texts that mean something only to the server that made them.
+
+A cursor names the run of the server and a place in it. After a restart numbers begin anew, so a cursor of
+another run is never taken for one of this."""
+
+from __future__ import annotations
+
+import secrets
+
+
+class Cursors:
+    """The cursors of one run of a server."""
+
+    def __init__(self) -> None:
+        self._run = secrets.token_hex(4)
+
+    def write(self, place: str | int) -> str:
+        """Return the cursor of a place."""
+        return f"{self._run}-{place}"
+
+    def read(self, cursor: str) -> str | None:
+        """Return the place of a cursor, None if it is not of this run."""
+        run, dash, place = cursor.partition("-")
+        return place if dash and run == self._run else None

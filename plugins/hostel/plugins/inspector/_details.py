@@ -1,0 +1,95 @@
+"""`hostel show`: one task, its timeline and its children."""
+
+from __future__ import annotations
+
+import sys
+import time
+from itertools import zip_longest
+from typing import TYPE_CHECKING
+
+from hostel.runtime import console
+from hostel.sessions import EventType, event_to_json, record_to_json
+
+from . import _words as words
+from ._client import runtimes
+from ._steer import find
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hostel.sessions import TaskEvent, TaskRecord
+
+    from ._client import Details
+
+
+def print_task(task_id: str, *, session: str | None, as_json: bool) -> None:
+    """Print one task of whichever runtime has it."""
+    with console.one_sentence(), runtimes() as there:
+        found = find(there, task_id, session)
+        details = found.runtime.task(task_id, found.record.session_id)
+    if as_json:
+        console.print_json(
+            {
+                **record_to_json(details.record),
+                "history": [event_to_json(event) for event in details.history],
+                "children": [record_to_json(child) for child in details.children],
+                "runtime": found.runtime.url,
+            }
+        )
+        return
+    sys.stdout.writelines(f"{line}\n" for line in _lines(details, found.runtime.url, time.time()))
+
+
+def _lines(details: Details, url: str, now: float) -> Iterator[str]:
+    record = details.record
+    width = max(len(name) for name, _ in _facts(record, url, now))
+    for name, value in _facts(record, url, now):
+        if value:
+            yield f"{name:<{width}}  {value}"
+    if details.history:
+        yield ""
+        yield from timeline(details.history, record)
+    if details.children:
+        yield ""
+        yield from (f"started  {words.plain(child.id)}  {child.state}" for child in details.children)
+    if record.failure is not None and record.failure.traceback:
+        yield ""
+        yield from (f"    {words.plain(line)}" for line in record.failure.traceback.splitlines())
+
+
+def _facts(record: TaskRecord, url: str, now: float) -> list[tuple[str, str]]:
+    attempt = record.attempt
+    silent = "" if record.is_terminal else f"{words.duration(now - record.updated_at)} ago"
+    return [
+        ("task", words.plain(record.id)),
+        ("label", words.plain(record.label)),
+        ("state", record.state.value),
+        ("note", words.note(record)),
+        ("progress", words.progress_text(record.progress)),
+        ("session", words.plain(record.session_id)),
+        ("kind", words.plain(record.kind)),
+        ("producer", words.plain(record.producer)),
+        ("parent", words.plain(record.parent_task_id or "")),
+        ("attempt", f"{attempt.attempt} of {attempt.max_attempts}" if attempt.max_attempts > 1 else ""),
+        ("policies", f"cancel {record.cancel_policy}, close {record.close_policy}"),
+        ("created", _moment(record.created_at)),
+        ("ended", _moment(record.completed_at)),
+        ("took", words.duration((record.completed_at or now) - record.created_at)),
+        ("last sign", silent),
+        ("runtime", url),
+    ]
+
+
+def timeline(history: list[TaskEvent], record: TaskRecord) -> Iterator[str]:
+    """Yield a line for each event, with the time since the task was created; of progress in a row only the
+    last.
+    """
+    for event, following in zip_longest(history, history[1:]):
+        if following is not None and event.type is following.type is EventType.PROGRESS:
+            continue
+        since = f"+{words.duration(event.at - record.created_at)}"
+        yield f"{since:>9}  {event.type:<16}  {words.event_text(event)}".rstrip()
+
+
+def _moment(at: float | None) -> str:
+    return "" if at is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))

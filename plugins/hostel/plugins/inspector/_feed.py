@@ -1,0 +1,260 @@
+"""The events of a host as server-sent events, to any number of readers.
+
+A reader is a cursor in the host's log and holds nothing else: it is sent what is there, then waits. One that
+stops reading stays where it is, and finds one `missed` when it comes back, followed by a snapshot: all tasks,
+some at a time, each part read from the host when the reader takes it. Each event becomes text once, however
+many read it. All readers together get at most so many writes a second, so that a thousand of them slow the
+host's tasks down by a bounded share; what happens between two writes goes out in one.
+
+Frames: `event` is the type of the event, `data` its JSON, `id` the cursor after it. `snapshot` frames carry
+`{"items": [records], "complete": bool}`. The frames of a snapshot before its last have no `id`, nor has the
+`missed` before it: a connection that is cut meanwhile starts over. Events may be older than the snapshot
+they follow; a record with a smaller `seq` than one seen already is old news."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING
+
+import anyio
+import anyio.lowlevel
+
+from hostel.sessions import EventType, TaskEvent, event_to_json, record_to_json
+
+from ._problems import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from starlette.types import Receive, Scope, Send
+
+    from hostel.sessions import BackgroundTaskHost, JsonValue, Subscription, TaskFilter
+
+    from ._cursors import Cursors
+
+MAX_STREAMS = 1_100
+HEARTBEAT_SECONDS = 15.0
+BATCH = 100
+CHUNK_BYTES = 64 * 1024
+PAGE = 100
+SHARE = 0.25
+TURNS_OF_A_WRITE = 3
+KEPT_BYTES = 4 * 1024 * 1024
+
+HEARTBEAT = b":\n"
+
+Write = Callable[[bytes], Awaitable[None]]
+
+
+class Feed:
+    """All event streams of one server."""
+
+    def __init__(
+        self,
+        host: BackgroundTaskHost,
+        cursors: Cursors,
+        *,
+        heartbeat: float = HEARTBEAT_SECONDS,
+        max_streams: int = MAX_STREAMS,
+    ) -> None:
+        self._host = host
+        self._frames = Frames(cursors)
+        self._cursors = cursors
+        self._heartbeat = heartbeat
+        self._max_streams = max_streams
+        self._rounds = Rounds()
+        self._streams: set[anyio.CancelScope] = set()
+        self._closed = False
+
+    def __len__(self) -> int:
+        return len(self._streams)
+
+    def open(self, filter: TaskFilter, *, after: str | None, snapshot: bool) -> EventStream:
+        """Return the response that streams the events that match: from now, or after the cursor `after`.
+
+        `snapshot` begins with all tasks that match.
+
+        :raises Problem: if there are too many streams.
+        """
+        if len(self._streams) >= self._max_streams or self._closed:
+            detail = f"{self._max_streams} event streams are open already"
+            raise Problem(503, "too-many-streams", detail, headers={"retry-after": "5"})
+        return EventStream(partial(self._run, filter, after, snapshot=snapshot))
+
+    def close(self) -> None:
+        """End all streams."""
+        self._closed = True
+        for scope in self._streams:
+            scope.cancel()
+
+    async def run(self) -> None:
+        """Keep the streams from taking too much of the loop; runs as long as they do."""
+        await self._rounds.run()
+
+    async def _run(self, filter: TaskFilter, after: str | None, write: Write, *, snapshot: bool) -> None:
+        with anyio.CancelScope() as scope:
+            self._streams.add(scope)
+            try:
+                await self.tell(filter, after, write, snapshot=snapshot)
+            finally:
+                self._streams.discard(scope)
+
+    async def tell(
+        self, filter: TaskFilter, after: str | None, write: Write, *, snapshot: bool = False
+    ) -> None:
+        """Write the events that match, until the host closes."""
+        place = self._place(after)
+        is_lost = after is not None and place is None
+        subscription = self._host.subscribe(filter, after=place)
+        start = self._frames.cursor(subscription.cursor)
+        if is_lost or (snapshot and after is None):
+            await write(b"retry: 1000\n")
+            if is_lost:
+                await write(self._frames.of(_missed(subscription.cursor)))
+            await self._snapshot(filter, start, write)
+        else:
+            await write(b"retry: 1000\n%b\n" % start)
+        await self._follow(subscription, filter, write)
+
+    async def _follow(self, subscription: Subscription, filter: TaskFilter, write: Write) -> None:
+        while True:
+            events: list[TaskEvent] = []
+            with anyio.move_on_after(self._heartbeat) as wait:
+                events = await subscription.read(BATCH)
+            if wait.cancelled_caught:
+                await write(HEARTBEAT)
+                continue
+            if not events:
+                return
+            for chunk in self._frames.join(events):
+                await self._rounds.turn()
+                await write(chunk)
+            if any(event.type is EventType.MISSED for event in events):
+                await self._snapshot(filter, self._frames.cursor(subscription.cursor), write)
+
+    async def _snapshot(self, filter: TaskFilter, cursor: bytes, write: Write) -> None:
+        after: str | None = None
+        complete = False
+        while not complete:
+            page = await self._host.page(filter, limit=PAGE, after=after)
+            after, complete = page.next, page.next is None
+            items: list[JsonValue] = [record_to_json(record) for record in page.records]
+            data = to_json({"items": items, "complete": complete})
+            await self._rounds.turn()
+            await write(b"event: snapshot\ndata: %b\n%b\n" % (data, cursor if complete else b""))
+
+    def _place(self, cursor: str | None) -> int | None:
+        place = self._cursors.read(cursor) if cursor is not None else None
+        return int(place) if place is not None and place.isascii() and place.isdecimal() else None
+
+
+class Rounds:
+    """Leaves the loop to the host's tasks for most of the time, however many streams there are.
+
+    Streams write in rounds, all together. How long that keeps the loop busy is measured in turns of the loop,
+    so a write that waits for its peer does not count, and the next round waits for as much longer."""
+
+    def __init__(self) -> None:
+        self._began = 0.0
+        self._wanted = anyio.Event()
+        self._rested: anyio.Event | None = None
+
+    async def turn(self) -> None:
+        """Wait until it is time to write."""
+        while self._rested is not None:
+            await self._rested.wait()
+        if not self._wanted.is_set():
+            self._began = anyio.current_time()
+            self._wanted.set()
+
+    async def run(self) -> None:
+        """Hold one round after the other."""
+        while True:
+            await self._wanted.wait()
+            for _ in range(TURNS_OF_A_WRITE):
+                await anyio.lowlevel.checkpoint()
+            self._rested = anyio.Event()
+            busy = anyio.current_time() - self._began
+            await anyio.sleep(busy * (1 - SHARE) / SHARE)
+            rested, self._rested, self._wanted = self._rested, None, anyio.Event()
+            rested.set()
+
+
+class Frames:
+    """Events as text, the latest ones kept for the other readers."""
+
+    def __init__(self, cursors: Cursors) -> None:
+        self._cursors = cursors
+        self._kept: OrderedDict[int, bytes] = OrderedDict()
+        self._size = 0
+
+    def cursor(self, seq: int) -> bytes:
+        """Return the line that says where a reader is."""
+        return f"id: {self._cursors.write(seq)}\n".encode()
+
+    def of(self, event: TaskEvent) -> bytes:
+        """Return the frame of an event."""
+        if event.record is None:
+            return self._text(event, b"")
+        frame = self._kept.get(event.seq)
+        if frame is None:
+            frame = self._kept[event.seq] = self._text(event, self.cursor(event.seq))
+            self._size += len(frame)
+            while self._size > KEPT_BYTES:
+                self._size -= len(self._kept.popitem(last=False)[1])
+        return frame
+
+    def join(self, events: Sequence[TaskEvent]) -> Iterator[bytes]:
+        """Return the frames of `events` in chunks of a moderate size."""
+        frames: list[bytes] = []
+        size = 0
+        for event in events:
+            frames.append(self.of(event))
+            size += len(frames[-1])
+            if size > CHUNK_BYTES:
+                yield b"".join(frames)
+                frames, size = [], 0
+        if frames:
+            yield b"".join(frames)
+
+    def _text(self, event: TaskEvent, cursor: bytes) -> bytes:
+        return b"%bevent: %b\ndata: %b\n\n" % (cursor, event.type.encode(), to_json(event_to_json(event)))
+
+
+class EventStream:
+    """A response that lasts until its reader goes or the server stops."""
+
+    def __init__(self, run: Callable[[Write], Awaitable[None]]) -> None:
+        self._run = run
+
+    async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
+        async def write(chunk: bytes) -> None:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+
+        async def run() -> None:
+            with suppress(OSError):
+                await self._run(write)
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+            group.cancel_scope.cancel()
+
+        headers = [(b"content-type", b"text/event-stream"), (b"x-accel-buffering", b"no")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        async with anyio.create_task_group() as group:
+            group.start_soon(run)
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            group.cancel_scope.cancel()
+
+
+def _missed(seq: int) -> TaskEvent:
+    return TaskEvent(seq, time.time(), EventType.MISSED, "", "", None, next_seq=seq + 1)
+
+
+def to_json(value: JsonValue) -> bytes:
+    """Return JSON on one line, in ASCII: a text that is not Unicode must not break the stream."""
+    return json.dumps(value, separators=(",", ":")).encode()

@@ -1,0 +1,125 @@
+"""The plugin that serves a runtime over HTTP while it runs."""
+
+from __future__ import annotations
+
+import errno
+import secrets
+import time
+from typing import TYPE_CHECKING
+
+import anyio
+from anyio.abc import SocketAttribute
+
+from hostel.runtime import cards, hookimpl
+
+from ._errors import PortInUse, WeakToken
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from anyio.abc import SocketStream
+    from anyio.streams.stapled import MultiListener
+
+    from hostel.runtime import AsgiApp, Runtime
+
+    from ._api import Api
+
+NAME = "inspector.server"
+SHORTEST_TOKEN = 16
+
+
+class Inspector:
+    """Serves the runtime it is given to: `Runtime(plugins=[Inspector()])`.
+
+    `host` is the address to listen on; anything but a loopback address lets other machines ask. `port` 0
+    takes a free one. `token` is what every request must carry; None makes one up. Once the runtime has
+    started, `url` is the server's address, `page_url` the page's with the token in it, and a card says the
+    same to other processes of the user.
+
+    :raises WeakToken: if `token` has fewer than 16 characters.
+    """
+
+    name = NAME
+
+    def __init__(self, host: str = "127.0.0.1", port: int = 0, token: str | None = None) -> None:
+        if token is not None and not _is_strong(token):
+            raise WeakToken(SHORTEST_TOKEN)
+        self.token = token or secrets.token_urlsafe(32)
+        self.url = ""
+        self._host = host
+        self._port = port
+        self.card: Path | None = None
+        self._stop = anyio.Event()
+        self._stopped = anyio.Event()
+
+    @property
+    def page_url(self) -> str:
+        """The address to open in a browser. The token is in the fragment, which browsers do not send."""
+        return f"{self.url}/#token={self.token}"
+
+    @hookimpl
+    async def on_startup(self, runtime: Runtime) -> None:
+        """Listen, leave a card, and serve until the runtime stops."""
+        from ._api import Api
+        from ._app import build
+
+        api = Api(runtime)
+        listener = await self._listen()
+        try:
+            self.url = f"http://{_reachable(self._host)}:{listener.extra(SocketAttribute.local_port)}"
+            app = build(runtime, api, token=self.token, host=self._host)
+            self.card = cards.leave(self.url, self.token, time.time())
+        except BaseException:
+            await listener.aclose()
+            raise
+        self._stop, self._stopped = anyio.Event(), anyio.Event()
+        runtime.run_service(self.name, self._serve, runtime, listener, app, api)
+
+    @hookimpl
+    async def on_shutdown(self) -> None:
+        """End the streams, let requests finish, and take the card away."""
+        self._stop.set()
+        await self._stopped.wait()
+
+    async def _listen(self) -> MultiListener[SocketStream]:
+        try:
+            return await anyio.create_tcp_listener(local_host=self._host, local_port=self._port)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            raise PortInUse.at(self._host, self._port) from error
+
+    async def _serve(
+        self, runtime: Runtime, listener: MultiListener[SocketStream], app: AsgiApp, api: Api
+    ) -> None:
+        from ._http import serve
+
+        def note(error: Exception) -> None:
+            runtime.plugins.note(self.name, "serving", error)
+
+        try:
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._close_at_stop, api)
+                group.start_soon(api.feed.run)
+                await serve(listener, app, self._stop, note)
+                group.cancel_scope.cancel()
+        finally:
+            if self.card is not None:
+                self.card.unlink(missing_ok=True)
+            self._stopped.set()
+
+    async def _close_at_stop(self, api: Api) -> None:
+        await self._stop.wait()
+        api.feed.close()
+
+
+def _is_strong(token: str) -> bool:
+    return len(token) >= SHORTEST_TOKEN and token.isascii() and token.isprintable() and " " not in token
+
+
+def _reachable(host: str) -> str:
+    if host in ("0.0.0.0", ""):
+        return "127.0.0.1"
+    if host == "::":
+        return "[::1]"
+    return f"[{host}]" if ":" in host else host

@@ -1,0 +1,116 @@
+"""What goes wrong, as RFC 9457 says it over HTTP: one seam between errors and answers."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from starlette.responses import JSONResponse
+
+from hostel.sessions import (
+    AmbiguousTaskId,
+    HostClosed,
+    IllegalTransition,
+    InvalidTaskId,
+    JournalError,
+    SessionClosing,
+    SessionsError,
+    TaskAlreadyExists,
+    UnknownCursor,
+    UnknownTask,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from hostel.sessions import JsonValue, TaskRecord
+
+MEDIA_TYPE = "application/problem+json"
+URN = "urn:hostel:problem:"
+
+STATUS: dict[type[SessionsError], tuple[int, str]] = {
+    UnknownTask: (404, "unknown-task"),
+    AmbiguousTaskId: (409, "ambiguous-task-id"),
+    TaskAlreadyExists: (409, "task-already-exists"),
+    IllegalTransition: (409, "task-finished"),
+    SessionClosing: (409, "session-closing"),
+    InvalidTaskId: (400, "invalid-id"),
+    UnknownCursor: (400, "unknown-cursor"),
+    HostClosed: (503, "host-closed"),
+    JournalError: (503, "journal-error"),
+}
+
+
+class Problem(Exception):
+    """An answer that is not what was asked for; `kind` names it in `type`, `more` are its further members."""
+
+    def __init__(
+        self,
+        status: int,
+        kind: str,
+        detail: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        **more: JsonValue,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.kind = kind
+        self.headers = headers
+        self.more = more
+
+    def response(self) -> Response:
+        """Return the problem as an HTTP response."""
+        body: dict[str, JsonValue] = {
+            "type": URN + self.kind,
+            "title": HTTPStatus(self.status).phrase,
+            "status": self.status,
+            "detail": str(self),
+            **self.more,
+        }
+        return JSONResponse(body, self.status, self.headers, MEDIA_TYPE)
+
+
+def unknown_task(task_id: str) -> Problem:
+    """Return the one answer to a task that does not exist or is not in the session asked for."""
+    return Problem(404, "unknown-task", f"there is no task {task_id!r} here")
+
+
+def finished_task(record: TaskRecord) -> Problem:
+    """Return the answer to steering a task that has ended."""
+    detail = f"task {record.id!r} has ended: it is {record.state}"
+    return Problem(409, "task-finished", detail, state=record.state.value)
+
+
+def problem_of(error: SessionsError) -> Problem:
+    """Return the problem that says what a host has raised."""
+    if isinstance(error, UnknownTask):
+        return unknown_task(error.task_id)
+    known = next((found for kind in type(error).__mro__ if (found := STATUS.get(kind))), (500, "error"))
+    if isinstance(error, AmbiguousTaskId):
+        return Problem(*known, str(error), session_ids=list(error.session_ids))
+    return Problem(*known, str(error))
+
+
+async def on_problem(_: Request, error: Exception) -> Response:
+    """Answer with a problem that was raised."""
+    found = error if isinstance(error, Problem) else Problem(500, "error", "hostel failed to answer this")
+    return found.response()
+
+
+async def on_sessions_error(_: Request, error: Exception) -> Response:
+    """Answer with what a host raised."""
+    if not isinstance(error, SessionsError):
+        raise error
+    return problem_of(error).response()
+
+
+async def on_http_error(_: Request, error: Exception) -> Response:
+    """Answer with what the router found: no such path or method."""
+    status = getattr(error, "status_code", 500)
+    detail = "there is nothing at this path" if status == 404 else HTTPStatus(status).phrase
+    kind = HTTPStatus(status).phrase.lower().replace(" ", "-")
+    return Problem(status, kind, detail, headers=getattr(error, "headers", None)).response()

@@ -1,0 +1,83 @@
+"""`hostel ps`: the tasks of every runtime in one table."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import attrs
+import typer
+
+from hostel.runtime import console
+from hostel.sessions import record_to_json
+
+from . import _words as words
+from ._client import Found, runtimes
+from ._errors import InspectorError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+COLUMNS = ("task", "session", "kind", "state", "progress", "age", "silent", "label", "note", "runtime")
+
+
+@attrs.frozen
+class Row:
+    """One line of the table."""
+
+    found: Found
+    depth: int = 0
+
+
+def print_tasks(
+    *, session: str | None, kind: str | None, tree: bool, stuck: str | None, all: bool, as_json: bool
+) -> None:
+    """Print the tasks of all runtimes."""
+    try:
+        silence = None if stuck is None else words.seconds(stuck)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--stuck") from None
+    query = {"session_id": session, "kind": kind, "include_terminal": "true" if all else None}
+    rows = list(_rows({name: value for name, value in query.items() if value is not None}, silence, tree))
+    if as_json:
+        console.print_json(
+            [{**record_to_json(row.found.record), "runtime": row.found.runtime.url} for row in rows]
+        )
+        return
+    now = time.time()
+    console.print_table(COLUMNS, [_cells(row, now) for row in rows], "no tasks")
+
+
+def _rows(query: dict[str, str], silence: float | None, tree: bool) -> Iterator[Row]:
+    with runtimes() as found:
+        for runtime in found:
+            try:
+                records = list(runtime.tasks(query))
+            except InspectorError as error:
+                console.warn(error)
+                continue
+            if silence is not None:
+                before = time.time() - silence
+                records = [
+                    record for record in records if not record.is_terminal and record.updated_at <= before
+                ]
+            placed = words.tree(records) if tree else [(0, record) for record in records]
+            yield from (Row(Found(runtime, record), depth) for depth, record in placed)
+
+
+def _cells(row: Row, now: float) -> tuple[str, ...]:
+    record = row.found.record
+    end = record.completed_at or now
+    return (
+        "  " * row.depth + words.plain(record.id),
+        words.plain(record.session_id),
+        words.plain(record.kind),
+        record.state.value,
+        words.progress_text(record.progress),
+        words.duration(end - record.created_at),
+        "" if record.is_terminal else words.duration(now - record.updated_at),
+        words.plain(record.label),
+        words.note(record),
+        row.found.runtime.url,
+    )

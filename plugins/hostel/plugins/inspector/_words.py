@@ -1,0 +1,115 @@
+"""Tasks in words, for terminals and pipes: durations, sizes, bars, and one line on what matters most."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from hostel.sessions import EventType, TaskState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from hostel.sessions import Progress, TaskEvent, TaskRecord
+
+UNITS = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
+DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhd]?)")
+BAR = 10
+
+
+def plain(text: str) -> str:
+    """Return `text` without anything a terminal would obey."""
+    return "".join(char if char.isprintable() else " " if char.isspace() else "�" for char in text)
+
+
+def seconds(text: str) -> float:
+    """Return the seconds of `90`, `90s`, `10m`, `1.5h` or `2d`.
+
+    :raises ValueError: if it is none of these.
+    """
+    found = DURATION.fullmatch(text.strip().lower())
+    if found is None:
+        raise ValueError(f"{text!r} is not a duration such as 90s, 10m, 1.5h or 2d")
+    return float(found[1]) * UNITS[found[2] or "s"]
+
+
+def duration(value: float) -> str:
+    """Return a length of time in its two largest units."""
+    value = max(0.0, value)
+    if value < 60:
+        return f"{value:.0f}s"
+    if value < 3_600:
+        return f"{value // 60:.0f}m {value % 60:02.0f}s"
+    if value < 86_400:
+        return f"{value // 3600:.0f}h {value % 3600 // 60:02.0f}m"
+    return f"{value // 86400:.0f}d {value % 86400 // 3600:02.0f}h"
+
+
+def amount(value: float, unit: str | None) -> str:
+    """Return a number with its unit; bytes in powers of 1000."""
+    if unit not in ("bytes", "byte", "B"):
+        return f"{value:g}" + (f" {unit}" if unit else "")
+    for prefix in ("", "k", "M", "G"):
+        if value < 1_000:
+            return f"{value:.3g} {prefix}B"
+        value /= 1_000
+    return f"{value:.3g} TB"
+
+
+def progress_text(progress: Progress | None) -> str:
+    """Return how far a task is: a bar and a percentage if that is known, else what is done."""
+    if progress is None or progress.done is None:
+        return ""
+    if not progress.total:
+        return amount(progress.done, progress.unit)
+    share = progress.done / progress.total
+    filled = int(share * BAR)
+    return f"{'█' * filled}{'░' * (BAR - filled)} {share:4.0%}"
+
+
+def note(record: TaskRecord) -> str:
+    """Return what one should know first about a task: why it failed, who cancelled it, what it does."""
+    if record.failure is not None:
+        return plain(record.failure.message)
+    if record.state in (TaskState.CANCEL_REQUESTED, TaskState.CANCELLED):
+        by = f"by {record.cancel_actor}" if record.cancel_actor else ""
+        return plain(": ".join(part for part in (by, record.cancel_reason) if part))
+    if record.result is not None and record.result.summary:
+        return plain(record.result.summary)
+    return plain(record.progress.message or "") if record.progress is not None else ""
+
+
+def event_text(event: TaskEvent) -> str:
+    """Return what happened, in words."""
+    record = event.record
+    if record is None:
+        return f"{event.count or 'some'} events were missed"
+    match event.type:
+        case EventType.STATE_CHANGED:
+            return f"{event.previous} → {record.state}"
+        case EventType.PROGRESS:
+            return " ".join(part for part in (progress_text(record.progress), note(record)) if part)
+        case EventType.TRANSFERRED:
+            return f"from {plain(event.from_session_id or '')} to {plain(event.session_id)}"
+        case EventType.REGISTERED:
+            return plain(record.label) or record.kind
+        case _:
+            return note(record)
+
+
+def tree(records: Iterable[TaskRecord]) -> list[tuple[int, TaskRecord]]:
+    """Return records with how deep they are below others of their session, parents before children."""
+    known = {(record.session_id, record.id): record for record in records}
+    children: dict[tuple[str, str] | None, list[TaskRecord]] = {}
+    for record in known.values():
+        parent = (record.session_id, record.parent_task_id or "")
+        children.setdefault(parent if parent in known else None, []).append(record)
+    rows: list[tuple[int, TaskRecord]] = []
+    waiting = [(0, record) for record in reversed(children.pop(None, []))]
+    while waiting:
+        depth, record = waiting.pop()
+        rows.append((depth, record))
+        below = children.pop((record.session_id, record.id), [])
+        waiting += [(depth + 1, child) for child in reversed(below)]
+    rows += [(0, record) for circle in children.values() for record in circle]
+    return rows

@@ -1,0 +1,101 @@
+"""Where the running runtimes of this user can be reached.
+
+A runtime that serves leaves a card: a JSON file in the user's runtime directory that only the user can read,
+with its address and token. Other processes read it: the command line finds every runtime of the machine by
+its cards. A card whose process is gone is stale: no process has that pid, or the one that has it began at
+another time. Stale cards are removed by whoever comes across them."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import attrs
+
+from ._paths import runtime_dir
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@attrs.frozen
+class Card:
+    """How to reach one runtime.
+
+    `started_at` is in seconds since the epoch, UTC. `process_start` tells a process from a later one with
+    the same pid; None where the system does not say."""
+
+    url: str
+    token: str = attrs.field(repr=False)
+    pid: int
+    started_at: float
+    process_start: int | None = None
+
+
+def leave(url: str, token: str, started_at: float) -> Path:
+    """Leave a card of this process and return its path; delete it when the runtime stops serving."""
+    card = Card(url, token, os.getpid(), started_at, _process_start(os.getpid()))
+    folder = runtime_dir()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = folder / f"{card.pid}-{secrets.token_hex(4)}.json"
+    draft = path.with_suffix(".draft")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        json.dump(attrs.asdict(card), file)
+    draft.rename(path)
+    return path
+
+
+def running() -> list[Card]:
+    """Return the cards of all runtimes that run, the longest running first, and remove stale ones."""
+    return sorted(_valid(), key=lambda card: card.started_at)
+
+
+def _valid() -> Iterator[Card]:
+    try:
+        paths = list(runtime_dir().glob("*.json"))
+    except PermissionError:
+        return
+    for path in paths:
+        with suppress(OSError, ValueError, TypeError):
+            if not _is_private(path):
+                continue
+            card = _read(path)
+            if _runs(card):
+                yield card
+            else:
+                path.unlink(missing_ok=True)
+
+
+def _read(path: Path) -> Card:
+    known = json.loads(path.read_text())
+    return Card(**{field.name: known[field.name] for field in attrs.fields(Card) if field.name in known})
+
+
+def _is_private(path: Path) -> bool:
+    if sys.platform == "win32":
+        return True
+    status = path.lstat()
+    return status.st_uid == os.getuid() and not status.st_mode & 0o077
+
+
+def _runs(card: Card) -> bool:
+    if sys.platform == "win32":
+        return True
+    try:
+        os.kill(card.pid, 0)
+    except (ProcessLookupError, PermissionError, OverflowError):
+        return False
+    return card.process_start in (None, _process_start(card.pid))
+
+
+def _process_start(pid: int) -> int | None:
+    """Return the clock ticks between the boot of the system and the start of a process."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[19])
+    except OSError:
+        return None
