@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis  # noqa: F401 - it counts referrers when it is imported, and so must not see frozen ones
 import pytest
 from trio.testing import MockClock
 
@@ -21,6 +22,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("anyio_backend", LOOPS, indirect=True)
 
 
+def pytest_collection_finish() -> None:
+    gc.collect()
+    gc.freeze()  # what is there already need not be looked through after each test
+
+
 @pytest.fixture
 def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
     if request.param == "trio-virtual":
@@ -33,10 +39,10 @@ def no_leaks() -> Iterator[None]:
     threads, files = set(threading.enumerate()), _open_files()
     yield
     gc.collect()
-    for thread in set(threading.enumerate()) - threads:
-        if not _kept_by_trio(thread):
-            thread.join(2)
-    left = [thread.name for thread in set(threading.enumerate()) - threads if not _kept_by_trio(thread)]
+    started = [thread for thread in set(threading.enumerate()) - threads if not _kept_by_trio(thread)]
+    for thread in started:
+        thread.join(2)
+    left = [thread.name for thread in started if thread.is_alive()]
     assert not left, f"threads left running: {left}"
     opened = _open_files() - files
     assert not opened, f"files left open: {opened}"

@@ -41,6 +41,8 @@ def test_imports_point_one_way(source: str, path: Path) -> None:
     "path", sorted((ROOT / "plugins/hostel/plugins").glob("*/")), ids=lambda path: path.name
 )
 def test_a_plugin_does_not_import_another(path: Path) -> None:
+    if path.name == "demo":
+        return  # it plays the application that embeds hostel, and may use every plugin
     used = {name for file in path.rglob("*.py") for name in imported_modules(file)}
 
     assert not [

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypedDict, TypeVar, TypeVarTuple, Unpack, cast
 
 import anyio
 
-from hostel.sessions import ClosePolicy, LocalBackgroundTaskHost, TaskSpec
+from hostel.sessions import ClosePolicy, LocalBackgroundTaskHost, SqliteJournal, TaskSpec
 
 from ._errors import NotOffered
 from ._kinds import KindTable, TaskKind
@@ -58,9 +58,13 @@ class Runtime:
 
     `plugins` are objects with hooks, used beside the built-in and (unless `load_installed` is false) the
     installed ones; names in `blocked` (of plugins or distributions) are left out. `data_dir` is where tasks
-    and plugins keep what survives the process; None keeps everything in memory.
+    and plugins keep what survives the process, the tasks in its `journal.sqlite3`; None keeps everything in
+    memory. Tasks that were live when the process died are abandoned at the next start, except those of a
+    resumable kind, which are started again.
 
     :raises PluginFailed: on entering, if a built-in or given plugin cannot be used.
+    :raises JournalInUse: on entering, if another runtime uses `data_dir`.
+    :raises JournalError: on entering, if its journal cannot be used.
     """
 
     def __init__(
@@ -162,7 +166,8 @@ class Runtime:
                     await self.plugins.notify("on_session_closed", session_id=session_id)
 
     def _host(self) -> LocalBackgroundTaskHost:
-        return LocalBackgroundTaskHost(resume=self._resume)
+        journal = SqliteJournal(self.data_dir / "journal.sqlite3") if self.data_dir is not None else None
+        return LocalBackgroundTaskHost(journal, resume=self._resume)
 
     def _load_plugins(self) -> None:
         self.plugins.load_builtins()

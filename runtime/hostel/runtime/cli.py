@@ -52,13 +52,6 @@ def build(registry: PluginRegistry) -> typer.Typer:
         pass
 
     @app.command()
-    def demo() -> None:
-        """Show hostel at work, offline: sessions, tasks, a model pull, a transfer, a cancellation."""
-        from .demo import demo as run_demo
-
-        console.run(run_demo)
-
-    @app.command()
     def plugins(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
         """List the plugins, where they come from, and what is wrong with those that do not work."""
         list_plugins(registry, as_json=as_json)

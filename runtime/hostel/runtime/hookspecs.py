@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     import typer
 
@@ -160,4 +160,16 @@ def on_task_event(event: TaskEvent) -> Awaitable[None] | None:
     event of type `missed`.
 
     :param event: what happened, with the task's record after it. Since 0.1.
+    """
+
+
+@hookspec
+def choose_batch_sender(upstream: str | None) -> Callable[..., Awaitable[object]] | None:
+    """Send the requests of batches in another way than over HTTP; return None to leave it to others.
+
+    Called when the work on batches starts. What it returns is called with a `RequestData` for every attempt,
+    up to the model's limit at a time, is cancelled when the request is, and answers with a `Reply` or a
+    `Failure` (all three from `hostel.plugins.batch`); what it raises ends that attempt only.
+
+    :param upstream: base URL that was asked for, None if there is none. Since 0.1.
     """

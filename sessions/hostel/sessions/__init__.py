@@ -12,6 +12,7 @@ from ._errors import (
     IllegalTransition,
     InvalidProgress,
     InvalidTaskId,
+    JournalConflict,
     JournalCorrupt,
     JournalError,
     JournalInUse,
@@ -50,6 +51,9 @@ from ._records import (
     TaskSpec,
 )
 from ._reducer import fold, reduce
+from ._sqlite import SqliteJournal
+from ._sqlite_reader import JournalReader
+from ._sqlite_salvage import Salvaged, salvage_journal
 from ._states import LIVE, MOVES, TERMINAL, TaskState
 
 __all__ = [
@@ -59,6 +63,11 @@ __all__ = [
     "LocalBackgroundTaskHost",
     "Subscription",
     "TaskHandle",
+    # journals
+    "JournalReader",
+    "Salvaged",
+    "SqliteJournal",
+    "salvage_journal",
     # inside a task
     "TaskContext",
     "current_task",
@@ -101,6 +110,7 @@ __all__ = [
     "IllegalTransition",
     "InvalidProgress",
     "InvalidTaskId",
+    "JournalConflict",
     "JournalCorrupt",
     "JournalError",
     "JournalInUse",

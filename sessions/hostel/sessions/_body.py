@@ -5,7 +5,8 @@ raised, was stopped by its scope, or ran out of time. Nothing a body raises gets
 KeyboardInterrupt included: they are that task's failure, not the host's end. `verdict` is the pure decision
 that follows:
 
-- Stopped by its scope because of a request: cancelled. Out of time: failed.
+- Stopped by its scope because of a request: cancelled. Out of time: failed. Cancelled by itself, without
+  anybody having asked: failed.
 - Saw the request through its context and returned nothing: cancelled. Returned a value all the same:
   completed, it won the race.
 - Anything else it raised: failed, whether or not somebody had asked it to stop.
@@ -14,7 +15,6 @@ that follows:
 from __future__ import annotations
 
 import inspect
-import json
 import math
 import traceback
 from collections.abc import Awaitable, Callable
@@ -26,7 +26,8 @@ import anyio.to_thread
 import attrs
 
 from ._entry import Entry, Verdict
-from ._records import FailureKind, JsonValue, TaskFailure, TaskOutcome
+from ._json import as_json
+from ._records import FailureKind, TaskFailure, TaskOutcome
 from ._states import TaskState
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 Args = TypeVarTuple("Args")
 Body = Callable[[*Args], Awaitable[object] | object]
 
+LONGEST_MESSAGE = 2_000
 LONGEST_TRACEBACK = 20_000
 
 
@@ -80,10 +82,8 @@ async def run_once(
     try:
         with scope:
             ending = Returned(await as_async(body)(*args))
-    except GeneratorExit:
-        raise
-    except anyio.get_cancelled_exc_class():
-        return STOPPED  # somebody outside the host stopped the loop's task
+    except anyio.get_cancelled_exc_class() as error:
+        return STOPPED if entry.must_stop else Raised(error)
     except BaseException as error:  # noqa: BLE001 - the boundary of a task
         return Raised(error)
     finally:
@@ -113,20 +113,21 @@ def outcome_of(value: object) -> TaskOutcome | None:
     if value is None:
         return None
     if isinstance(value, TaskOutcome):
-        return value
-    if isinstance(value, str | bool | int):
-        return TaskOutcome(value=value)
+        inner = outcome_of(value.value) or TaskOutcome()
+        return TaskOutcome(value.summary or inner.summary, inner.value)
     try:
-        return TaskOutcome(value=cast("JsonValue", json.loads(json.dumps(value, allow_nan=False))))
-    except (TypeError, ValueError, RecursionError):
-        return TaskOutcome(summary=f"a {type(value).__name__}")
+        return TaskOutcome(value=as_json(value))
+    except Exception:  # noqa: BLE001 - a stranger's object may raise anything when looked into
+        return TaskOutcome(summary=f"{type(value).__name__} object")
 
 
 def failure_of(error: BaseException) -> TaskFailure:
     """Return what a record keeps of an exception."""
     kind = FailureKind.ERROR if isinstance(error, Exception) else FailureKind.EXIT
-    message = traceback.format_exception_only(error)[-1].strip()
-    return TaskFailure(kind, message, "".join(traceback.format_exception(error))[-LONGEST_TRACEBACK:])
+    lines = traceback.format_exception_only(error)  # indented source first, the message, then notes
+    message = next((line for line in lines if not line.startswith(" ")), type(error).__name__).strip()
+    trace = "".join(traceback.format_exception(error))
+    return TaskFailure(kind, message[:LONGEST_MESSAGE], trace[-LONGEST_TRACEBACK:])
 
 
 def as_async(body: Body[*Args]) -> Callable[[*Args], Awaitable[object]]:
@@ -142,7 +143,10 @@ def as_async(body: Body[*Args]) -> Callable[[*Args], Awaitable[object]]:
 
 
 async def _in_thread(body: Body[*Args], *args: *Args) -> object:
-    value = await anyio.to_thread.run_sync(partial(body, *args), limiter=anyio.CapacityLimiter(1))
+    def call() -> tuple[object]:  # in a tuple, as trio refuses a bare coroutine
+        return (body(*args),)
+
+    (value,) = await anyio.to_thread.run_sync(call, limiter=anyio.CapacityLimiter(1))
     return await value if inspect.isawaitable(value) else value
 
 

@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
+import anyio.lowlevel
+
 from ._records import Progress
 from ._states import TaskState
 
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 
     from ._engine import Engine
     from ._entry import Entry
+    from ._hidden import HiddenTask
 
 
 class TaskContext:
@@ -45,18 +48,18 @@ class TaskContext:
 
     @property
     def cancel_requested(self) -> bool:
-        """Whether somebody asked the task to stop.
+        """Whether the task has to stop: somebody asked it to, or ended it.
 
         A body that has seen this and then returns None ends as cancelled; one that returns a value has
         completed."""
-        asked = self._entry.cancel_requested
+        asked = self._entry.must_stop
         self._entry.saw_request |= asked
         return asked
 
     async def cancellation(self) -> None:
-        """Wait until somebody asks the task to stop."""
+        """Wait until the task has to stop."""
         await self._entry.told()
-        self._entry.saw_request |= self._entry.cancel_requested
+        self._entry.saw_request = True
 
     async def progress(
         self,
@@ -66,11 +69,12 @@ class TaskContext:
         total: float | None = None,
         unit: str | None = None,
     ) -> None:
-        """Report how far the task is; a task that has ended reports nothing.
+        """Report how far the task is, and let others run; a task that has ended reports nothing.
 
         :raises InvalidProgress: if the numbers contradict each other.
         """
         self._engine.report(self._entry, Progress(message, done, total, unit))
+        await anyio.lowlevel.checkpoint()
 
     @asynccontextmanager
     async def waiting(self, message: str | None = None) -> AsyncIterator[None]:
@@ -87,7 +91,9 @@ class TaskContext:
                 self._engine.flip(self._entry, TaskState.RUNNING)
 
 
-_current: ContextVar[tuple[Engine, Entry]] = ContextVar("hostel_current_task")
+_current: ContextVar[tuple[Engine, Entry] | HiddenTask | None] = ContextVar(
+    "hostel_current_task", default=None
+)
 
 
 def current_task() -> TaskContext:
@@ -95,10 +101,10 @@ def current_task() -> TaskContext:
 
     :raises LookupError: outside a managed task.
     """
-    try:
-        return TaskContext(*_current.get())
-    except LookupError:
-        raise LookupError("no hostel task is running here") from None
+    running = _current.get()
+    if not isinstance(running, tuple):
+        raise LookupError("no hostel task is running here")
+    return TaskContext(*running)
 
 
 def enter(engine: Engine, entry: Entry) -> None:
@@ -106,7 +112,24 @@ def enter(engine: Engine, entry: Entry) -> None:
     _current.set((engine, entry))
 
 
+def enter_hidden(task: HiddenTask) -> None:
+    """Make `task` what runs here; a hidden task is not the managed task that may have started it."""
+    _current.set(task)
+
+
+def current_entry() -> Entry | None:
+    """Return the managed task whose body is running, if one is."""
+    running = _current.get()
+    return running[1] if isinstance(running, tuple) else None
+
+
 def current_task_id() -> str | None:
-    """Return the id of the task whose body is running, if one is."""
-    running = _current.get(None)
-    return running[1].record.id if running is not None else None
+    """Return the id of the managed task whose body is running, if one is."""
+    entry = current_entry()
+    return entry.record.id if entry is not None else None
+
+
+def current_hidden() -> HiddenTask | None:
+    """Return the hidden task that runs here, if one does."""
+    running = _current.get()
+    return None if isinstance(running, tuple) else running

@@ -8,21 +8,25 @@ moved while it ran finishes where it is."""
 
 from __future__ import annotations
 
+import logging
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, TypeVarTuple
 
 import anyio
 
 from . import _reducer as changes
-from ._body import STOPPED, Body, Ending, Raised, Returned, TimedOut, run_once, verdict
+from ._again import from_kept
+from ._body import STOPPED, Body, Ending, Raised, Returned, Stopped, run_once, verdict
 from ._context import current_task_id, enter
 from ._crew import Crew
 from ._entry import Entry, Result, Verdict
 from ._errors import HostClosed, JournalError
 from ._heartbeats import Heartbeats
-from ._hidden import HiddenTasks
-from ._hooks import call_hook
+from ._hidden import HiddenTask, HiddenTasks
+from ._hooks import HOOK_SECONDS, call_hook
 from ._ids import checked_id, new_id
 from ._records import (
     Backoff,
@@ -30,7 +34,6 @@ from ._records import (
     FailureKind,
     JsonValue,
     Progress,
-    TaskAttempt,
     TaskFailure,
     TaskRecord,
     TaskSpec,
@@ -38,7 +41,7 @@ from ._records import (
 from ._states import TaskState
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Iterable, Sequence
 
     from ._journal import Kept, Receipt
     from ._table import SessionTasks, TaskTable
@@ -49,8 +52,7 @@ Resume = Callable[[TaskRecord, JsonValue], "Callable[[], Awaitable[object]] | No
 it.
 """
 
-HOOK_SECONDS = 5.0
-"""How long a cancel hook may take before nobody waits for it."""
+log = logging.getLogger("hostel.sessions")
 
 
 class Engine:
@@ -63,6 +65,8 @@ class Engine:
         self.open = True
         self.bodies, self.services = Crew(), Crew()
         self.heartbeats = Heartbeats(self._fell_silent)
+        self.overruled: set[Entry] = set()
+        """Tasks that somebody ended while their bodies ran, until the bodies have stopped."""
         self._watching = False
 
     def check_open(self) -> None:
@@ -74,10 +78,20 @@ class Engine:
         """Return the time and number of the next event."""
         return changes.Stamp(self.now(), self.table.log.last_seq + 1)
 
+    def check_takes(self, session_id: str) -> None:
+        """Make sure that something can be started in the session.
+
+        :raises HostClosed: if the host is closing.
+        :raises SessionClosing: if the session is.
+        :raises InvalidTaskId: if it cannot be one.
+        """
+        self.check_open()
+        self.table.check_takes(checked_id(session_id))
+
     def session(self, session_id: str) -> SessionTasks:
         """Return the session, made now if it is new."""
-        self.check_open()
-        return self.table.session(checked_id(session_id), self.now())
+        self.check_takes(session_id)
+        return self.table.session(session_id, self.now())
 
     def receipt(self) -> Receipt | None:
         """Return the receipt for what was just published, or None if nothing has to be waited for."""
@@ -85,9 +99,12 @@ class Engine:
 
     def known(self, session_id: str, spec: TaskSpec) -> Entry | None:
         """Return the task of the session that has the idempotency key of `spec`, if one has."""
-        if spec.idempotency_key is None:
+        key = spec.idempotency_key
+        if not key:
             return None
-        return self.session(session_id).keys.get(spec.idempotency_key)
+        self.check_takes(session_id)
+        session = self.table.sessions.get(session_id)
+        return session.keys.get(key) if session is not None else None
 
     def add(
         self,
@@ -100,15 +117,15 @@ class Engine:
         params: JsonValue = None,
     ) -> Entry:
         """Register a new task; `policy` is its cancel policy unless `spec` names one."""
-        self.check_open()
-        at = self.now()
-        session = self.table.session(checked_id(session_id), at)
-        task_id = checked_id(spec.id) if spec.id is not None else new_id(at)
-        record = _new_record(self, session_id, task_id, spec, state, policy, at)
-        entry = Entry(record, result, params=params, heartbeat_ttl=spec.heartbeat_ttl)
-        self.table.add(session, entry, changes.registered(record))
-        if spec.heartbeat_ttl is not None:
-            self._expect_heartbeats(entry)
+        self.check_takes(session_id)
+        stamp = self.stamp()
+        task_id = checked_id(spec.id) if spec.id is not None else new_id(stamp.at)
+        self.table.check_free(session_id, task_id)
+        record = changes.new_record(session_id, task_id, spec, state, policy, self.host_id, stamp)
+        entry = Entry(record, result, params=params)
+        self.table.add(entry, changes.registered(record))
+        if spec.heartbeat_ttl is not None and result is None:
+            self._expect_heartbeats(entry, spec.heartbeat_ttl)
         return entry
 
     def start(self, entry: Entry, spec: TaskSpec, body: Body[*Args], args: tuple[*Args]) -> None:
@@ -126,29 +143,73 @@ class Engine:
         """Start a hidden task of the session."""
         if session.hidden is None:
             session.hidden = HiddenTasks(session.id)
-        self.bodies.start(session.hidden.run, session.hidden.add(label), func, args)
+        self.bodies.start(self._run_hidden, session, session.hidden.add(label), func, args)
+
+    async def _run_hidden(
+        self,
+        session: SessionTasks,
+        task: HiddenTask,
+        func: Callable[[*Args], Awaitable[object]],
+        args: tuple[*Args],
+    ) -> None:
+        if session.hidden is not None:
+            await session.hidden.run(task, func, args)
+        self.table.discard_if_unused(session)
+
+    def raise_hidden_failures(self, session: SessionTasks) -> None:
+        """:raises HiddenTasksFailed: with what has failed in the session since the last time, if anything
+        has.
+        """
+        try:
+            if session.hidden is not None:
+                session.hidden.raise_failures()
+        finally:
+            self.table.discard_if_unused(session)
+
+    def move(self, entries: Sequence[Entry], session_id: str) -> None:
+        """Hand live tasks to another session, all or none.
+
+        :raises TaskAlreadyExists: if it has a live task of one of the ids.
+        """
+        for entry in entries:
+            self.table.check_free(session_id, entry.record.id)
+        if entries:
+            self.check_takes(session_id)
+        for entry in entries:
+            self.table.move(entry, changes.transferred(entry.record, session_id, self.stamp()))
 
     def resume(self, kept: Kept, resume: Resume | None) -> None:
         """Start a task again that was live when its host died, or declare it abandoned."""
         entry = self.table.get(kept.record.id, kept.record.session_id)
-        asked = entry.cancel_requested
-        body = resume(entry.record, entry.params) if resume is not None and not asked else None
+        spec, body, why = TaskSpec(), None, f"host {entry.record.host_id} is gone"
+        try:
+            if resume is not None and not entry.cancel_requested:
+                spec, params = from_kept(entry.record, entry.params)
+                body = resume(entry.record, params)
+        except Exception as error:  # noqa: BLE001 - a stranger's code must not keep the host from opening
+            why += f", and the task cannot be started again: {error}"
         if body is None:
-            lost = TaskFailure(FailureKind.HOST_LOST, f"host {entry.record.host_id} is gone")
-            self.end(entry, Verdict(TaskState.ABANDONED, None, lost))
+            self.end(entry, Verdict(TaskState.ABANDONED, None, TaskFailure(FailureKind.HOST_LOST, why)))
             return
         entry.result = Result()
         self.table.publish(entry, changes.resumed(entry.record, self.host_id, self.stamp()))
-        self.start(entry, TaskSpec(max_attempts=entry.record.attempt.max_attempts), body, ())
+        self.start(entry, spec, body, ())
 
-    def end(self, entry: Entry, how: Verdict) -> None:
-        """End a live task; one that has ended stays as it is."""
-        if entry.live:
-            self.table.publish(
-                entry,
-                changes.ended(entry.record, how.state, self.stamp(), result=how.result, failure=how.failure),
-            )
-            entry.tell()
+    def end(self, entry: Entry, how: Verdict, *, keep: bool = True) -> None:
+        """End a live task, and forget it at once if it is not to `keep`; one that has ended stays as it is.
+        A body that still runs is overruled and stopped.
+        """
+        if not entry.live:
+            return
+        self.table.publish(
+            entry,
+            changes.ended(entry.record, how.state, self.stamp(), result=how.result, failure=how.failure),
+            keep=keep,
+        )
+        if entry.running:
+            self.overruled.add(entry)
+            entry.abort()
+        entry.stir()
 
     def flip(self, entry: Entry, state: TaskState) -> None:
         """Move a task between running and waiting, if that is a move."""
@@ -166,17 +227,21 @@ class Engine:
             self.table.publish(entry, changes.progressed(entry.record, progress, self.stamp()))
 
     def ask(
-        self, entry: Entry, reason: str | None, actor: str | None, *, cascade: bool = True
+        self, entries: Iterable[Entry], reason: str | None, actor: str | None, *, cascade: bool = True
     ) -> list[Entry]:
-        """Ask a task and, with `cascade`, its descendants to stop; return those whose hook is to be
+        """Ask tasks and, with `cascade`, their descendants to stop; return those whose hook is to be
         called.
         """
-        hooks: list[Entry] = []
-        self._ask_one(entry, reason, actor, hooks)
-        waiting = list(entry.children or ()) if cascade else []
+        asked = dict.fromkeys(entries)
+        hooks = [entry for entry in asked if self._ask_one(entry, reason, actor)]
+        waiting = [child for entry in asked for child in entry.children or ()] if cascade else []
         while waiting:
             child = waiting.pop()
-            self._ask_one(child, reason, "parent", hooks)
+            if child in asked:
+                continue
+            asked[child] = None
+            if self._ask_one(child, reason, "parent"):
+                hooks.append(child)
             waiting.extend(child.children or ())
         return hooks
 
@@ -186,26 +251,35 @@ class Engine:
         """Ask a task and, with `cascade`, its descendants to stop, and call the hooks that are to be
         called.
         """
-        hooks = self.ask(entry, reason, actor or current_task_id(), cascade=cascade)
+        hooks = self.ask([entry], reason, actor or current_task_id(), cascade=cascade)
         if hooks:
-            await self._call_hooks(hooks)
+            async with anyio.create_task_group() as calls:
+                for asked in hooks:
+                    calls.start_soon(call_hook, self.services, asked, HOOK_SECONDS)
         return entry.record
 
-    async def _call_hooks(self, entries: Iterable[Entry]) -> None:
-        """Call the cancel hooks of the tasks at the same time and wait a bounded time for them."""
-        async with anyio.create_task_group() as calls:
+    async def cancel(
+        self, entries: Sequence[Entry], reason: str | None, actor: str | None, grace: float
+    ) -> None:
+        """Ask tasks and their descendants to stop; stop the tasks themselves whatever their policy and wait
+        `grace` seconds for them to have ended.
+        """
+        hooks = self.ask(entries, reason, actor)
+        async with anyio.create_task_group() as stops:
             for entry in entries:
-                calls.start_soon(call_hook, self.services, entry, HOOK_SECONDS)
+                stops.start_soon(self.stop, entry, grace)
+            for descendant in set(hooks).difference(entries):
+                stops.start_soon(call_hook, self.services, descendant, grace)
 
-    async def stop(self, entry: Entry, grace: float) -> TaskRecord:
+    async def stop(self, entry: Entry, grace: float) -> None:
         """Stop a task that was asked to, whatever its policy; wait `grace` seconds for it to have ended."""
         if entry.running:
             entry.abort()
-            with anyio.move_on_after(grace):
+            with anyio.move_on_after(grace), suppress(HostClosed):
                 await entry.done()
-        elif await call_hook(self.services, entry, grace):
-            self.end(entry, Verdict(TaskState.CANCELLED, None, None))
-        return entry.record
+        else:
+            cancelled = Verdict(TaskState.CANCELLED, None, None)
+            await call_hook(self.services, entry, grace, partial(self.end, entry, cancelled))
 
     async def _run(
         self,
@@ -219,9 +293,9 @@ class Engine:
         if registration is not None and not await self._is_durable(entry, registration):
             return
         ending: Ending = STOPPED
-        while not entry.cancel_requested and not entry.aborted:
+        while not entry.must_stop:
             ending = await run_once(self.bodies, entry, body, args, spec.timeout)
-            if not isinstance(ending, Raised | TimedOut) or not self._may_retry(entry):
+            if not self._may_retry(entry, ending):
                 break
             await self._back_off(entry, spec.retry)
             ending = STOPPED
@@ -239,39 +313,43 @@ class Engine:
 
     async def _back_off(self, entry: Entry, backoff: Backoff) -> None:
         attempt = entry.record.attempt.attempt + 1
-        self.table.publish(
-            entry, changes.moved(entry.record, TaskState.WAITING, self.stamp(), attempt=attempt)
-        )
+        self.table.publish(entry, changes.retried(entry.record, self.stamp()))
         with anyio.move_on_after(backoff.delay(attempt, random.random())):
             await entry.told()
         self.flip(entry, TaskState.RUNNING)
 
-    def _may_retry(self, entry: Entry) -> bool:
+    def _may_retry(self, entry: Entry, ending: Ending) -> bool:
+        match ending:
+            case Returned() | Stopped():
+                return False
+            case Raised(error) if not isinstance(error, Exception):
+                return False
         run = entry.record.attempt
-        return self.open and entry.live and not entry.cancel_requested and run.attempt < run.max_attempts
+        return self.open and not entry.must_stop and run.attempt < run.max_attempts
 
     def _finish(self, entry: Entry, ending: Ending) -> None:
         entry.running = False
-        if entry.result is not None:
+        self.overruled.discard(entry)
+        result, entry.result = entry.result, None
+        if result is not None and entry.live and entry.verdict is None:
             match ending:
                 case Returned(value):
-                    entry.result.value, entry.result.present = value, True
+                    result.value, result.present = value, True
                 case Raised(error):
-                    entry.result.error = error
+                    result.error = error
         self.end(entry, entry.verdict or verdict(ending, saw_request=entry.saw_request))
 
-    def _ask_one(self, entry: Entry, reason: str | None, actor: str | None, hooks: list[Entry]) -> None:
+    def _ask_one(self, entry: Entry, reason: str | None, actor: str | None) -> bool:
         if not entry.live or entry.cancel_requested:
-            return
+            return False
         self.table.publish(entry, changes.cancel_requested(entry.record, reason, actor, self.stamp()))
-        entry.tell()
-        match entry.record.cancel_policy:
-            case CancelPolicy.ABORT_LOCAL:
-                entry.abort()
-            case CancelPolicy.EXTERNAL:
-                hooks.append(entry)
+        entry.stir()
+        if entry.record.cancel_policy is CancelPolicy.ABORT_LOCAL:
+            entry.abort()
+        return entry.record.cancel_policy is CancelPolicy.EXTERNAL
 
-    def _expect_heartbeats(self, entry: Entry) -> None:
+    def _expect_heartbeats(self, entry: Entry, ttl: float) -> None:
+        entry.heartbeat_ttl = ttl
         self.heartbeats.beat(entry)
         if not self._watching:
             self._watching = True
@@ -280,47 +358,3 @@ class Engine:
     def _fell_silent(self, entry: Entry) -> None:
         silence = TaskFailure(FailureKind.HEARTBEAT, f"no heartbeat for {entry.heartbeat_ttl:g} s")
         self.end(entry, Verdict(TaskState.ABANDONED, None, silence))
-
-
-def _new_record(
-    engine: Engine,
-    session_id: str,
-    task_id: str,
-    spec: TaskSpec,
-    state: TaskState,
-    policy: CancelPolicy,
-    at: float,
-) -> TaskRecord:
-    return TaskRecord(
-        id=task_id,
-        session_id=session_id,
-        kind=spec.kind,
-        producer=spec.producer,
-        label=spec.label,
-        parent_task_id=spec.parent_task_id,
-        child_session_id=spec.child_session_id,
-        state=state,
-        cancel_policy=spec.cancel_policy or policy,
-        close_policy=spec.close_policy,
-        attempt=_first_attempt(spec),
-        progress=None,
-        result=None,
-        failure=None,
-        cancel_reason=None,
-        cancel_actor=None,
-        created_at=at,
-        started_at=None if state is TaskState.PENDING else at,
-        updated_at=at,
-        completed_at=None,
-        host_id=engine.host_id,
-        seq=engine.table.log.last_seq + 1,
-    )
-
-
-_ONLY_ATTEMPT = TaskAttempt()
-
-
-def _first_attempt(spec: TaskSpec) -> TaskAttempt:
-    if spec.max_attempts == 1 and spec.idempotency_key is None:
-        return _ONLY_ATTEMPT
-    return TaskAttempt(1, spec.max_attempts, spec.idempotency_key)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import anyio
 import attrs
 
+from ._errors import HostClosed
 from ._states import TaskState
 
 if TYPE_CHECKING:
@@ -49,11 +50,14 @@ class Entry:
     hook: CancelHook | None = None
     hook_call: HookCall | None = None
     params: JsonValue = None
+    """What a journal keeps for starting it again."""
     number: int = 0
     """Where it is in the host's roster."""
 
     parent: Entry | None = None
     children: set[Entry] | None = None
+    left_behind: tuple[str, ...] = ()
+    """The sessions it has moved out of."""
 
     running: bool = False
     """Whether code of ours runs for it at this moment."""
@@ -69,10 +73,9 @@ class Entry:
     silent_at: float = 0.0
     """When its heartbeat runs out, on the loop's clock."""
 
-    _told: anyio.Event | None = None
-    _done: anyio.Event | None = None
     settled: bool = False
-    """Whether its end is known to everybody: terminal, durable and published."""
+    """Whether nothing more will happen to it: its end is durable and published, or its host has closed."""
+    _changed: anyio.Event | None = None
 
     @property
     def managed(self) -> bool:
@@ -89,10 +92,10 @@ class Entry:
         """Whether somebody asked it to stop."""
         return self.record.state is TaskState.CANCEL_REQUESTED
 
-    def tell(self) -> None:
-        """Wake the body if it waits for a cancel request."""
-        if self._told is not None:
-            self._told.set()
+    @property
+    def must_stop(self) -> bool:
+        """Whether its body has no reason to go on."""
+        return self.aborted or self.cancel_requested or not self.live
 
     def abort(self) -> None:
         """Cancel the scope around the body, now or as soon as it exists."""
@@ -103,20 +106,43 @@ class Entry:
     def settle(self) -> None:
         """Let everybody who waits for the end go on."""
         self.settled = True
-        if self._done is not None:
-            self._done.set()
+        self.stir()
+
+    def stir(self) -> None:
+        """Let everybody who waits for something look again."""
+        if self._changed is not None:
+            self._changed.set()
+            self._changed = None
 
     async def told(self) -> None:
-        """Wait for a cancel request."""
-        while self.live and not self.cancel_requested:
-            if self._told is None or self._told.is_set():
-                self._told = anyio.Event()
-            await self._told.wait()
+        """Wait until the body has no reason to go on."""
+        while not self.must_stop:
+            await self._change()
+
+    async def left(self, session_id: str) -> bool:
+        """Wait until the task has ended or left the session; tell whether it ended there.
+
+        :raises HostClosed: if the host closed before that.
+        """
+        while not self.settled and self.record.session_id == session_id:
+            await self._change()
+        if self.record.session_id != session_id:
+            return False
+        await self.done()
+        return True
 
     async def done(self) -> TaskRecord:
-        """Wait for the end and return the last record."""
-        if not self.settled:
-            if self._done is None:
-                self._done = anyio.Event()
-            await self._done.wait()
+        """Wait for the end and return the last record.
+
+        :raises HostClosed: if the host closed before the task ended.
+        """
+        while not self.settled:
+            await self._change()
+        if self.live:
+            raise HostClosed
         return self.record
+
+    async def _change(self) -> None:
+        if self._changed is None:
+            self._changed = anyio.Event()
+        await self._changed.wait()

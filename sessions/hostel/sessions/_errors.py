@@ -6,7 +6,7 @@ SessionsError
 ├── TaskAlreadyExists                  a live task of that id is in the session
 ├── IllegalTransition                  the state table forbids the move
 ├── InvalidProgress (ValueError)       done and total contradict each other
-├── InvalidTaskId (ValueError)         an id that is empty or too long
+├── InvalidTaskId (ValueError)         an id that is empty, too long or no text
 ├── UnknownCursor (ValueError)         not where a page of this host ended
 ├── TaskStillRuns                      the host runs the task: cancel it first
 ├── SessionClosing                     the session takes no new tasks while it closes
@@ -15,7 +15,8 @@ SessionsError
 └── JournalError                       the journal could not keep, or cannot read, what it was given
     ├── JournalTooNew                  written by a newer hostel
     ├── JournalCorrupt                 part of the file cannot be read
-    └── JournalInUse                   another host writes to it
+    ├── JournalInUse                   another host writes to it
+    └── JournalConflict                somebody else has written to it all the same
 
 HiddenTasksFailed is an ExceptionGroup: every failure of a session's hidden tasks, each noted with its label.
 """
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
 
     from ._records import TaskRecord
     from ._states import TaskState
+
+
+NAMED = 5
+"""How many sessions a message names at most."""
 
 
 class SessionsError(Exception):
@@ -49,7 +54,9 @@ class AmbiguousTaskId(SessionsError, LookupError):
     """Several sessions have a task of that id; pass `session_id=` to say which."""
 
     def __init__(self, task_id: str, session_ids: Sequence[str]) -> None:
-        super().__init__(f"task {task_id!r} is in several sessions ({', '.join(session_ids)}): say which")
+        named = ", ".join(session_ids[:NAMED])
+        more = f" and {len(session_ids) - NAMED} more" if len(session_ids) > NAMED else ""
+        super().__init__(f"task {task_id!r} is in several sessions ({named}{more}): say which")
         self.task_id = task_id
         self.session_ids = tuple(session_ids)
 
@@ -83,10 +90,12 @@ class InvalidProgress(SessionsError, ValueError):
 
 
 class InvalidTaskId(SessionsError, ValueError):
-    """A task or session id that is empty or longer than `limit` characters."""
+    """A task or session id that is empty, longer than `limit` characters or no Unicode text."""
 
     def __init__(self, given: str, limit: int) -> None:
-        super().__init__(f"an id has 1 to {limit} characters, not {len(given)}")
+        fits = 0 < len(given) <= limit
+        problem = "and no lone surrogates" if fits else f"not {len(given)}"
+        super().__init__(f"an id has 1 to {limit} characters, {problem}")
         self.given = given[:limit]
         self.limit = limit
 
@@ -165,7 +174,10 @@ class JournalTooNew(JournalError):
 
 
 class JournalCorrupt(JournalError):
-    """Part of the journal cannot be read."""
+    """Part of the journal cannot be read; it is left as it is, and `salvage_journal` saves the rest."""
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(path, f"{problem}; salvage_journal() makes a whole one of what is left")
 
 
 class JournalInUse(JournalError):
@@ -173,6 +185,13 @@ class JournalInUse(JournalError):
 
     def __init__(self, path: str) -> None:
         super().__init__(path, "is in use by another host")
+
+
+class JournalConflict(JournalError):
+    """A task is not as this host left it: somebody else has written to the journal, so this host must end."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path, "was changed by somebody else: close this host, it no longer owns its tasks")
 
 
 class HiddenTasksFailed(ExceptionGroup[Exception]):

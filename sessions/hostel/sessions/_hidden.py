@@ -4,11 +4,12 @@ every failure once.
 
 from __future__ import annotations
 
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, TypeVarTuple
 
 import anyio
 
+from ._body import as_async
+from ._context import current_hidden, enter_hidden
 from ._errors import HiddenTasksFailed
 
 if TYPE_CHECKING:
@@ -16,17 +17,16 @@ if TYPE_CHECKING:
 
 Args = TypeVarTuple("Args")
 
-_inside: ContextVar[HiddenTask | None] = ContextVar("hostel_hidden_task", default=None)
-
 
 class HiddenTask:
     """One hidden task; its scope exists while it runs."""
 
-    __slots__ = ("label", "scope")
+    __slots__ = ("at_barrier", "label", "scope")
 
     def __init__(self, label: str) -> None:
         self.label = label
         self.scope = anyio.CancelScope()
+        self.at_barrier = False
 
 
 class HiddenTasks:
@@ -36,7 +36,7 @@ class HiddenTasks:
         self._session_id = session_id
         self._running: set[HiddenTask] = set()
         self._failures: list[tuple[str, Exception]] = []
-        self._less: anyio.Event | None = None
+        self._changed: anyio.Event | None = None
 
     def __len__(self) -> int:
         return len(self._running)
@@ -54,32 +54,50 @@ class HiddenTasks:
         self, task: HiddenTask, func: Callable[[*Args], Awaitable[object]], args: tuple[*Args]
     ) -> None:
         """Run `func(*args)` as `task`; whatever it raises is kept for the barrier."""
-        _inside.set(task)
+        enter_hidden(task)
         try:
             with task.scope:
-                await func(*args)
+                await as_async(func)(*args)
+            if task.scope.cancelled_caught:
+                raise TimeoutError("cancelled, since nobody would wait longer")
         except Exception as error:  # noqa: BLE001 - the boundary of a task
             self._failures.append((task.label, error))
-        except (SystemExit, KeyboardInterrupt) as error:
+        except BaseException as error:  # noqa: BLE001 - the boundary of a task
             self._failures.append((task.label, _as_exception(error)))
         finally:
             self._running.discard(task)
-            if self._less is not None:
-                self._less.set()
+            self._stir()
 
     def cancel(self) -> None:
-        """Cancel all that run."""
+        """Cancel all that run; a task cut short counts as failed."""
         for task in self._running:
             task.scope.cancel()
 
     async def drained(self) -> None:
-        """Wait until none runs, also of those started meanwhile; a hidden task that waits does not wait for
-        itself.
+        """Wait until none runs, also of those started meanwhile. Hidden tasks that wait here themselves do
+        not wait for each other.
         """
-        own = {_inside.get()}
-        while self._running - own:
-            self._less = anyio.Event()
-            await self._less.wait()
+        waiter = current_hidden()
+        if waiter is None or waiter not in self._running:
+            await self._until(lambda: not self._running)
+            return
+        waiter.at_barrier = True
+        self._stir()
+        try:
+            await self._until(lambda: all(task.at_barrier for task in self._running))
+        finally:
+            waiter.at_barrier = False
+
+    async def _until(self, reached: Callable[[], bool]) -> None:
+        while not reached():
+            if self._changed is None:
+                self._changed = anyio.Event()
+            await self._changed.wait()
+
+    def _stir(self) -> None:
+        if self._changed is not None:
+            self._changed.set()
+            self._changed = None
 
     def raise_failures(self) -> None:
         """Raise what has failed since the last time.

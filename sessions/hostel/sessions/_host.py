@@ -9,8 +9,9 @@ import anyio
 import anyio.lowlevel
 
 from . import _reducer as changes
+from ._again import to_keep
 from ._body import outcome_of
-from ._context import current_task_id
+from ._context import current_entry, current_task_id
 from ._engine import Engine, Resume
 from ._entry import CancelHook, Entry, Result, Verdict
 from ._errors import (
@@ -18,10 +19,11 @@ from ._errors import (
     IllegalTransition,
     TaskStillRuns,
     UnknownCursor,
+    UnknownTask,
 )
 from ._handle import TaskHandle
-from ._ids import checked_id, new_id
-from ._journal import Journal, JournalFeed
+from ._ids import new_id
+from ._journal import Journal, JournalFeed, Kept
 from ._log import EventLog, Subscription
 from ._portal import HostPortal
 from ._records import (
@@ -65,10 +67,11 @@ class LocalBackgroundTaskHost:
     each session. `resume` gives the bodies of tasks that were live when the journal's former host died.
     `host_id` is made up if None.
 
-    Every verb raises HostClosed outside the context. Verbs that take a task id raise UnknownTask if there
-    is none and AmbiguousTaskId if `session_id` is needed to tell which. With a journal, a registration or
-    an end is on disk before its verb returns; JournalError is raised if that failed. Source: the
-    `BackgroundTaskHost` of lash-core."""
+    Every verb raises HostClosed outside the context; while it is being left nothing new can be started, and
+    whoever waits for a task that does not end gets HostClosed as well. Verbs that take a task id raise
+    UnknownTask if there is none and AmbiguousTaskId if `session_id` is needed to tell which. With a
+    journal, a registration or an end is on disk before its verb returns; JournalError is raised if that
+    failed. Source: the `BackgroundTaskHost` of lash-core."""
 
     def __init__(
         self,
@@ -80,6 +83,8 @@ class LocalBackgroundTaskHost:
         resume: Resume | None = None,
         host_id: str | None = None,
     ) -> None:
+        if min(retain_events, retain_terminal, stop_grace) < 0:
+            raise ValueError("neither what is retained nor the grace can be negative")
         self.host_id = host_id or new_id(time.time())
         self._journal = journal
         self._retain = retain_events, retain_terminal
@@ -88,6 +93,8 @@ class LocalBackgroundTaskHost:
         self._running: Engine | None = None
 
     async def __aenter__(self) -> Self:
+        if self._running is not None:
+            raise RuntimeError("the host is open already")
         journal = self._journal
         kept, last_seq = await journal.open() if journal is not None else ([], 0)
         log = EventLog(
@@ -96,16 +103,19 @@ class LocalBackgroundTaskHost:
         table = TaskTable(log, self._retain[1])
         engine = self._running = Engine(table, self.host_id, time.time)
         self._token = anyio.lowlevel.current_token()
-        for task in kept:
-            table.restore(Entry(task.record, params=task.params))
         if journal is not None:
             table.feed = JournalFeed(journal, table.show)
             engine.services.start(table.feed.run)
-        table.join_parents()
+            self._recover(engine, kept)
+        return self
+
+    def _recover(self, engine: Engine, kept: builtins.list[Kept]) -> None:
+        for task in kept:
+            engine.table.restore(Entry(task.record, params=task.params))
+        engine.table.join_parents()
         for task in kept:
             if task.record.state.is_live:
                 engine.resume(task, self._resume)
-        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -194,11 +204,10 @@ class LocalBackgroundTaskHost:
         self, session_id: str, spec: TaskSpec, state: TaskState, policy: CancelPolicy, hook: CancelHook | None
     ) -> TaskRecord:
         engine = self._engine
-        known = engine.known(session_id, spec)
-        if known is not None:
-            return known.record
-        entry = engine.add(session_id, spec, state, policy)
-        entry.hook = hook
+        entry = engine.known(session_id, spec)
+        if entry is None:
+            entry = engine.add(session_id, spec, state, policy)
+            entry.hook = hook
         await self._durable()
         return entry.record
 
@@ -252,16 +261,21 @@ class LocalBackgroundTaskHost:
         func: Callable[[*Args], object],
         *args: *Args,
     ) -> TaskHandle[Any]:
-        """Do as `spawn_managed`, and keep `params` for whoever starts the task again after a crash."""
+        """Do as `spawn_managed`, and keep `params` for whoever starts the task again after a crash.
+
+        :raises TypeError, ValueError: if `params` are not JSON.
+        """
         engine = self._engine
+        kept = to_keep(spec, params)
         known = engine.known(session_id, spec)
         if known is None:
             known = engine.add(
-                session_id, spec, TaskState.RUNNING, CancelPolicy.ABORT_LOCAL, result=Result(), params=params
+                session_id, spec, TaskState.RUNNING, CancelPolicy.ABORT_LOCAL, result=Result(), params=kept
             )
             engine.start(known, spec, func, args)
-            await self._durable()
-        return TaskHandle(engine, known)
+        handle: TaskHandle[Any] = TaskHandle(engine, known)  # before its body can have ended
+        await self._durable()
+        return handle
 
     async def spawn_hidden(
         self, session_id: str, label: str, func: Callable[[*Args], Awaitable[object]], *args: *Args
@@ -278,10 +292,11 @@ class LocalBackgroundTaskHost:
 
         :raises HiddenTasksFailed: with every failure since the last time, labels kept.
         """
-        session = self._engine.table.sessions.get(checked_id(session_id))
+        engine = self._engine
+        session = engine.table.sessions.get(session_id)
         if session is not None and session.hidden is not None:
             await session.hidden.drained()
-            session.hidden.raise_failures()
+            engine.raise_hidden_failures(session)
 
     async def update(
         self,
@@ -293,10 +308,13 @@ class LocalBackgroundTaskHost:
     ) -> TaskRecord:
         """Move a live task to another live state and keep its latest progress.
 
+        Whoever runs a task may name the session it was in before a transfer, here and in all verbs that
+        tell how it goes.
+
         :raises IllegalTransition: if the table forbids the move or the task has ended; nothing is changed
             then."""
         engine = self._engine
-        entry = engine.table.get(task_id, session_id)
+        entry = self._told_of(task_id, session_id)
         record = entry.record
         if record.is_terminal or (state is not None and state.is_terminal):
             raise IllegalTransition(task_id, record.state, state or record.state)
@@ -323,7 +341,7 @@ class LocalBackgroundTaskHost:
 
         :raises IllegalTransition: if `state` is not terminal.
         """
-        entry = self._engine.table.get(task_id, session_id)
+        entry = self._told_of(task_id, session_id)
         if state.is_live:
             raise IllegalTransition(task_id, entry.record.state, state)
         return await self._complete(entry, _verdict(state, summary, value))
@@ -334,25 +352,30 @@ class LocalBackgroundTaskHost:
         """End a task as `complete` does; do nothing if it is unknown, has ended, or `state` is not
         terminal.
         """
-        entry = self._engine.table.find(task_id, session_id)
+        entry = self._engine.table.reported(task_id, session_id)
         if entry is not None and state.is_terminal:
             await self._complete(entry, _verdict(state, summary, None))
 
     async def mark_live_state(self, session_id: str, task_id: str, state: TaskState) -> None:
         """Move a task between running and waiting; do nothing if it is unknown, asked to stop or ended."""
-        entry = self._engine.table.find(task_id, session_id)
+        entry = self._engine.table.reported(task_id, session_id)
         if entry is not None:
             self._engine.flip(entry, state)
+
+    def _told_of(self, task_id: str, session_id: str | None) -> Entry:
+        entry = self._engine.table.reported(task_id, session_id)
+        if entry is None:
+            raise UnknownTask(task_id, session_id)
+        return entry
 
     async def _complete(self, entry: Entry, how: Verdict) -> TaskRecord:
         engine = self._engine
         if entry.running and entry.live and how.state in (TaskState.CANCELLED, TaskState.ABANDONED):
             entry.verdict = entry.verdict or how
-            engine.ask(entry, how.result.summary if how.result else None, current_task_id(), cascade=False)
+            engine.ask([entry], how.result.summary if how.result else None, current_task_id(), cascade=False)
             await engine.stop(entry, GRACE)
         else:
             engine.end(entry, how)
-            entry.abort()
             await self._durable()
         return entry.record
 
@@ -389,7 +412,7 @@ class LocalBackgroundTaskHost:
         entry = self._engine.table.find(task_id, session_id)
         if entry is None:
             return None
-        await self._cancel([entry], reason, actor or current_task_id(), grace)
+        await self._cancel([entry], reason, actor, grace)
         return entry.record
 
     async def cancel_all_managed(
@@ -399,25 +422,19 @@ class LocalBackgroundTaskHost:
         records.
         """
         entries = self._engine.table.live(session_id)
-        await self._cancel(entries, reason, actor or current_task_id(), grace)
+        await self._cancel(entries, reason, actor, grace)
         return [entry.record for entry in entries]
 
     async def _cancel(
-        self, entries: Iterable[Entry], reason: str | None, actor: str | None, grace: float
+        self, entries: builtins.list[Entry], reason: str | None, actor: str | None, grace: float
     ) -> None:
-        engine = self._engine
         live = [entry for entry in entries if entry.live]
-        for entry in live:
-            engine.ask(entry, reason, actor)
-        async with anyio.create_task_group() as stops:
-            for entry in live:
-                stops.start_soon(engine.stop, entry, grace)
+        await self._engine.cancel(live, reason, actor or current_task_id(), grace)
         await self._durable()
 
     async def heartbeat(self, session_id: str, task_id: str) -> None:
         """Keep an external task alive for another `heartbeat_ttl` seconds."""
-        engine = self._engine
-        engine.heartbeats.beat(engine.table.get(task_id, session_id))
+        self._engine.heartbeats.beat(self._told_of(task_id, session_id))
 
     async def unregister_external(self, session_id: str, task_id: str) -> None:
         """Forget a task that the host does not run; one that is live is abandoned first.
@@ -428,8 +445,9 @@ class LocalBackgroundTaskHost:
         entry = engine.table.get(task_id, session_id)
         if entry.managed and entry.live:
             raise TaskStillRuns(task_id, session_id)
-        engine.end(entry, _verdict(TaskState.ABANDONED, "unregistered", None))
-        if engine.table.find(task_id, session_id) is entry:
+        if entry.live:
+            engine.end(entry, _verdict(TaskState.ABANDONED, "unregistered", None), keep=False)
+        else:
             engine.table.remove(entry)
         await self._durable()
 
@@ -447,7 +465,7 @@ class LocalBackgroundTaskHost:
             raise IllegalTransition(task_id, entry.record.state, entry.record.state)
         if entry.record.session_id == new_session_id:
             return entry.record
-        self._move([entry], new_session_id)
+        engine.move([entry], new_session_id)
         await self._durable()
         return entry.record
 
@@ -459,35 +477,26 @@ class LocalBackgroundTaskHost:
 
         :raises TaskAlreadyExists: if the target has a live task of one of the ids.
         """
-        table = self._engine.table
+        engine = self._engine
         if from_session_id == to_session_id:
             return []
-        found = [table.find(task_id, from_session_id) for task_id in dict.fromkeys(task_ids)]
+        found = [engine.table.find(task_id, from_session_id) for task_id in dict.fromkeys(task_ids)]
         entries = [entry for entry in found if entry is not None and entry.live]
-        self._move(entries, to_session_id)
+        engine.move(entries, to_session_id)
         await self._durable()
         return [entry.record for entry in entries]
-
-    def _move(self, entries: builtins.list[Entry], to_session_id: str) -> None:
-        engine = self._engine
-        for entry in entries:
-            engine.table.check_free(to_session_id, entry.record.id)
-        if entries:
-            engine.session(to_session_id)
-        for entry in entries:
-            engine.table.move(entry, changes.transferred(entry.record, to_session_id, engine.stamp()))
 
     async def wait(self, task_id: str, *, session_id: str | None = None) -> TaskRecord:
         """Wait until the task has ended and return its last record."""
         return await self._engine.table.get(task_id, session_id).done()
 
     async def wait_all(self, session_id: str) -> builtins.list[TaskRecord]:
-        """Wait until no task of the session is live, also those started meanwhile; return the records
-        waited for.
+        """Wait until no task of the session is live, also those started meanwhile; return the records of
+        those that ended in it meanwhile. A task that waits for its own session does not wait for itself.
         """
-        waited: list[TaskRecord] = []
-        while live := self._engine.table.live(session_id):
-            waited += [await entry.done() for entry in live]
+        own, waited = current_entry(), []
+        while waiting := [entry for entry in self._engine.table.unsettled(session_id) if entry is not own]:
+            waited += [entry.record for entry in waiting if await entry.left(session_id)]
         return waited
 
     async def close_session(
@@ -504,7 +513,10 @@ class LocalBackgroundTaskHost:
         :raises HiddenTasksFailed: with the failures of its hidden tasks, after everything else was done.
         :raises SessionClosing: if it is being closed already.
         """
-        return await close_tasks(self, self._engine, checked_id(session_id), successor, grace)
+        try:
+            return await close_tasks(self._engine, session_id, successor, grace)
+        finally:
+            await self._durable()
 
     async def prune(
         self, session_id: str | None = None, *, keep: int = 0, older_than: float | None = None

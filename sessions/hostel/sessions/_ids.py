@@ -5,11 +5,13 @@ safe in URLs."""
 
 import binascii
 import os
+import re
 
 from ._errors import InvalidTaskId
 
 LONGEST_ID = 512
 
+_SURROGATES = re.compile("[\ud800-\udfff]")
 _BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _SORTED = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz~"
 _ALPHABET = bytes.maketrans(_BASE64, _SORTED)
@@ -24,8 +26,8 @@ def new_id(at: float) -> str:
 def checked_id(given: str) -> str:
     """Return `given`.
 
-    :raises InvalidTaskId: if it is empty or longer than 512 characters.
+    :raises InvalidTaskId: if it is empty, longer than 512 characters or has lone surrogates in it.
     """
-    if not 0 < len(given) <= LONGEST_ID:
+    if not 0 < len(given) <= LONGEST_ID or (not given.isascii() and _SURROGATES.search(given)):
         raise InvalidTaskId(given, LONGEST_ID)
     return given

@@ -4,16 +4,19 @@ A journal keeps events. The host numbers them, hands them over in order and ackn
 an end to its caller only when the journal has it on disk. While one batch is being written the next one
 gathers, so a hundred callers share one commit: that is the whole of group commit. When a batch cannot be
 written (a full disk), the callers waiting for it are told, the batch is kept, and it goes first when
-writing works again: order is never broken and nothing acknowledged is lost."""
+writing works again: order is never broken and nothing acknowledged is lost. Progress that newer progress
+of the same task has overtaken before it was written is not written at all."""
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Protocol
 
 import anyio
 import attrs
 
 from ._errors import JournalError
+from ._events import EventType
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,13 +24,16 @@ if TYPE_CHECKING:
     from ._entry import Entry
     from ._events import TaskEvent
     from ._records import JsonValue, TaskRecord
+    from ._replay import Forgotten, Page
 
 RETRY_SECONDS = 1.0
+
+log = logging.getLogger("hostel.sessions")
 
 
 @attrs.frozen
 class Append:
-    """Keep `event`. `expected` is the `seq` of the record it follows (None: a first registration)."""
+    """Keep `event`. `expected` is the `seq` of the record it follows (None: a registration)."""
 
     event: TaskEvent
     expected: int | None
@@ -45,17 +51,18 @@ class Forget:
 
 @attrs.frozen
 class Kept:
-    """One task as a journal knows it at its opening; `params` are those of its kind."""
+    """One task as a journal knows it at its opening, with the `params` it was given to keep."""
 
     record: TaskRecord
     params: JsonValue
 
 
 class Journal(Protocol):
-    """Durable storage of one host's events. All methods may be called from any loop."""
+    """Durable storage of one host's events. Opened and closed once, on asyncio or trio."""
 
     async def open(self) -> tuple[list[Kept], int]:
-        """Take the journal for this host alone; return its tasks, oldest first, and the last sequence number.
+        """Take the journal for this host alone; return its tasks, in the order of their last events, and
+        the last sequence number.
 
         :raises JournalInUse: if another host has it.
         :raises JournalTooNew, JournalCorrupt: if it cannot be read.
@@ -65,13 +72,14 @@ class Journal(Protocol):
     async def write(self, changes: Sequence[Append | Forget]) -> None:
         """Make `changes` durable, all or none, in order.
 
+        :raises JournalConflict: if somebody else has changed one of the tasks.
         :raises JournalError: if that is not possible now.
         """
         ...
 
-    async def read(self, after: int, through: int, limit: int) -> list[TaskEvent]:
-        """Return at most `limit` events after number `after` up to `through`, `missed` where some are
-        gone.
+    async def read(self, after: int, through: int, limit: int, known: Forgotten) -> Page:
+        """Return at most `limit` events after number `after` up to `through`, and what is gone if that is
+        more than `known`.
         """
         ...
 
@@ -99,6 +107,17 @@ class Receipt:
         if self.error is not None:
             raise self.error
 
+    def prepend(self, earlier: Receipt) -> None:
+        """Take in changes that could not be written before."""
+        self.changes[:0] = earlier.changes
+        self.shown[:0] = earlier.shown
+
+    def coalesce(self) -> None:
+        """Drop progress that is overtaken, so that a flood of it cannot grow what waits for a full disk."""
+        self.changes = coalesced(self.changes)
+        kept = {change.event.seq for change in self.changes if isinstance(change, Append)}
+        self.shown = [(event, entry) for event, entry in self.shown if event.seq in kept]
+
 
 class JournalFeed:
     """The way of a host's events into its journal: gathers, writes, then shows what is durable."""
@@ -107,20 +126,33 @@ class JournalFeed:
         self._journal = journal
         self._show = show
         self._next = Receipt()
+        self._written: Receipt | None = None
+        """What is being written."""
         self._failed: Receipt | None = None
         self._wake = anyio.Event()
         self._closing = False
+        self._over = False
 
     def put(self, change: Append | Forget, entry: Entry | None = None) -> None:
-        """Queue `change`; show its event once it is durable."""
+        """Queue `change`; show its event once it is durable, or at once if nothing is written any more."""
+        shown = (change.event, entry) if isinstance(change, Append) and entry is not None else None
+        if self._over:
+            if shown is not None:
+                self._show(*shown)
+            return
         self._next.changes.append(change)
-        if isinstance(change, Append) and entry is not None:
-            self._next.shown.append((change.event, entry))
+        if shown is not None:
+            self._next.shown.append(shown)
         self._wake.set()
 
     def receipt(self) -> Receipt | None:
-        """Return the receipt for what was just queued, or None if nothing waits to be written."""
-        return self._next if self._next.changes else None
+        """Return the receipt for all that was queued so far, or None if all of it is durable."""
+        if self._next.changes:
+            return self._next
+        if self._failed is None:
+            return self._written
+        self._wake.set()
+        return self._next
 
     async def run(self) -> None:
         """Write until closed and empty."""
@@ -145,27 +177,55 @@ class JournalFeed:
         self._wake.set()
 
     def give_up(self) -> JournalError | None:
-        """Let whoever waits for an unwritten end go on; return why it was not written, if anything was
+        """Let whoever waits for something unwritten go on; return why it was not written, if anything was
         not.
         """
-        if self._failed is None:
-            return None
-        for _, entry in self._failed.shown:
-            entry.settle()
-        return self._failed.error
+        self._over = True
+        why: JournalError | None = None
+        for receipt in (self._failed, self._written, self._next):
+            if receipt is not None and receipt.changes:
+                why = receipt.error = (
+                    receipt.error or why or JournalError("", "was too slow, its host has closed")
+                )
+                for _, entry in receipt.shown:
+                    entry.settle()
+                receipt.over.set()
+        return why
 
     async def _write_one(self) -> None:
         batch, self._next = self._next, Receipt()
         if self._failed is not None:
-            batch.changes[:0] = self._failed.changes
-            batch.shown[:0] = self._failed.shown
+            batch.prepend(self._failed)
+        self._written, self._failed = batch, None
         try:
-            await self._journal.write(batch.changes)
+            await self._journal.write(coalesced(batch.changes))
         except JournalError as error:
-            batch.error = error
-            self._failed = batch
+            self._keep(batch, error)
+        except Exception as error:  # whoever waits must learn of it, whatever a journal raises
+            log.exception("a journal raised what it should not")
+            self._keep(batch, JournalError("", f"{type(error).__name__}: {error}"))
         else:
-            self._failed = None
             for event, entry in batch.shown:
                 self._show(event, entry)
+        self._written = None
         batch.over.set()
+
+    def _keep(self, batch: Receipt, error: JournalError) -> None:
+        batch.error = error
+        batch.coalesce()
+        self._failed = batch
+
+
+def coalesced(changes: Sequence[Append | Forget]) -> list[Append | Forget]:
+    """Return `changes` without the progress that is followed by progress of the same task."""
+    kept: dict[int | None, Append | Forget] = {}
+    for change in changes:
+        if isinstance(change, Forget):
+            kept[-change.seq] = change
+            continue
+        overtaken = kept.get(change.expected) if change.event.type is EventType.PROGRESS else None
+        if isinstance(overtaken, Append) and overtaken.event.type is EventType.PROGRESS:
+            del kept[change.expected]
+            change = attrs.evolve(change, expected=overtaken.expected)
+        kept[change.event.seq] = change
+    return list(kept.values())

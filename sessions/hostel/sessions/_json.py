@@ -5,7 +5,9 @@ second. A reader ignores fields it does not know."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar, cast
+import json
+from operator import itemgetter
+from typing import Any, cast
 
 import attrs
 
@@ -24,11 +26,30 @@ from ._records import (
 )
 from ._states import TaskState
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 Json = dict[str, JsonValue]
-T = TypeVar("T")
+
+
+def as_json(value: object) -> JsonValue:
+    """Return `value` as JSON would give it back, a copy that nobody else can change.
+
+    :raises TypeError, ValueError, RecursionError: if JSON cannot say it.
+    """
+    if value is None or type(value) in (str, bool):
+        return cast("JsonValue", value)
+    return cast("JsonValue", json.loads(json.dumps(value, allow_nan=False)))
+
+
+_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False, default=str).encode
+
+
+def to_text(value: JsonValue) -> str:
+    """Return `value` as compact JSON; what JSON cannot say becomes a string."""
+    return _encode(value)
+
+
+def event_to_text(event: TaskEvent) -> str:
+    """Return the JSON form of an event as compact text."""
+    return _encode(event_to_json(event))
 
 
 def record_to_json(record: TaskRecord) -> Json:
@@ -82,15 +103,45 @@ def record_from_json(data: Json) -> TaskRecord:
 
     :raises KeyError, TypeError, ValueError: if it is not one.
     """
-    known = _known(TaskRecord, data)
-    known["state"] = TaskState(cast("str", data["state"]))
-    known["cancel_policy"] = CancelPolicy(cast("str", data["cancel_policy"]))
-    known["close_policy"] = ClosePolicy(cast("str", data["close_policy"]))
-    known["attempt"] = _read(TaskAttempt, data["attempt"])
-    known["progress"] = _read(Progress, data["progress"])
-    known["result"] = _read(TaskOutcome, data["result"])
-    known["failure"] = _read(TaskFailure, data["failure"], kind=FailureKind)
-    return TaskRecord(**known)  # type: ignore[arg-type]
+    *identity, state, cancel, close, attempt, progress, result, failure, reason, actor = _known_of(data)
+    values: tuple[Any, ...] = (
+        *identity,
+        _STATES[state],
+        _CANCEL_POLICIES[cancel],
+        _CLOSE_POLICIES[close],
+        _attempt(attempt),
+        None if progress is None else Progress(*_progress_of(progress)),
+        None if result is None else TaskOutcome(*_outcome_of(result)),
+        None if failure is None else _failure_from(failure),
+        reason,
+        actor,
+        *_times_of(data),
+    )
+    return TaskRecord(*values)
+
+
+_FIELDS = [field.name for field in attrs.fields(TaskRecord)]
+_known_of = itemgetter(*_FIELDS[: _FIELDS.index("created_at")])
+_times_of = itemgetter(*_FIELDS[_FIELDS.index("created_at") :])
+_attempt_of = itemgetter("attempt", "max_attempts", "idempotency_key")
+_progress_of = itemgetter("message", "done", "total", "unit")
+_outcome_of = itemgetter("summary", "value")
+_failure_of = itemgetter("kind", "message", "traceback")
+_STATES = {state.value: state for state in TaskState}
+_CANCEL_POLICIES = {policy.value: policy for policy in CancelPolicy}
+_CLOSE_POLICIES = {policy.value: policy for policy in ClosePolicy}
+_EVENT_TYPES = {type.value: type for type in EventType}
+_ONLY_ATTEMPT = TaskAttempt()
+
+
+def _attempt(data: Json) -> TaskAttempt:
+    values = _attempt_of(data)
+    return _ONLY_ATTEMPT if values == (1, 1, None) else TaskAttempt(*values)
+
+
+def _failure_from(data: Json) -> TaskFailure:
+    kind, message, traceback = _failure_of(data)
+    return TaskFailure(FailureKind(kind), message, traceback)
 
 
 def event_to_json(event: TaskEvent) -> Json:
@@ -115,11 +166,20 @@ def event_from_json(data: Json) -> TaskEvent:
 
     :raises KeyError, TypeError, ValueError: if it is not one.
     """
-    known = _known(TaskEvent, data)
-    known["type"] = EventType(cast("str", data["type"]))
-    known["record"] = record_from_json(cast("Json", data["record"])) if data["record"] else None
-    known["previous"] = TaskState(cast("str", data["previous"])) if data.get("previous") else None
-    return TaskEvent(**known)  # type: ignore[arg-type]
+    seq, at, type, session_id, task_id, record, previous, *rest = _event_of(data)
+    return TaskEvent(
+        seq,
+        at,
+        _EVENT_TYPES[type],
+        session_id,
+        task_id,
+        None if record is None else record_from_json(record),
+        None if previous is None else _STATES[previous],
+        *rest,
+    )
+
+
+_event_of = itemgetter(*(field.name for field in attrs.fields(TaskEvent)))
 
 
 def summary_to_json(summary: SessionSummary) -> Json:
@@ -131,17 +191,3 @@ def summary_to_json(summary: SessionSummary) -> Json:
         "first_activity": summary.first_activity,
         "last_activity": summary.last_activity,
     }
-
-
-def _known(cls: type[attrs.AttrsInstance], data: JsonValue) -> dict[str, object]:
-    names = {field.name for field in attrs.fields(cls)}
-    return {name: value for name, value in cast("Json", data).items() if name in names}
-
-
-def _read(cls: Callable[..., T], data: JsonValue, **enums: Callable[[str], object]) -> T | None:
-    if data is None:
-        return None
-    known = _known(cast("type[attrs.AttrsInstance]", cls), data)
-    for name, enum in enums.items():
-        known[name] = enum(cast("str", known[name]))
-    return cls(**known)

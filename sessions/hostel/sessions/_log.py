@@ -20,7 +20,9 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.lowlevel
 
+from ._errors import JournalError
 from ._events import EventType, TaskEvent, missed
+from ._replay import Forgotten, Losses, Page
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -28,10 +30,10 @@ if TYPE_CHECKING:
 
     from ._records import TaskFilter
 
-Replay = Callable[[int, int, int], Awaitable[list[TaskEvent]]]
-"""(after, through, limit) -> the journal's events in that range, oldest first, `missed` where some are
-gone.
-"""
+Replay = Callable[[int, int, int, Forgotten], Awaitable[Page]]
+"""The `read` of a journal."""
+
+_NEW_PLACE = {EventType.REGISTERED, EventType.TRANSFERRED}
 
 REPLAY_PAGE = 500
 BREATH = 100
@@ -64,7 +66,8 @@ class EventLog:
         self.events: list[TaskEvent] = []
         self._retain = max(1, retain)
         self._start = 0
-        self._latest_progress: dict[tuple[str, str], int] = {}
+        self._progress: dict[tuple[str, str], tuple[int, int]] = {}
+        """The first and the latest progress of each task, in its present place and life."""
         self._overtaken = 0
         self._bells: dict[str | None, dict[TaskFilter, _Bell]] = {}
 
@@ -78,8 +81,8 @@ class EventLog:
         self.events.append(event)
         if event.type is EventType.PROGRESS:
             self._note_progress(event)
-        elif self._latest_progress and event.record is not None and event.record.state.is_terminal:
-            self._latest_progress.pop((event.session_id, event.task_id), None)
+        elif event.type in _NEW_PLACE:
+            self._progress.pop((event.from_session_id or event.session_id, event.task_id), None)
         if len(self.events) - self._start > self._retain:
             self._make_room()
 
@@ -89,12 +92,6 @@ class EventLog:
         if self._bells:
             for session_id in {event.session_id, event.from_session_id, None}:
                 self._ring(session_id, event)
-
-    def wake(self, filter: TaskFilter) -> None:
-        """Let those who wait with `filter` look again."""
-        bell = self._bells.get(filter.session_id, {}).pop(filter, None)
-        if bell is not None:
-            bell.ring(self.visible_seq + 1)
 
     def close(self) -> None:
         """Let every subscription end once it has read what is there."""
@@ -108,20 +105,35 @@ class EventLog:
         """Return the index in `events` of the first event after `cursor`."""
         return bisect_right(self.events, cursor, lo=self._start, key=lambda event: event.seq)
 
-    def bell(self, filter: TaskFilter) -> _Bell:
-        """Return the bell that rings at the next event matching `filter`."""
+    async def next(self, filter: TaskFilter) -> int:
+        """Wait for the next event matching `filter`; return its number, or the next one after a wake-up."""
         bells = self._bells.setdefault(filter.session_id, {})
-        if filter not in bells:
-            bells[filter] = _Bell()
-        return bells[filter]
+        bell = bells.get(filter)
+        if bell is None:
+            bell = bells[filter] = _Bell()
+        bell.waiting += 1
+        try:
+            await bell.event.wait()
+        finally:
+            bell.waiting -= 1
+            if not bell.waiting and not bell.seq:
+                self._take_down(filter)
+        return bell.seq
 
-    def unhang(self, filter: TaskFilter, bell: _Bell) -> None:
-        """Take a bell away that nobody waits for."""
-        bells = self._bells.get(filter.session_id, {})
-        if bells.get(filter) is bell:
-            del bells[filter]
-            if not bells:
-                del self._bells[filter.session_id]
+    def wake(self, filter: TaskFilter) -> None:
+        """Let those who wait with `filter` look again."""
+        bell = self._take_down(filter)
+        if bell is not None:
+            bell.ring(self.visible_seq + 1)
+
+    def _take_down(self, filter: TaskFilter) -> _Bell | None:
+        bells = self._bells.get(filter.session_id)
+        if bells is None:
+            return None
+        bell = bells.pop(filter, None)
+        if not bells:
+            del self._bells[filter.session_id]
+        return bell
 
     def _ring(self, session_id: str | None, event: TaskEvent) -> None:
         bells = self._bells.get(session_id)
@@ -134,24 +146,16 @@ class EventLog:
 
     def _note_progress(self, event: TaskEvent) -> None:
         key = (event.session_id, event.task_id)
-        if self._latest_progress.get(key, 0) > self.floor:
+        known = self._progress.get(key)
+        if known is not None:
             self._overtaken += 1
-        self._latest_progress[key] = event.seq
+        self._progress[key] = known[0] if known is not None else event.seq, event.seq
 
     def _make_room(self) -> None:
         if self._overtaken * 4 > self._retain:
             self._coalesce()
-            return
-        oldest = self.events[self._start]
-        if self._is_overtaken(oldest):
-            self._overtaken -= 1
-        else:
-            self.floor = oldest.seq
-        self._start += 1
-        if self._start > self._retain:
-            del self.events[: self._start]
-            self._start = 0
-            self.generation += 1
+        if len(self.events) - self._start > self._retain:
+            self._drop_oldest()
 
     def _coalesce(self) -> None:
         self.events = [event for event in self.events[self._start :] if not self._is_overtaken(event)]
@@ -159,11 +163,26 @@ class EventLog:
         self._overtaken = 0
         self.generation += 1
 
+    def _drop_oldest(self) -> None:
+        oldest = self.events[self._start]
+        if self._is_overtaken(oldest):
+            self._overtaken -= 1
+        else:
+            self.floor = oldest.seq
+            key = (oldest.session_id, oldest.task_id)
+            if key in self._progress and self._progress[key][1] == oldest.seq:
+                del self._progress[key]
+        self._start += 1
+        if self._start > self._retain:
+            del self.events[: self._start]
+            self._start = 0
+            self.generation += 1
+
     def _is_overtaken(self, event: TaskEvent) -> bool:
-        return (
-            event.type is EventType.PROGRESS
-            and self._latest_progress.get((event.session_id, event.task_id), 0) > event.seq
-        )
+        if event.type is not EventType.PROGRESS:
+            return False
+        first, latest = self._progress.get((event.session_id, event.task_id), (0, 0))
+        return first <= event.seq < latest
 
 
 class Subscription:
@@ -171,18 +190,24 @@ class Subscription:
 
     It is in force as soon as it exists. It ends when the host closes, after everything published before has
     been read. Reading late costs nobody else anything; falling behind what is retained yields one `missed`
-    event and goes on. Use it in one task."""
+    event and goes on, and so does an `after` this host has not reached: a cursor of another host. Use it in
+    one task."""
 
     def __init__(self, log: EventLog, filter: TaskFilter, after: int | None) -> None:
         self._log = log
         self._filter = filter
-        self._cursor = log.last_seq if after is None else max(0, after)
+        self._unknown = after is not None and after > log.last_seq
+        self._cursor = log.last_seq if after is None or self._unknown else max(0, after)
         self._closed = False
         self._page: list[TaskEvent] = []
         self._position = 0
         self._generation = -1
-        self._unknown = self._cursor > log.last_seq
         self._unbroken = 0
+
+        self._losses: Losses | None = None
+        """What is known to be gone of the stretch that is being read back."""
+        self._through = 0
+        """Where that stretch ends."""
 
     @property
     def cursor(self) -> int:
@@ -232,7 +257,7 @@ class Subscription:
             event = self._next()
             if event is not None:
                 return event
-            if self._cursor < self._log.floor:
+            if self._cursor < min(self._log.floor, self._log.visible_seq):
                 await self._read_back()
             elif self._log.closed:
                 return None
@@ -248,11 +273,12 @@ class Subscription:
 
     def _next(self) -> TaskEvent | None:
         if self._unknown:
-            self._unknown, self._cursor = False, self._log.last_seq
+            self._unknown = False
             return missed(self._cursor, self._cursor + 1, time.time())
-        if self._page:
-            return self._from_page()
-        return self._from_memory() if self._cursor >= self._log.floor else None
+        event = self._from_page()
+        if event is None and self._cursor >= self._log.floor:
+            event = self._from_memory()
+        return event
 
     def _from_memory(self) -> TaskEvent | None:
         log = self._log
@@ -280,25 +306,31 @@ class Subscription:
     async def _read_back(self) -> None:
         log = self._log
         self._generation = -1
-        if log.replay is None:
-            self._page = [missed(self._cursor, log.floor + 1, time.time())]
-            return
-        floor = log.floor
-        page = await log.replay(self._cursor, floor, REPLAY_PAGE)
+        if self._losses is None or self._cursor >= self._through:
+            self._losses, self._through = Losses(self._cursor), min(log.floor, log.visible_seq)
+        page = await self._page_of_journal(self._losses)
+        if page is None:
+            page = [missed(self._cursor, log.floor + 1, time.time())]
+            self._losses = None
         self._page = page[::-1]
         if not page:
-            self._cursor = floor
+            self._cursor, self._losses = self._through, None
+
+    async def _page_of_journal(self, losses: Losses) -> list[TaskEvent] | None:
+        log = self._log
+        if log.replay is None or log.closed:
+            return None
+        try:
+            page = await log.replay(self._cursor, self._through, REPLAY_PAGE, losses.known)
+        except JournalError:
+            if log.closed:
+                return None
+            raise
+        return losses.told(page, self._through)
 
     async def _wait(self) -> None:
         self._unbroken = 0
-        bell = self._log.bell(self._filter)
-        bell.waiting += 1
-        try:
-            await bell.event.wait()
-        finally:
-            bell.waiting -= 1
-            if not bell.waiting:
-                self._log.unhang(self._filter, bell)
-        if bell.seq - 1 > self._cursor:  # nothing in between could match
-            self._cursor = bell.seq - 1
+        seq = await self._log.next(self._filter)
+        if seq - 1 > self._cursor:  # nothing in between could match
+            self._cursor = seq - 1
             self._generation = -1

@@ -6,6 +6,8 @@ from functools import partial
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import anyio.from_thread
+from anyio import NoEventLoopError
+from anyio.lowlevel import current_token
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -30,5 +32,17 @@ class HostPortal:
     ) -> T:
         """Run `func(*args, **kwargs)` on the host's loop and wait for it here; what it raises is raised
         here.
+
+        :raises RuntimeError: in the thread of the host's loop, which would wait for itself.
+        :raises anyio.RunFinishedError: if that loop is gone.
         """
+        if _token_here() == self._token:
+            raise RuntimeError("a portal is for other threads: here, await the function itself")
         return anyio.from_thread.run(partial(func, *args, **kwargs), token=self._token)
+
+
+def _token_here() -> EventLoopToken | None:
+    try:
+        return current_token()
+    except NoEventLoopError:
+        return None

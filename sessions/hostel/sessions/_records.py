@@ -5,10 +5,12 @@ Times are float seconds since the epoch, UTC. Durations are float seconds. None 
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import attrs
+from attrs.validators import and_, ge, gt, le, optional
 
 from ._errors import InvalidProgress
 
@@ -76,7 +78,7 @@ class TaskAttempt:
 class Progress:
     """How far a task is. `done` and `total` are in `unit`.
 
-    :raises InvalidProgress: if one is negative or `done` exceeds `total`.
+    :raises InvalidProgress: if one is negative or not finite, or `done` exceeds `total`.
     """
 
     message: str | None = None
@@ -86,9 +88,8 @@ class Progress:
 
     def __attrs_post_init__(self) -> None:
         done, total = self.done, self.total
-        if (done is not None and not done >= 0) or (total is not None and not total >= 0):
-            raise InvalidProgress(done, total)
-        if done is not None and total is not None and done > total:
+        amounts = [amount for amount in (done, total) if amount is not None]
+        if not all(0 <= amount < math.inf for amount in amounts) or amounts != sorted(amounts):
             raise InvalidProgress(done, total)
 
 
@@ -156,16 +157,19 @@ class Backoff:
     `jitter` is the share of that time drawn at random, 0 to 1.
     """
 
-    initial: float = 0.5
-    factor: float = 2.0
-    maximum: float = 30.0
-    jitter: float = 0.5
+    initial: float = attrs.field(default=0.5, validator=ge(0))
+    factor: float = attrs.field(default=2.0, validator=ge(1))
+    maximum: float = attrs.field(default=30.0, validator=ge(0))
+    jitter: float = attrs.field(default=0.5, validator=and_(ge(0), le(1)))
 
     def delay(self, attempt: int, chance: float) -> float:
         """Return the seconds to wait before attempt number `attempt` (2 is the first retry); `chance` is 0
         to 1.
         """
-        longest = min(self.maximum, self.initial * self.factor ** min(attempt - 2, 64))
+        try:
+            longest = min(self.maximum, self.initial * self.factor ** min(attempt - 2, 1000))
+        except OverflowError:
+            longest = self.maximum
         return longest * (1 - self.jitter * chance)
 
 
@@ -174,10 +178,16 @@ class TaskSpec:
     """What one asks a host to start.
 
     `id=None` lets the host make one. `cancel_policy=None` means `abort_local` for a managed task,
-    `external` for an external one with a cancel hook, `cooperative` otherwise. `timeout` bounds each
-    attempt, in seconds. `heartbeat_ttl` (seconds, external tasks) abandons the task when its owner is
-    silent for longer. A second task with the same `idempotency_key` in a session is not started: the first
-    one's record is returned."""
+    `external` for an external one with a cancel hook, `cooperative` otherwise.
+
+    `max_attempts`, `retry` and `timeout` (seconds, for each attempt) concern managed tasks; an attempt that
+    raised an Exception or ran out of time is followed by the next. `heartbeat_ttl` (seconds) concerns the
+    others: the task is abandoned when its owner is silent for longer. A second task with the same
+    `idempotency_key` in a session is not started as long as the first one's record is kept: that is
+    returned.
+
+    :raises ValueError: for attempts or seconds below what is possible.
+    """
 
     id: str | None = None
     kind: str = "other"
@@ -187,11 +197,11 @@ class TaskSpec:
     child_session_id: str | None = None
     cancel_policy: CancelPolicy | None = None
     close_policy: ClosePolicy = ClosePolicy.KEEP
-    max_attempts: int = attrs.field(default=1, validator=attrs.validators.ge(1))
+    max_attempts: int = attrs.field(default=1, validator=ge(1))
     retry: Backoff = Backoff()
-    timeout: float | None = None
+    timeout: float | None = attrs.field(default=None, validator=optional(gt(0)))
     idempotency_key: str | None = None
-    heartbeat_ttl: float | None = None
+    heartbeat_ttl: float | None = attrs.field(default=None, validator=optional(gt(0)))
 
 
 @attrs.frozen
@@ -237,7 +247,9 @@ class TaskPage:
 
 @attrs.frozen
 class SessionSummary:
-    """One session at a glance. `counts` has the states that occur; times are None in a session never used."""
+    """One session at a glance: how many tasks in each state that occurs, how many hidden ones that run, and
+    when the first and the latest thing happened in it.
+    """
 
     id: str
     counts: Mapping[TaskState, int]

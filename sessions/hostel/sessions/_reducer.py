@@ -15,13 +15,13 @@ import attrs
 
 from ._errors import IllegalTransition
 from ._events import END_EVENTS, EventType, TaskEvent
-from ._records import TaskRecord
+from ._records import TaskAttempt, TaskRecord
 from ._states import MOVES, TaskState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ._records import Progress, TaskFailure, TaskOutcome
+    from ._records import CancelPolicy, Progress, TaskFailure, TaskOutcome, TaskSpec
 
 
 class Stamp(NamedTuple):
@@ -31,8 +31,53 @@ class Stamp(NamedTuple):
     seq: int
 
 
-_END_OF = {event: state for state, event in END_EVENTS.items()}
+_EVENT_OF = {**END_EVENTS, TaskState.CANCEL_REQUESTED: EventType.CANCEL_REQUESTED}
 _KEEP_STATE = {EventType.PROGRESS, EventType.TRANSFERRED}
+
+
+def new_record(
+    session_id: str,
+    task_id: str,
+    spec: TaskSpec,
+    state: TaskState,
+    policy: CancelPolicy,
+    host_id: str,
+    stamp: Stamp,
+) -> TaskRecord:
+    """Return the first record of a task; `policy` is its cancel policy unless `spec` names one."""
+    return TaskRecord(
+        id=task_id,
+        session_id=session_id,
+        kind=spec.kind,
+        producer=spec.producer,
+        label=spec.label,
+        parent_task_id=spec.parent_task_id,
+        child_session_id=spec.child_session_id,
+        state=state,
+        cancel_policy=spec.cancel_policy or policy,
+        close_policy=spec.close_policy,
+        attempt=_first_attempt(spec),
+        progress=None,
+        result=None,
+        failure=None,
+        cancel_reason=None,
+        cancel_actor=None,
+        created_at=stamp.at,
+        started_at=None if state is TaskState.PENDING else stamp.at,
+        updated_at=stamp.at,
+        completed_at=None,
+        host_id=host_id,
+        seq=stamp.seq,
+    )
+
+
+_ONLY_ATTEMPT = TaskAttempt()
+
+
+def _first_attempt(spec: TaskSpec) -> TaskAttempt:
+    if spec.max_attempts == 1 and spec.idempotency_key is None:
+        return _ONLY_ATTEMPT
+    return TaskAttempt(1, spec.max_attempts, spec.idempotency_key)
 
 
 def registered(record: TaskRecord) -> TaskEvent:
@@ -42,24 +87,44 @@ def registered(record: TaskRecord) -> TaskEvent:
     )
 
 
-def moved(record: TaskRecord, to: TaskState, stamp: Stamp, *, attempt: int | None = None) -> TaskEvent:
-    """Move a live task to another live state; `attempt` counts a new run of it.
+def moved(record: TaskRecord, to: TaskState, stamp: Stamp) -> TaskEvent:
+    """Move a live task to another live state.
 
     :raises IllegalTransition: if the table forbids it.
     """
     _check(record, to)
-    run = record.attempt if attempt is None else attrs.evolve(record.attempt, attempt=attempt)
     started = stamp.at if record.started_at is None and to is not TaskState.PENDING else record.started_at
-    after = _after(record, state=to, attempt=run, started_at=started, updated_at=stamp.at, seq=stamp.seq)
+    after = _after(record, state=to, started_at=started, updated_at=stamp.at, seq=stamp.seq)
     return _event(EventType.STATE_CHANGED, after, previous=record.state)
 
 
+def retried(record: TaskRecord, stamp: Stamp) -> TaskEvent:
+    """Let a task wait for its next attempt.
+
+    :raises IllegalTransition: if it has ended or was asked to stop.
+    """
+    return _next_attempt(record, TaskState.WAITING, record.host_id, stamp)
+
+
 def resumed(record: TaskRecord, host_id: str, stamp: Stamp) -> TaskEvent:
-    """Start a live task again in a new host, as its next attempt."""
-    _check_live(record)
-    run = attrs.evolve(record.attempt, attempt=record.attempt.attempt + 1)
+    """Start a task again in a new host, as its next attempt.
+
+    :raises IllegalTransition: if it has ended or was asked to stop.
+    """
+    return _next_attempt(record, TaskState.RUNNING, host_id, stamp)
+
+
+def _next_attempt(record: TaskRecord, state: TaskState, host_id: str, stamp: Stamp) -> TaskEvent:
+    if record.state is not state:
+        _check(record, state)
     after = _after(
-        record, state=TaskState.RUNNING, attempt=run, host_id=host_id, updated_at=stamp.at, seq=stamp.seq
+        record,
+        state=state,
+        attempt=attrs.evolve(record.attempt, attempt=record.attempt.attempt + 1),
+        host_id=host_id,
+        started_at=stamp.at if record.started_at is None else record.started_at,
+        updated_at=stamp.at,
+        seq=stamp.seq,
     )
     return _event(EventType.STATE_CHANGED, after, previous=record.state)
 
@@ -138,28 +203,52 @@ def reduce(record: TaskRecord | None, event: TaskEvent) -> TaskRecord | None:
     after = event.record
     if after is None:
         return record
-    if event.type is EventType.REGISTERED:
-        if record is not None and record.state.is_live:
-            raise IllegalTransition(record.id, record.state, after.state)
-        return after
-    if record is None or after.seq != event.seq or event.seq <= record.seq:
+    if after.seq != event.seq or not _follows(record, event.type, after):
         raise IllegalTransition(event.task_id, record.state if record else after.state, after.state)
-    if event.type in _KEEP_STATE:
-        _check_live(record)
-    elif after.state is not record.state or event.type in _END_OF:
-        _check(record, after.state)
     return after
 
 
+def as_indexed(event: TaskEvent, seq: int, state: TaskState, session_id: str) -> TaskEvent:
+    """Return `event`, the last readable one of a task, brought up to what a damaged journal's index says of
+    it.
+    """
+    if event.seq == seq or event.record is None:
+        return event
+    ended_at = event.at if state.is_terminal else None
+    after = _after(event.record, state=state, session_id=session_id, seq=seq, completed_at=ended_at)
+    type = END_EVENTS.get(state, EventType.STATE_CHANGED)
+    return TaskEvent(seq, event.at, type, session_id, after.id, after)
+
+
 def fold(events: Iterable[TaskEvent]) -> dict[tuple[str, str], TaskRecord]:
-    """Return the records that a whole log leaves, by (session id, task id)."""
+    """Return the records that a whole log leaves, by (session id, task id).
+
+    :raises IllegalTransition: if an event cannot follow those before it.
+    """
     records: dict[tuple[str, str], TaskRecord] = {}
     for event in events:
         before = records.pop((event.from_session_id or event.session_id, event.task_id), None)
         after = reduce(before, event)
         if after is not None:
+            replaced = records.get((after.session_id, after.id))
+            if replaced is not None:
+                _check_over(replaced, after)
             records[after.session_id, after.id] = after
     return records
+
+
+def _follows(record: TaskRecord | None, type: EventType, after: TaskRecord) -> bool:
+    if type is EventType.REGISTERED:
+        return after.state.is_live and (record is None or record.state.is_terminal)
+    if record is None or record.state.is_terminal or after.seq <= record.seq:
+        return False
+    if type in _KEEP_STATE:
+        return after.state is record.state
+    if type is not _EVENT_OF.get(after.state, EventType.STATE_CHANGED):
+        return False
+    if after.state is record.state:
+        return after.attempt.attempt > record.attempt.attempt
+    return after.state in MOVES[record.state]
 
 
 _FIELDS = tuple(field.name for field in attrs.fields(TaskRecord))
@@ -183,6 +272,11 @@ def _check(record: TaskRecord, to: TaskState) -> None:
 def _check_live(record: TaskRecord) -> None:
     if record.state.is_terminal:
         raise IllegalTransition(record.id, record.state, record.state)
+
+
+def _check_over(record: TaskRecord, next: TaskRecord) -> None:
+    if record.state.is_live:
+        raise IllegalTransition(record.id, record.state, next.state)
 
 
 def _event(

@@ -10,23 +10,25 @@ from typing import TYPE_CHECKING
 import anyio
 
 from ._entry import Entry, Verdict
-from ._errors import HiddenTasksFailed, SessionClosing, TaskAlreadyExists
+from ._errors import HiddenTasksFailed, HostClosed, SessionClosing, TaskAlreadyExists
+from ._ids import checked_id
 from ._records import ClosePolicy, FailureKind, TaskFailure, TaskRecord
 from ._states import TaskState
 
 if TYPE_CHECKING:
     from ._engine import Engine
-    from ._host import LocalBackgroundTaskHost
     from ._table import SessionTasks
 
 log = logging.getLogger("hostel.sessions")
 
 
 async def close_tasks(
-    host: LocalBackgroundTaskHost, engine: Engine, session_id: str, successor: str | None, grace: float
+    engine: Engine, session_id: str, successor: str | None, grace: float
 ) -> list[TaskRecord]:
     """Close a session as `close_session` promises."""
-    session = engine.table.sessions.get(session_id)
+    if successor is not None:
+        checked_id(successor)
+    session = engine.table.sessions.get(checked_id(session_id))
     if session is None:
         return []
     if session.closing:
@@ -35,23 +37,30 @@ async def close_tasks(
     try:
         await _drain_hidden(session, grace)
         live = engine.table.live(session_id)
-        async with anyio.create_task_group() as stops:
-            for entry in live:
-                if not await _kept_or_moved(host, entry, successor):
-                    stops.start_soon(_stop, engine, entry, "session closed", grace)
+        left = [entry for entry in live if not _kept_or_moved(engine, entry, successor)]
+        await engine.cancel(left, None, "session closed", grace)
     finally:
         session.closing = False
-    if session.hidden is not None:
-        session.hidden.raise_failures()
+        engine.table.discard_if_unused(session)
+    engine.raise_hidden_failures(session)
     return [entry.record for entry in live]
+
+
+def _kept_or_moved(engine: Engine, entry: Entry, successor: str | None) -> bool:
+    if entry.record.close_policy is ClosePolicy.TRANSFER and successor is not None:
+        try:
+            engine.move([entry], successor)
+        except (TaskAlreadyExists, SessionClosing, HostClosed):
+            return False
+        return True
+    return entry.record.close_policy is ClosePolicy.KEEP
 
 
 async def stop_engine(engine: Engine, grace: float) -> None:
     """Stop everything a host runs: first ask, then abort, then give up, each within `grace` seconds."""
     engine.open = False
     managed = [entry for entry in engine.table.live() if entry.managed]
-    for entry in managed:
-        engine.ask(entry, None, "host stopped", cascade=False)
+    engine.ask(managed, None, "host stopped", cascade=False)
     if not await engine.bodies.join(grace):
         for entry in managed:
             entry.abort()
@@ -59,7 +68,7 @@ async def stop_engine(engine: Engine, grace: float) -> None:
             if session.hidden is not None:
                 session.hidden.cancel()
         if not await engine.bodies.join(grace):
-            stubborn = [entry.record.id for entry in managed if entry.live]
+            stubborn = [entry.record.id for entry in (*managed, *engine.overruled) if entry.running]
             log.warning("%d bodies ignore their cancellation, among them %s", len(engine.bodies), stubborn)
     _abandon_the_rest(engine)
     await _stop_services(engine, grace)
@@ -77,20 +86,21 @@ async def _stop_services(engine: Engine, grace: float) -> None:
     feed = engine.table.feed
     if feed is not None:
         feed.close()
-    await engine.services.join(2 * grace)
+    if not await engine.services.join(2 * grace):
+        log.warning("%d cancel hooks or writers of the journal do not end", len(engine.services))
     failed = feed.give_up() if feed is not None else None
     engine.table.log.close()
-    for session in engine.table.sessions.values():
-        if session.hidden is not None:
-            _log_failures(session)
+    for entry in engine.table.live():
+        entry.settle()
+    for session in list(engine.table.sessions.values()):
+        _log_failures(engine, session)
     if failed is not None:
         raise failed
 
 
-def _log_failures(session: SessionTasks) -> None:
+def _log_failures(engine: Engine, session: SessionTasks) -> None:
     try:
-        if session.hidden is not None:
-            session.hidden.raise_failures()
+        engine.raise_hidden_failures(session)
     except HiddenTasksFailed as failures:
         log.error("nobody collected what failed", exc_info=failures)
 
@@ -104,19 +114,3 @@ async def _drain_hidden(session: SessionTasks, grace: float) -> None:
         session.hidden.cancel()
         with anyio.move_on_after(grace):
             await session.hidden.drained()
-
-
-async def _kept_or_moved(host: LocalBackgroundTaskHost, entry: Entry, successor: str | None) -> bool:
-    record = entry.record
-    if record.close_policy is ClosePolicy.TRANSFER and successor is not None:
-        try:
-            await host.transfer(record.id, successor, session_id=record.session_id)
-        except TaskAlreadyExists:
-            return False
-        return True
-    return record.close_policy is ClosePolicy.KEEP
-
-
-async def _stop(engine: Engine, entry: Entry, actor: str, grace: float) -> None:
-    engine.ask(entry, None, actor)
-    await engine.stop(entry, grace)

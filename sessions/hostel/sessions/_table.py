@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from ._errors import AmbiguousTaskId, SessionClosing, TaskAlreadyExists, UnknownTask
+from ._events import EventType
 from ._journal import Append, Forget, JournalFeed
 from ._records import SessionSummary, TaskFilter, TaskPage, TaskRecord
 from ._roster import FEW, Roster, page_of
@@ -59,19 +60,23 @@ class TaskTable:
         self.sessions: dict[str, SessionTasks] = {}
         self.roster = Roster()
         self._retain = retain_terminal
-        self._ids: dict[str, Entry | list[Entry]] = {}
+        self._ids: dict[str, Entry | dict[str, Entry]] = {}
+        """Tasks by id: the one that has it, or those that have by session."""
+        self._moved: dict[tuple[str, str], Entry] = {}
+        """Live tasks by a session they have left."""
 
     def session(self, session_id: str, at: float) -> SessionTasks:
-        """Return the session, made now if it is new.
-
-        :raises SessionClosing: if it is being closed.
-        """
+        """Return the session, made now if it is new."""
         found = self.sessions.get(session_id)
         if found is None:
             found = self.sessions[session_id] = SessionTasks(session_id, at, at)
-        elif found.closing:
-            raise SessionClosing(session_id)
         return found
+
+    def check_takes(self, session_id: str) -> None:
+        """:raises SessionClosing: if the session is being closed."""
+        found = self.sessions.get(session_id)
+        if found is not None and found.closing:
+            raise SessionClosing(session_id)
 
     def find(self, task_id: str, session_id: str | None = None) -> Entry | None:
         """Return the task of that id: in that session, else the one live match, else the one match.
@@ -82,12 +87,12 @@ class TaskTable:
             session = self.sessions.get(session_id)
             return session.tasks.get(task_id) if session else None
         found = self._ids.get(task_id)
-        if not isinstance(found, list):
+        if not isinstance(found, dict):
             return found
-        live = [entry for entry in found if entry.live]
+        live = [entry for entry in found.values() if entry.live]
         if len(live) == 1:
             return live[0]
-        raise AmbiguousTaskId(task_id, sorted(entry.record.session_id for entry in live or found))
+        raise AmbiguousTaskId(task_id, sorted(entry.record.session_id for entry in live or found.values()))
 
     def get(self, task_id: str, session_id: str | None = None) -> Entry:
         """Return the task as `find` does.
@@ -97,6 +102,17 @@ class TaskTable:
         entry = self.find(task_id, session_id)
         if entry is None:
             raise UnknownTask(task_id, session_id)
+        return entry
+
+    def reported(self, task_id: str, session_id: str | None) -> Entry | None:
+        """Return the task of which somebody tells how it goes, by an id as `find` takes it.
+
+        Whoever runs a task need not know that it was handed to another session meanwhile: a session it has
+        left leads to it as long as it is live, until that session takes in another task of the same id.
+        """
+        entry = self.find(task_id, session_id)
+        if entry is None and session_id is not None:
+            entry = self._moved.get((session_id, task_id))
         return entry
 
     def select(self, filter: TaskFilter) -> list[TaskRecord]:
@@ -118,30 +134,27 @@ class TaskTable:
         """Return the live tasks of a session, or of all."""
         return [entry for entry in self._candidates(TaskFilter(session_id)) if entry.live]
 
-    def check_free(self, session_id: str, task_id: str) -> None:
-        """Make sure that no live task of that id is in the session.
+    def unsettled(self, session_id: str) -> list[Entry]:
+        """Return the tasks of a session whose end is not known to everybody yet."""
+        return [entry for entry in self._candidates(TaskFilter(session_id)) if not entry.settled]
 
-        :raises TaskAlreadyExists: if one is.
-        """
+    def check_free(self, session_id: str, task_id: str) -> None:
+        """:raises TaskAlreadyExists: if a live task of that id is in the session."""
         entry = self.find(task_id, session_id)
         if entry is not None and entry.live:
             raise TaskAlreadyExists(task_id, session_id)
 
-    def add(self, session: SessionTasks, entry: Entry, event: TaskEvent) -> None:
-        """Take in a new task of `session`, in place of a finished one of the same id.
-
-        :raises TaskAlreadyExists: if a live one has it.
-        """
-        before = session.tasks.get(entry.record.id)
+    def add(self, entry: Entry, event: TaskEvent) -> None:
+        """Take in a new task, in place of a finished one of the same id."""
+        record = entry.record
+        session = self.session(record.session_id, record.created_at)
+        before = session.tasks.get(record.id)
         if before is not None:
-            if before.live:
-                raise TaskAlreadyExists(entry.record.id, session.id)
             self._drop(session, before)
         self.roster.add(entry)
         self._index(session, entry)
-        if entry.record.parent_task_id is not None:
-            self._join_parent(entry)
-        self.publish(entry, event, before.record.seq if before else None)
+        self._join_parent(entry)
+        self.publish(entry, event)
 
     def restore(self, entry: Entry) -> None:
         """Take in a task a journal has kept."""
@@ -150,6 +163,7 @@ class TaskTable:
         if session is None:
             session = SessionTasks(record.session_id, record.created_at, record.updated_at)
             self.sessions[record.session_id] = session
+        session.first_activity = min(session.first_activity, record.created_at)
         session.last_activity = max(session.last_activity, record.updated_at)
         self.roster.add(entry)
         self._index(session, entry)
@@ -162,10 +176,15 @@ class TaskTable:
         for entry in self._candidates(TaskFilter()):
             self._join_parent(entry)
 
-    def publish(self, entry: Entry, event: TaskEvent, expected: int | None = -1) -> None:
-        """Make `event` the latest of `entry`, in memory at once and for everybody when it is durable."""
-        assert event.record is not None
-        follows = entry.record.seq if expected == -1 else expected
+    def publish(self, entry: Entry, event: TaskEvent, *, keep: bool = True) -> None:
+        """Make `event` the latest of `entry`, in memory at once and for everybody when it is durable.
+
+        An end retires the task, and it is forgotten at once if it is not to `keep`. Nothing changes any
+        more when the host has closed, not even by a body that outlives it.
+        """
+        if self.log.closed or event.record is None:
+            return
+        follows = None if event.type is EventType.REGISTERED else entry.record.seq
         entry.record = event.record
         self.sessions[event.session_id].last_activity = event.at
         self.log.append(event)
@@ -174,7 +193,7 @@ class TaskTable:
         else:
             self.feed.put(Append(event, follows, entry.params), entry)
         if event.record.state.is_terminal:
-            self._retire(entry)
+            self._retire(entry, keep=keep)
 
     def show(self, event: TaskEvent, entry: Entry) -> None:
         """Let everybody see a durable event."""
@@ -191,14 +210,25 @@ class TaskTable:
         if before is not None:
             self._drop(target, before)
         self._index(target, entry)
+        self._moved[source.id, event.task_id] = entry
+        if source.id not in entry.left_behind:
+            entry.left_behind += (source.id,)
         source.last_activity = event.at
         self.publish(entry, event)
-        self._discard_if_unused(source)
+        self.discard_if_unused(source)
+        entry.stir()
 
     def remove(self, entry: Entry) -> None:
         """Forget a task and what the journal has of it."""
-        self._drop(self.sessions[entry.record.session_id], entry)
-        self._discard_if_unused(self.sessions[entry.record.session_id])
+        session = self.sessions[entry.record.session_id]
+        self._drop(session, entry)
+        self.discard_if_unused(session)
+
+    def discard_if_unused(self, session: SessionTasks) -> None:
+        """Forget a session of which nothing is left."""
+        unused = not session.tasks and not session.hidden and not session.closing
+        if unused and self.sessions.get(session.id) is session:
+            del self.sessions[session.id]
 
     def prune(self, session_id: str | None, keep: int, before: float | None) -> int:
         """Forget finished tasks beyond the `keep` latest of each session that ended before `before`."""
@@ -218,18 +248,20 @@ class TaskTable:
         elif filter.session_id in self.sessions:
             yield from self.sessions[filter.session_id].tasks.values()
 
-    def _retire(self, entry: Entry) -> None:
+    def _retire(self, entry: Entry, *, keep: bool) -> None:
         session = self.sessions[entry.record.session_id]
-        session.finished[entry.record.id] = entry
-        entry.scope = entry.hook = entry.params = None
-        if entry.parent is not None and entry.parent.children is not None:
-            entry.parent.children.discard(entry)
-        entry.parent = None
-        for child in entry.children or ():
-            child.parent = None
-        entry.children = None
+        entry.hook = entry.params = None
+        for session_id in entry.left_behind:
+            if self._moved.get((session_id, entry.record.id)) is entry:
+                del self._moved[session_id, entry.record.id]
+        _leave_family(entry)
+        if keep:
+            session.finished[entry.record.id] = entry
+        else:
+            self._drop(session, entry)
         while len(session.finished) > self._retain:
             self._drop(session, next(iter(session.finished.values())))
+        self.discard_if_unused(session)
 
     def _drop(self, session: SessionTasks, entry: Entry) -> None:
         self._unindex(session, entry)
@@ -238,22 +270,19 @@ class TaskTable:
         if self.feed is not None:
             self.feed.put(Forget(session.id, entry.record.id, entry.record.seq))
 
-    def _discard_if_unused(self, session: SessionTasks) -> None:
-        if not session.tasks and not session.hidden and not session.closing:
-            self.sessions.pop(session.id, None)
-
     def _index(self, session: SessionTasks, entry: Entry) -> None:
         task_id, key = entry.record.id, entry.record.attempt.idempotency_key
         session.tasks[task_id] = entry
+        self._moved.pop((session.id, task_id), None)
         if key is not None:
             session.keys.setdefault(key, entry)
         others = self._ids.get(task_id)
         if others is None:
             self._ids[task_id] = entry
-        elif isinstance(others, list):
-            others.append(entry)
+        elif isinstance(others, dict):
+            others[session.id] = entry
         else:
-            self._ids[task_id] = [others, entry]
+            self._ids[task_id] = {others.record.session_id: others, session.id: entry}
 
     def _unindex(self, session: SessionTasks, entry: Entry) -> None:
         task_id, key = entry.record.id, entry.record.attempt.idempotency_key
@@ -261,24 +290,46 @@ class TaskTable:
         if key is not None and session.keys.get(key) is entry:
             del session.keys[key]
         others = self._ids[task_id]
-        if not isinstance(others, list):
+        if not isinstance(others, dict):
             del self._ids[task_id]
             return
-        others.remove(entry)
+        del others[session.id]
         if len(others) == 1:
-            self._ids[task_id] = others[0]
+            (self._ids[task_id],) = others.values()
 
     def _join_parent(self, entry: Entry) -> None:
-        parent_id = entry.record.parent_task_id
+        parent_id, session_id = entry.record.parent_task_id, entry.record.session_id
         if parent_id is None or not entry.live:
             return
-        found = self._ids.get(parent_id)
-        of_session = self.find(parent_id, entry.record.session_id)
-        parent = of_session or (found if not isinstance(found, list) else None)
+        parent = self.find(parent_id, session_id) or self._only_live(parent_id)
         if parent is not None and parent.live and parent is not entry:
-            entry.parent = parent
-            parent.children = parent.children or set()
-            parent.children.add(entry)
+            _adopt(parent, entry)
+
+    def _only_live(self, task_id: str) -> Entry | None:
+        try:
+            return self.find(task_id)
+        except AmbiguousTaskId:
+            return None
+
+
+def _adopt(parent: Entry, child: Entry) -> None:
+    child.parent = parent
+    parent.children = parent.children or set()
+    parent.children.add(child)
+
+
+def _leave_family(entry: Entry) -> None:
+    """Take a task that has ended out of its family; its children become those of its parent, so that a
+    request to stop still reaches them from further up.
+    """
+    parent, children = entry.parent, entry.children
+    entry.parent = entry.children = None
+    if parent is not None and parent.children is not None:
+        parent.children.discard(entry)
+    for child in children or ():
+        child.parent = None
+        if parent is not None:
+            _adopt(parent, child)
 
 
 def _number(entry: Entry) -> int:

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 from huggingface_hub import close_session
+from tqdm import tqdm  # type: ignore[import-untyped]
 
 from hostel.plugins.model_pull.testing import LocalHub
 
@@ -12,6 +13,7 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """No test sees the caches, tokens and settings of whoever runs it."""
     for name in ("HF_TOKEN", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_TOKEN_PATH", "HF_HUB_OFFLINE"):
         monkeypatch.delenv(name, raising=False)
+    tqdm.monitor_interval = 0  # its monitor is a thread that never ends
     home = tmp_path / "hf"
     monkeypatch.setenv("HF_HOME", str(home))
     return home

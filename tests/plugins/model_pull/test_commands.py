@@ -11,11 +11,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 import typer
 from huggingface_hub import hf_hub_download
 
 from hostel.plugins.model_pull._commands import amount
+from hostel.plugins.model_pull._queue import Queue, QueueItem
+from hostel.plugins.model_pull._request import DownloadRequest
+from hostel.plugins.model_pull._store import QueueStore
 from hostel.plugins.model_pull.testing import Blob, Fault, LocalHub, Origin
 
 COMMAND = [str(Path(sys.executable).parent / "hostel")]
@@ -115,24 +119,22 @@ BAD = [
 
 
 @pytest.mark.parametrize(("arguments", "sentence"), BAD)
-@pytest.mark.parametrize("as_json", [False, True])
 def test_bad_input_is_one_sentence_and_writes_nothing(
-    hub: LocalHub, own_home: Path, arguments: list[str], sentence: str, as_json: bool
+    hub: LocalHub, own_home: Path, arguments: list[str], sentence: str
 ) -> None:
     hub.add_repo("org/m", FILES)
     hub.add_repo("org/gated", FILES, gated=True)
     hub.add_repo("org/evil", {"../../evil": b"x"})
     hub.add_repo("org/case", {"README.md": b"x", "readme.md": b"y"})
 
-    done = hostel("pull", *arguments, *(["--json"] if as_json else []), code=1)
+    done = hostel("pull", "--json", *arguments, code=1)
 
     assert sentence in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert not (own_home / "hub").exists()
-    if as_json:
-        last = json_lines(done)[-1]
-        assert last["type"] == "failed"
-        assert sentence in last["error"]
+    last = json_lines(done)[-1]
+    assert last["type"] == "failed"
+    assert sentence in last["error"]
 
 
 def test_without_a_network_it_says_who_did_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,6 +177,20 @@ def test_after_sigkill_what_is_here_is_not_fetched_again(hub: LocalHub) -> None:
     hostel("pull", "org/m")
 
     assert hub.bytes_sent(origin=Origin.CDN, path="0000[12]-of") == 0
+
+
+def test_two_commands_for_one_model_fetch_it_once(hub: LocalHub) -> None:
+    hub.add_repo("org/m", {"m-Q8_0.gguf": Blob(size=8 * MIB, seed=1)})
+    hub.fault(Fault(origin=Origin.CDN, bps=4 * MIB))
+    with started("pull", "--json", "org/m") as one:
+        read_until_moving(one, MIB)
+        with started("pull", "--json", "org/m") as other:
+            ends = [
+                json.loads(process.communicate(timeout=30)[0].splitlines()[-1]) for process in (one, other)
+            ]
+
+    assert [end["type"] for end in ends] == ["completed", "completed"]
+    assert hub.bytes_sent(origin=Origin.CDN) == 8 * MIB
 
 
 def test_bars_are_drawn_on_a_terminal(hub: LocalHub) -> None:
@@ -254,3 +270,19 @@ def test_amounts_are_read(text: str, expected: int) -> None:
 def test_what_is_no_amount_is_refused(text: str) -> None:
     with pytest.raises(typer.BadParameter):
         amount(text)
+
+
+def test_the_queue_of_another_process_is_shown_and_left_alone(data_dir: Path) -> None:
+    item = QueueItem("org/m:Q8_0", "g", DownloadRequest("org/m"), 1.0, total=2 * MIB)
+    store = QueueStore(data_dir)
+    assert store.claim()
+    store.save(Queue().add(item).add(attrs.evolve(item, id="org/n:Q8_0", group_id="h")).start("g", 2.0))
+
+    states = [line.split("\t")[1:3] for line in hostel("downloads").stdout.splitlines()]
+    assert states == [["org/m:Q8_0", "downloading"], ["org/n:Q8_0", "queued"]]
+    assert "Another process of hostel owns the queue" in hostel("downloads", "clear", code=1).stderr
+
+    store.release()
+    assert hostel("downloads", "reorder", "org/n:Q8_0", "1").stdout == "2\n"
+    hostel("downloads", "cancel", "org/n:Q8_0")
+    assert [line.split("\t")[2] for line in hostel("downloads").stdout.splitlines()] == ["queued"]

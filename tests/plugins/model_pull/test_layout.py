@@ -93,6 +93,23 @@ def test_nothing_outside_the_snapshot_is_written(repo: CachedRepo) -> None:
         repo.snapshot("../x")
 
 
+def test_a_blob_that_has_gone_is_not_linked(repo: CachedRepo) -> None:
+    repo.blob("a" * 40).unlink()
+
+    with pytest.raises(StorageFailed, match="somebody has removed it"):
+        repo.register(COMMIT, KEYS.items(), revision="main")
+
+    assert list((repo.folder / "refs").iterdir()) == []
+
+
+def test_blobs_that_no_snapshot_links_to_are_dropped_and_others_stay(repo: CachedRepo) -> None:
+    repo.register(COMMIT, [("config.json", "a" * 40)])
+
+    repo.drop_unlinked([repo.blob("a" * 40), repo.blob("b" * 64)])
+
+    assert [path.name for path in (repo.folder / "blobs").iterdir()] == ["a" * 40]
+
+
 def test_a_present_blob_counts_only_at_its_size(repo: CachedRepo) -> None:
     assert repo.holds("a" * 40, len("config.json"))
     assert repo.holds("a" * 40, None)

@@ -5,6 +5,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
+import anyio.to_thread
 import pytest
 
 from hostel.plugins.model_pull._errors import IntegrityFailed, InvalidQuantization, NoSpace, PullError
@@ -192,7 +194,9 @@ async def test_the_last_to_leave_stops_the_transfer_and_the_partial_stays(
         assert hub.bytes_sent(origin=Origin.CDN) - sent < 8 * MIB
 
 
-async def test_clear_cache_drops_the_partial_of_the_last_to_leave(hub: LocalHub, own_home: Path) -> None:
+async def test_q7_clear_cache_in_the_middle_drops_what_the_last_to_leave_has_fetched(
+    hub: LocalHub, own_home: Path
+) -> None:
     hub.add_repo("org/m", shards(MIB, 8 * MIB))
     slow(hub, 4 * MIB, "00002-of")
     async with scene() as on:
@@ -313,7 +317,7 @@ async def test_q6_asking_while_a_transfer_stops_waits_instead_of_writing_twice(h
             await first
 
 
-async def test_a_callback_that_raises_is_dropped_and_harms_nobody(hub: LocalHub) -> None:
+async def test_car_a_callback_that_raises_is_dropped_and_harms_nobody(hub: LocalHub) -> None:
     hub.add_repo("org/m", single(2 * MIB))
     slow(hub, 4 * MIB)
     told: list[Progress] = []
@@ -330,7 +334,7 @@ async def test_a_callback_that_raises_is_dropped_and_harms_nobody(hub: LocalHub)
         assert told[-1].downloaded == 2 * MIB
 
 
-async def test_a_callback_that_never_returns_holds_up_nobody_else(hub: LocalHub) -> None:
+async def test_car_a_callback_that_never_returns_holds_up_nobody_else(hub: LocalHub) -> None:
     hub.add_repo("org/m", single(MIB))
     async with scene() as on:
 
@@ -721,7 +725,7 @@ async def test_an_error_in_the_block_of_a_manager_is_raised_as_it_is() -> None:
                 raise KeyError("mine")
 
 
-async def test_a_restart_restores_the_queue_and_goes_on(hub: LocalHub, tmp_path: Path) -> None:
+async def test_g9_a_restart_restores_the_queue_and_goes_on(hub: LocalHub, tmp_path: Path) -> None:
     for number in range(3):
         hub.add_repo(f"org/m{number}", single(4 * MIB, seed=number))
     slow(hub, MIB)
@@ -802,3 +806,122 @@ async def test_the_limit_of_a_download_holds(hub: LocalHub) -> None:
         await on.manager.pull(DownloadRequest("org/m", limit=2 * MIB))
 
         assert anyio.current_time() - began > 0.7
+
+
+async def test_q13_a_cancel_that_comes_too_late_says_so_and_the_model_stays(hub: LocalHub) -> None:
+    hub.add_repo("org/m", single())
+    async with scene() as on:
+        handle = on.manager.pull("org/m")
+        path = await handle
+
+        receipt = await on.manager.cancel(request_id=handle.request_id, clear_cache=True)
+
+        assert (receipt.newly_cancelled, receipt.already_terminal) == (0, 1)
+        assert path.exists()
+
+
+async def test_q14_a_cancel_while_the_hub_is_asked_ends_at_once_and_fetches_nothing(hub: LocalHub) -> None:
+    hub.add_repo("org/m", single())
+    hub.fault(Fault(path="/api/models/", first_byte_after=1.0, times=1))
+    async with scene() as on:
+        handle = on.manager.pull("org/m", session_id="s")
+        while not hub.exchanges(path="/api/models/"):
+            await anyio.lowlevel.checkpoint()
+
+        with anyio.fail_after(0.5):
+            await on.manager.cancel(request_id=handle.request_id)
+        with pytest.raises(PullCancelled):
+            await handle
+    assert await anyio.to_thread.run_sync(lambda: hub.wait_until_sent(1, path="/api/models/"))
+    assert hub.exchanges(path="/tree/") == []
+
+
+async def test_car_every_event_of_a_download_names_it_and_counts_in_bytes(hub: LocalHub) -> None:
+    hub.add_repo("org/tiny", {"m-Q8_0.gguf": Blob(size=3), "config.json": b"{}"})
+    async with scene() as on:
+        await on.manager.pull("org/tiny")
+        await on.until_ended("org/tiny:Q8_0")
+
+        told = [event for event in on.events if isinstance(event, GroupEvent)]
+        assert {event.id for event in told} == {"org/tiny:Q8_0"}
+        last = [event for event in told if isinstance(event, Progress)][-1]
+        assert (last.downloaded, last.total) == (5, 5)
+
+
+async def test_other_files_of_a_model_are_another_download(hub: LocalHub) -> None:
+    hub.add_repo("org/m", {**single(), "notes.md": b"#"})
+    async with scene() as on:
+        usual = await on.manager.queue_download(DownloadRequest("org/m"))
+        special = await on.manager.queue_download(DownloadRequest("org/m", include=("*.md",)))
+
+        assert usual.variant is None
+        assert special.variant is not None
+        assert isinstance(await on.until_ended(str(special)), Completed)
+
+
+async def test_a_reader_that_stops_reading_holds_up_nobody(hub: LocalHub) -> None:
+    hub.add_repo("org/m", single())
+    async with scene() as on, on.manager.subscribe():
+        assert (await on.manager.pull("org/m")).exists()
+
+
+async def test_a_handle_tells_what_was_chosen_and_whether_it_shared(hub: LocalHub) -> None:
+    hub.add_repo("org/m", {**single(2 * MIB), **single(2 * MIB, "Q4_K_M", seed=2)})
+    slow(hub, 4 * MIB)
+    async with scene() as on:
+        first = on.manager.pull("org/m")
+        await on.until_moving("org/m:Q4_K_M")
+        second = on.manager.pull("org/m")
+        await first
+        await second
+
+        assert (first.shared, second.shared) == (False, True)
+        assert first.pulled is not None
+        assert first.pulled.choice is not None
+        assert "first in the order of preference" in first.pulled.choice.why
+
+
+async def test_a_restart_goes_on_with_the_commit_that_was_begun(hub: LocalHub, tmp_path: Path) -> None:
+    begun = hub.add_repo("org/m", single(8 * MIB, seed=1))
+    slow(hub, 4 * MIB)
+    async with scene(tmp_path) as on:
+        on.manager.pull("org/m")
+        await on.until_moving("org/m:Q8_0", MIB)
+    hub.commit("org/m", dict(single(8 * MIB, seed=2)))
+    hub.clear_faults()
+
+    async with scene(tmp_path) as on:
+        ended = await on.until_ended("org/m:Q8_0")
+        assert isinstance(ended, Completed)
+        assert Path(ended.path).parent.name == begun
+
+
+async def test_a_manager_may_be_closed_after_its_host(hub: LocalHub) -> None:
+    hub.add_repo("org/m", single(8 * MIB))
+    slow(hub)
+    async with LocalBackgroundTaskHost() as host:
+        manager = await DownloadManager(host).__aenter__()
+        events = manager.subscribe()
+        manager.pull("org/m")
+        async for event in events:
+            if isinstance(event, Progress):
+                break
+    await manager.__aexit__(None, None, None)
+
+
+async def test_a_restart_keeps_the_quantization_that_was_chosen(hub: LocalHub, tmp_path: Path) -> None:
+    hub.add_repo("org/m", {**single(8 * MIB, "Q4_K_M"), **single(MIB, "Q8_0", seed=2)})
+    slow(hub, 4 * MIB)
+    async with scene(tmp_path) as on:
+        on.manager.pull("org/m")
+        await on.until_moving("org/m:Q4_K_M", MIB)
+    hub.clear_faults()
+
+    async with (
+        LocalBackgroundTaskHost() as host,
+        DownloadManager(host, data_dir=tmp_path, preference=["Q8_0"]) as manager,
+    ):
+        [record] = await host.wait_all("downloads")
+        assert record.result is not None
+        assert str(record.result.value).endswith("m-Q4_K_M.gguf")
+        assert not await manager.has_download("org/m:Q4_K_M")

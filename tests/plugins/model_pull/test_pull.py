@@ -4,11 +4,21 @@ import hashlib
 from pathlib import Path
 
 import anyio
+import anyio.to_thread
+import attrs
 import pytest
-from huggingface_hub import hf_hub_download, scan_cache_dir, snapshot_download
+from huggingface_hub import HfApi, hf_hub_download, scan_cache_dir, snapshot_download
 
 from hostel.plugins.model_pull._disk import DiskReservations
-from hostel.plugins.model_pull._errors import IntegrityFailed, NoSpace, PullError, StorageFailed, UnsafePath
+from hostel.plugins.model_pull._errors import (
+    BadResponse,
+    IntegrityFailed,
+    NoSpace,
+    NotFound,
+    PullError,
+    StorageFailed,
+    UnsafePath,
+)
 from hostel.plugins.model_pull._events import (
     Completed,
     DownloadEvent,
@@ -18,8 +28,11 @@ from hostel.plugins.model_pull._events import (
     Progress,
     Started,
 )
+from hostel.plugins.model_pull._hub import HubSource
 from hostel.plugins.model_pull._once import pull_once
 from hostel.plugins.model_pull._plan import PullOptions
+from hostel.plugins.model_pull._reference import Reference
+from hostel.plugins.model_pull._remote import RemoteFile
 from hostel.plugins.model_pull.testing import Blob, Fault, LocalHub, Origin
 
 SHARDS: dict[str, bytes | Blob] = {
@@ -243,3 +256,102 @@ async def test_what_is_not_there_is_one_sentence(hub: LocalHub, own_home: Path, 
     assert "\n" not in str(caught.value)
     assert str(caught.value).endswith(".")
     assert found(own_home, "*") == []
+
+
+async def test_what_huggingface_hub_has_fetched_is_not_fetched_again(hub: LocalHub, own_home: Path) -> None:
+    hub.add_repo("org/m", FILES)
+    theirs = await anyio.to_thread.run_sync(
+        lambda: snapshot_download("org/m", cache_dir=own_home / "hub", endpoint=hub.endpoint)
+    )
+    hub.clear_log()
+
+    pulled = await pull_once("org/m:Q8_0")
+
+    assert Path(theirs) == pulled.snapshot
+    assert pulled.fetched == 0
+    assert hub.bytes_sent(path="gguf") == 0
+
+
+async def test_huggingface_hub_online_fetches_only_what_was_left_out(hub: LocalHub, own_home: Path) -> None:
+    hub.add_repo("org/m", FILES)
+    pulled = await pull_once("org/m:Q8_0")
+    hub.clear_log()
+
+    theirs = await anyio.to_thread.run_sync(
+        lambda: snapshot_download("org/m", cache_dir=own_home / "hub", endpoint=hub.endpoint)
+    )
+
+    assert Path(theirs) == pulled.snapshot
+    assert hub.bytes_sent(path="Q8_0") == 0
+    assert hub.bytes_sent(path="Q4_K_M") > 0
+
+
+async def test_huggingface_hub_finds_the_checksums_in_order(hub: LocalHub, own_home: Path) -> None:
+    hub.add_repo("org/m", FILES)
+    await pull_once("org/m:Q8_0")
+
+    report = await anyio.to_thread.run_sync(
+        lambda: HfApi(endpoint=hub.endpoint).verify_repo_checksums("org/m", cache_dir=own_home / "hub")
+    )
+
+    assert report.mismatches == []
+    assert report.checked_count == 4
+
+
+async def test_an_interrupted_pull_does_not_disturb_huggingface_hub(hub: LocalHub, own_home: Path) -> None:
+    hub.add_repo("org/m", {"m-Q8_0.gguf": Blob(size=8 << 20, seed=3), "config.json": b"{}"})
+    hub.fault(Fault(origin=Origin.CDN, bps=8 << 20))
+    with anyio.CancelScope() as scope:
+
+        def stop(event: DownloadEvent) -> None:
+            if isinstance(event, Progress) and event.downloaded > 1 << 20:
+                scope.cancel()
+
+        await pull_once("org/m", emit=stop)
+    hub.clear_faults()
+    theirs = await anyio.to_thread.run_sync(
+        lambda: hf_hub_download("org/m", "m-Q8_0.gguf", cache_dir=own_home / "hub", endpoint=hub.endpoint)
+    )
+
+    assert scan_cache_dir(own_home / "hub").warnings == []
+    assert sha256_of_blob(Blob(size=8 << 20, seed=3)) == sha256_of(theirs)
+    assert (await pull_once("org/m")).cached == (8 << 20) + 2
+    assert found(own_home, "*.hostel.part*") == []
+
+
+async def test_q11_a_file_of_unknown_size_is_kept_and_not_fetched_again(hub: LocalHub) -> None:
+    hub.add_repo("org/m", FILES)
+
+    class Unsized(HubSource):
+        async def resolve(self, reference: Reference) -> list[RemoteFile]:
+            return [attrs.evolve(file, size=None) for file in await super().resolve(reference)]
+
+    first = await pull_once("org/m:Q8_0", sources=[Unsized()])
+    hub.clear_log()
+    second = await pull_once("org/m:Q8_0", sources=[Unsized()])
+
+    assert first.path == second.path
+    assert (first.size, second.fetched) == ((9 << 20) + 2, 0)
+    assert hub.bytes_sent(path="gguf") == 0
+
+
+async def test_a_listing_of_two_commits_is_refused(hub: LocalHub) -> None:
+    hub.add_repo("org/m", FILES)
+
+    class Torn(HubSource):
+        async def resolve(self, reference: Reference) -> list[RemoteFile]:
+            first, *rest = await super().resolve(reference)
+            return [attrs.evolve(first, commit="e" * 40), *rest]
+
+    with pytest.raises(BadResponse, match="several commits"):
+        await pull_once("org/m", sources=[Torn()])
+
+
+async def test_a_link_to_a_file_pulls_that_file(hub: LocalHub) -> None:
+    hub.add_repo("org/m", FILES)
+
+    pulled = await pull_once("https://huggingface.co/org/m/blob/main/README.md")
+
+    assert pulled.path.read_bytes() == FILES["README.md"]
+    with pytest.raises(NotFound, match=r"org/m \(nope.gguf\)"):
+        await pull_once("https://huggingface.co/org/m/resolve/main/nope.gguf")

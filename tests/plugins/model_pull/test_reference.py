@@ -28,6 +28,14 @@ DIGEST = "ab" * 32
         ("C:\\models", Reference("file", "C:\\models")),
         ("file:///srv/my%20models", Reference("file", "/srv/my models")),
         ("s3://bucket/key", Reference("s3", "s3://bucket/key")),
+        ("https://huggingface.co/org/repo", Reference("hf", "org/repo")),
+        ("https://huggingface.co/org/repo/?library=x", Reference("hf", "org/repo")),
+        ("hf.co/org/repo:Q4_K_M", Reference("hf", "org/repo", "Q4_K_M")),
+        ("https://huggingface.co/org/repo/tree/refs/pr/1", Reference("hf", "org/repo", None, "refs/pr/1")),
+        (
+            "https://huggingface.co/org/repo/blob/main/Q8_0/m%201.gguf?download=true",
+            Reference("hf", "org/repo", None, "main", path="Q8_0/m 1.gguf"),
+        ),
     ],
 )
 def test_a_reference_reads_as_written(text: str, expected: Reference) -> None:
@@ -68,6 +76,11 @@ def test_a_quantization_given_apart_fills_in_and_must_not_contradict() -> None:
     assert Reference("hf", "o/r", "Q8_0") == parse_reference("o/r:Q8_0", quantization="Q8_0")
     with pytest.raises(InvalidReference, match="another quantization"):
         parse_reference("o/r:Q8_0", quantization="Q4_0")
+
+
+def test_a_url_has_neither_quantizations_nor_revisions() -> None:
+    with pytest.raises(InvalidReference, match="neither"):
+        parse_reference("https://e.com/m.gguf", revision="main")
 
 
 def test_the_id_of_a_url_leaves_its_query_out() -> None:

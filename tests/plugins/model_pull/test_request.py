@@ -16,6 +16,7 @@ from hostel.plugins.model_pull._request import DownloadId, DownloadRequest
         ("org/m:Q8_0@dev", DownloadId("org/m", "Q8_0", "dev")),
         ("http://h:80/m", DownloadId("http://h:80/m")),
         ("org/m:", DownloadId("org/m:")),
+        ("org/m:Q8_0@dev+0a1b2c", DownloadId("org/m", "Q8_0", "dev", "0a1b2c")),
     ],
 )
 def test_an_id_is_read_as_it_is_written(text: str, expected: DownloadId) -> None:
@@ -33,7 +34,7 @@ def test_an_id_is_read_as_it_is_written(text: str, expected: DownloadId) -> None
         include=st.lists(st.text(max_size=3), max_size=2),
         exclude=st.lists(st.text(max_size=3), max_size=2),
         cache_dir=st.none() | st.just(Path("/c")),
-        budget=st.none() | st.integers(0),
+        budget=st.none() | st.integers(1),
         limit=st.none() | st.floats(1, 9),
     )
 )

@@ -1,0 +1,150 @@
+"""Batches of model requests: submitted as files, worked through by a daemon, answered line by line."""
+
+from typing import TYPE_CHECKING, Any
+
+from hostel.runtime import hookimpl
+
+if TYPE_CHECKING:
+    import typer
+
+    from hostel.runtime import Runtime
+
+    from ._daemon import Daemon, Escalation
+    from ._errors import BatchError, InvalidInput, NotFound, SchemaTooNew, StateConflict, StorageUnavailable
+    from ._house import Batches
+    from ._ids import BatchId, DaemonId, FileId, RequestId, TemplateId
+    from ._records import (
+        Batch,
+        BatchInput,
+        BatchResultItem,
+        BatchStatus,
+        Capacity,
+        File,
+        FileFilter,
+        FileMetadata,
+        OnDeadline,
+        Problem,
+        Purpose,
+        Request,
+        RequestData,
+        RequestTemplateInput,
+    )
+    from ._retry import RetryPolicy
+    from ._sender import HttpSender, Reply, Sender, Timeouts
+    from ._states import Failure, FailureKind, RequestState
+    from ._storage import Storage
+    from .sql import SqlStorage
+
+_PLACES = {
+    "_daemon": ("Daemon", "Escalation"),
+    "_errors": (
+        "BatchError",
+        "InvalidInput",
+        "NotFound",
+        "SchemaTooNew",
+        "StateConflict",
+        "StorageUnavailable",
+    ),
+    "_house": ("Batches",),
+    "_ids": ("BatchId", "DaemonId", "FileId", "RequestId", "TemplateId"),
+    "_records": (
+        "Batch",
+        "BatchInput",
+        "BatchResultItem",
+        "BatchStatus",
+        "Capacity",
+        "File",
+        "FileFilter",
+        "FileMetadata",
+        "OnDeadline",
+        "Problem",
+        "Purpose",
+        "Request",
+        "RequestData",
+        "RequestTemplateInput",
+    ),
+    "_retry": ("RetryPolicy",),
+    "_sender": ("HttpSender", "Reply", "Sender", "Timeouts"),
+    "_states": ("Failure", "FailureKind", "RequestState"),
+    "_storage": ("Storage",),
+    "sql": ("SqlStorage",),
+}
+_PLACE_OF = {name: place for place, names in _PLACES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a name when it is first asked for: listing plugins must not load a database library."""
+    if name not in _PLACE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f".{_PLACE_OF[name]}", __name__), name)
+
+
+@hookimpl
+async def on_startup(runtime: "Runtime") -> None:
+    """Offer `Batches`, and go on with those that an earlier run left."""
+    from ._house import Batches
+
+    batches = Batches(runtime)
+    runtime.offer(batches)
+    if batches.exists():
+        await batches.storage()
+
+
+@hookimpl
+async def on_shutdown(runtime: "Runtime") -> None:
+    """Give back work in flight and close the store."""
+    from ._house import Batches
+
+    await runtime.get(Batches).aclose()
+
+
+@hookimpl
+def register_commands(app: "typer.Typer") -> None:
+    """Add `hostel batch`."""
+    from ._commands import add_commands
+
+    add_commands(app)
+
+
+__all__ = [
+    "Batches",
+    "Daemon",
+    "Escalation",
+    "HttpSender",
+    "Reply",
+    "RetryPolicy",
+    "Sender",
+    "Timeouts",
+    "Batch",
+    "BatchError",
+    "BatchId",
+    "BatchInput",
+    "BatchResultItem",
+    "BatchStatus",
+    "Capacity",
+    "DaemonId",
+    "Failure",
+    "FailureKind",
+    "File",
+    "FileFilter",
+    "FileId",
+    "FileMetadata",
+    "InvalidInput",
+    "NotFound",
+    "OnDeadline",
+    "Problem",
+    "Purpose",
+    "Request",
+    "RequestData",
+    "RequestId",
+    "RequestState",
+    "RequestTemplateInput",
+    "SchemaTooNew",
+    "SqlStorage",
+    "StateConflict",
+    "Storage",
+    "StorageUnavailable",
+    "TemplateId",
+]

@@ -123,13 +123,14 @@ class Feed:
 
     async def _follow(self, subscription: Subscription, filter: TaskFilter, write: Write) -> None:
         while True:
+            events: list[TaskEvent] = []
             with anyio.move_on_after(self._heartbeat) as wait:
                 events = await subscription.read(BATCH)
-                if not events:
-                    return
             if wait.cancelled_caught:
                 await write(HEARTBEAT)
                 continue
+            if not events:
+                return
             for part in _ending_with_missed(events):
                 for chunk in self._frames.join(part):
                     await self._rounds.turn()

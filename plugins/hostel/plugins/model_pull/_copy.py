@@ -9,7 +9,7 @@ from urllib.request import url2pathname
 
 import anyio.to_thread
 
-from hostel.plugins.model_pull._disk import PARTIAL_SUFFIX
+from hostel.plugins.model_pull._disk import partial_path
 from hostel.plugins.model_pull._errors import ContentChanged, StorageFailed
 from hostel.plugins.model_pull._fetch import Fetched, FetchPhase, FetchProgress
 from hostel.plugins.model_pull._remote import RemoteFile
@@ -25,7 +25,7 @@ async def copy(
     :raises ContentChanged: if its size is not the one that was listed
     :raises StorageFailed: if one of the disks refuses
     """
-    source, partial = Path(url2pathname(urlsplit(file.url).path)), blob.with_name(blob.name + PARTIAL_SUFFIX)
+    source, partial = Path(url2pathname(urlsplit(file.url).path)), partial_path(blob)
     try:
         done = await _copied(source, partial, file.size, on_progress)
         if file.size is not None and done != file.size:

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from functools import partial
 
 import anyio
+import anyio.lowlevel
 import attrs
 
 from hostel.plugins.model_pull._downloads import Downloads
@@ -27,7 +28,15 @@ from hostel.plugins.model_pull._handle import (
 from hostel.plugins.model_pull._pull import Pulled
 from hostel.plugins.model_pull._request import DownloadRequest
 from hostel.plugins.model_pull._tripwire import Tripwire
-from hostel.sessions import BackgroundTaskHost, SessionsError, TaskContext, TaskSpec, TaskState, current_task
+from hostel.sessions import (
+    BackgroundTaskHost,
+    HostClosed,
+    SessionsError,
+    TaskContext,
+    TaskSpec,
+    TaskState,
+    current_task,
+)
 from hostel.sessions._ids import new_id
 
 KIND = "model_pull"
@@ -73,7 +82,7 @@ class Desk:
         """Serve a wish in the managed task that is running."""
         context = current_task()
         request = self.requests.get(context.id)
-        if request is None:
+        if request is None or request.begun.is_set():
             request = self.open(attrs.evolve(wish, session_id=context.session_id), None, context.id)
         request.begun.set()
         return await self.serve(request)
@@ -127,7 +136,10 @@ class Desk:
         first, request.cancelling = not request.cancelling, True
         request.discard = request.discard or clear_cache
         await request.begun.wait()
-        record = await self._host.cancel_managed(request.session_id, request.id, reason)
+        try:
+            record = await self._host.cancel_managed(request.session_id, request.id, reason)
+        except HostClosed:
+            record = None
         won = record is not None and record.state in (TaskState.COMPLETED, TaskState.FAILED)
         return CancelReceipt(1, newly_cancelled=int(first and not won), already_terminal=int(won))
 

@@ -59,8 +59,13 @@ def still_needed(blob: Path, size: int) -> int:
     try:
         blob.stat()
     except OSError:
-        return max(0, size - _allocated(blob.with_name(blob.name + PARTIAL_SUFFIX)))
+        return max(0, size - _allocated(partial_path(blob)))
     return 0
+
+
+def partial_path(blob: Path) -> Path:
+    """Return where the bytes of a blob are until all are here."""
+    return blob.with_name(blob.name + PARTIAL_SUFFIX)
 
 
 def existing_ancestor(path: Path) -> Path:

@@ -12,13 +12,14 @@ nothing is ever in neither of two places.
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 
 import anyio
 import attrs
 
 from hostel.plugins.model_pull._disk import DiskReservations
-from hostel.plugins.model_pull._errors import PullError
+from hostel.plugins.model_pull._errors import PullError, RevisionNotFound
 from hostel.plugins.model_pull._events import (
     Cancelled,
     Completed,
@@ -36,7 +37,8 @@ from hostel.plugins.model_pull._handle import PullCancelled, Request
 from hostel.plugins.model_pull._plan import Advise, PullOptions, PullPlan, plan_pull
 from hostel.plugins.model_pull._pull import FILES_AT_ONCE, Pulled, carry_out
 from hostel.plugins.model_pull._queue import Queue, QueueItem
-from hostel.plugins.model_pull._request import DownloadRequest
+from hostel.plugins.model_pull._reference import HUB, Reference
+from hostel.plugins.model_pull._request import DownloadId, DownloadRequest
 from hostel.plugins.model_pull._runs import Ending, QueueRunSummary, Run
 from hostel.plugins.model_pull._shared import StartSoon, Transfers
 from hostel.plugins.model_pull._snapshot import snapshot_of
@@ -82,9 +84,10 @@ class Downloads:
         self._run: Run | None = None
         self._last_run: QueueRunSummary | None = None
 
-    async def plan(self, wish: DownloadRequest) -> PullPlan:
+    async def plan(self, wish: DownloadRequest, reference: Reference | None = None) -> PullPlan:
         """Resolve a wish.
 
+        :param reference: instead of the wish's own
         :raises PullError: if it cannot be met
         """
         options = attrs.evolve(
@@ -94,7 +97,9 @@ class Downloads:
             include=wish.include,
             exclude=wish.exclude,
         )
-        return await plan_pull(wish.reference, self._tools.sources, options, advise=self._tools.advise)
+        return await plan_pull(
+            reference or wish.reference, self._tools.sources, options, advise=self._tools.advise
+        )
 
     async def join(self, request: Request, plan: PullPlan) -> Group:
         """Let a request wait for the group of its plan, which is made if it is not there.
@@ -103,6 +108,7 @@ class Downloads:
         """
         while (group := self._alive(plan)) is not None and group.stopping:
             await group.done.wait()
+        request.shared = group is not None
         if group is None:
             group = self._admit(request.wish, plan)
         self.attach(request, group)
@@ -235,7 +241,15 @@ class Downloads:
         item = self.queue.find(group.id)
         if item is None:
             raise PullCancelled(group.name)
-        return attrs.evolve(await self.plan(item.request), id=group.name)
+        reference = item.request.reference
+        if reference.scheme == HUB:
+            chosen = DownloadId.parse(item.id).quantization
+            reference = attrs.evolve(reference, quantization=reference.quantization or chosen)
+        if reference.scheme == HUB and item.commit is not None:
+            with suppress(RevisionNotFound):
+                pinned = await self.plan(item.request, attrs.evolve(reference, revision=item.commit))
+                return attrs.evolve(pinned, id=group.name, reference=reference)
+        return attrs.evolve(await self.plan(item.request, reference), id=group.name)
 
     def _end(self, group: Group, outcome: Pulled | Exception | None) -> None:
         group.outcome = outcome

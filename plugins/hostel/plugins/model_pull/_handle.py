@@ -2,13 +2,14 @@
 
 from collections.abc import Awaitable, Callable, Generator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import attrs
 
 from hostel.plugins.model_pull._errors import PullError
 from hostel.plugins.model_pull._events import Progress
+from hostel.plugins.model_pull._pull import Pulled
 from hostel.plugins.model_pull._request import DownloadRequest
 from hostel.sessions import TaskCancelled, TaskContext, TaskFailed, TaskHandle
 
@@ -71,6 +72,7 @@ class Request:
         self.context: TaskContext | None = None
         self.refusal: Exception | None = None
         self.group: Group | None = None
+        self.shared = False
         self.discard = False
         self.cancelling = False
         self.progress: Progress | None = None
@@ -123,11 +125,22 @@ class PullHandle:
         return self._request.progress
 
     @property
+    def pulled(self) -> Pulled | None:
+        """Return what came of it, with the quantization that was chosen and why; None before it completed."""
+        group = self._request.group
+        return group.outcome if group is not None and isinstance(group.outcome, Pulled) else None
+
+    @property
+    def shared(self) -> bool:
+        """Return whether it joined a download that somebody else had begun."""
+        return self._request.shared
+
+    @property
     def callback_error(self) -> Exception | None:
         """Return what `on_progress` raised; it was not called again after that."""
         return self._request.callback_error
 
-    def __await__(self) -> Generator[object, object, Path]:
+    def __await__(self) -> Generator[Any, None, Path]:
         return self.wait().__await__()
 
     async def wait(self) -> Path:

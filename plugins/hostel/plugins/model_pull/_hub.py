@@ -8,9 +8,11 @@ else.
 
 import json
 import re
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import anyio
@@ -28,6 +30,9 @@ from hostel.plugins.model_pull._errors import (
 )
 from hostel.plugins.model_pull._reference import HUB, InvalidReference, Reference
 from hostel.plugins.model_pull._remote import RemoteFile
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
 
 MAIN = "main"
 METADATA_TIMEOUT = 30.0
@@ -75,9 +80,16 @@ class HubSource:
         endpoint = self._endpoint or _settings.endpoint()
         if _settings.offline():
             raise Unreachable(urlsplit(endpoint).netloc, "HF_HUB_OFFLINE is set", transient=False)
-        return await anyio.to_thread.run_sync(self._list, reference, endpoint, abandon_on_cancel=True)
+        gone = threading.Event()
+        try:
+            return await anyio.to_thread.run_sync(
+                self._list, reference, endpoint, gone, abandon_on_cancel=True
+            )
+        finally:
+            gone.set()
 
-    def _list(self, reference: Reference, endpoint: str) -> list[RemoteFile]:
+    def _list(self, reference: Reference, endpoint: str, gone: threading.Event) -> list[RemoteFile]:
+        """List the files; a caller who has gone is noticed between two requests."""
         from huggingface_hub import HfApi, hf_hub_url
         from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined, unused-ignore]
 
@@ -89,7 +101,9 @@ class HubSource:
             )
             commit = _matching(_COMMIT, info.sha, endpoint)
             if info.gated:
-                api.auth_check(reference.name)
+                _ask_for_access(api, reference.name)
+            if gone.is_set():
+                return []
             entries = api.list_repo_tree(reference.name, recursive=True, revision=commit)
             listed = _files(entries, endpoint)
             headers = build_hf_headers(token=token, library_name="hostel")
@@ -105,6 +119,17 @@ class HubSource:
                 )
                 for path, size, sha256, oid in listed
             ]
+
+
+def _ask_for_access(api: "HfApi", model: str) -> None:
+    from huggingface_hub import errors
+
+    try:
+        api.auth_check(model)
+    except errors.GatedRepoError:
+        raise
+    except errors.RepositoryNotFoundError:
+        return  # a mirror that lists the model and does not know the question
 
 
 @contextmanager

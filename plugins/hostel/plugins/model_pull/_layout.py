@@ -105,6 +105,8 @@ class CachedRepo:
         return folder
 
     def _link(self, pointer: Path, blob: Path) -> None:
+        if not blob.exists():
+            raise StorageFailed(blob, "somebody has removed it")
         pointer.parent.mkdir(parents=True, exist_ok=True)
         target = os.path.relpath(blob, pointer.parent)
         if pointer.is_symlink() and pointer.readlink() == Path(target) and pointer.exists():

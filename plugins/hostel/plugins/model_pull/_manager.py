@@ -321,6 +321,8 @@ class DownloadManager:
             self._desk.requests.pop(request.id)
             raise
         await self._desk.begin(request)
+        if request.refusal is not None:
+            raise request.refusal
         await self._saved()
         return group
 

@@ -105,7 +105,7 @@ async def plan_pull(
     files = filtered(listed, options.include, options.exclude)
     selection = await _select(reference, files, options, advise)
     planned = tuple(PlannedFile(file, blob_key(file)) for file in selection.files)
-    repo = CachedRepo(options.cache_dir or _settings.hub_cache(), _repo_id(reference))
+    repo = CachedRepo(_cache(options.cache_dir), _repo_id(reference))
     return PullPlan(
         _name(reference, selection.choice, options),
         reference,
@@ -129,6 +129,8 @@ async def _select(
     reference: Reference, files: Sequence[RemoteFile], options: PullOptions, advise: Advise | None
 ) -> Selection:
     model, wish = reference.model_id, reference.quantization
+    if reference.path is not None:
+        return whole(f"{model} ({reference.path})", [file for file in files if file.path == reference.path])
     offered = options_of(files)
     if wish is None and (options.include or not offered):
         return whole(model, files)
@@ -140,12 +142,16 @@ async def _select(
 
 
 def _name(reference: Reference, choice: Choice | None, options: PullOptions) -> str:
+    special = (options.cache_dir, options.include, options.exclude, reference.path)
+    usual = (None, (), (), None)
+    variant = hashlib.sha256(repr(special).encode()).hexdigest()[:6] if special != usual else None
     revision = None if reference.revision == MAIN else reference.revision
-    name = DownloadId(reference.model_id, choice.option.name if choice else None, revision)
-    special = (options.cache_dir, options.include, options.exclude)
-    if special == (None, (), ()):
-        return str(name)
-    return f"{name}+{hashlib.sha256(repr(special).encode()).hexdigest()[:6]}"
+    quantization = choice.option.name if choice else None
+    return str(DownloadId(reference.model_id, quantization, revision, variant))
+
+
+def _cache(chosen: Path | None) -> Path:
+    return (chosen or _settings.hub_cache()).expanduser().absolute()
 
 
 def _repo_id(reference: Reference) -> str:

@@ -16,9 +16,9 @@ import attrs
 
 from hostel.plugins.model_pull._choice import Choice
 from hostel.plugins.model_pull._copy import copy
-from hostel.plugins.model_pull._disk import DiskReservations
+from hostel.plugins.model_pull._disk import DiskReservations, partial_path
 from hostel.plugins.model_pull._events import DownloadStatus
-from hostel.plugins.model_pull._fetch import ConnectionBudget, Fetched, Limiter, fetch
+from hostel.plugins.model_pull._fetch import ConnectionBudget, Fetched, Limiter, discard_partial, fetch
 from hostel.plugins.model_pull._plan import PlannedFile, PullPlan
 from hostel.plugins.model_pull._recheck import sound
 from hostel.plugins.model_pull._remote import RemoteFile
@@ -103,6 +103,7 @@ async def carry_out(
     present = set(plan.present())
     if recheck:
         present = await anyio.to_thread.run_sync(_rechecked, plan, present)
+    await _drop_overtaken(plan, present)
     tally = Tally(plan, emit)
     with reservations.reserve(plan.blobs):
         tally.start(present)
@@ -141,6 +142,7 @@ async def _bring_all(
             for index in indices:
                 tally.file_finished(index, result)
 
+    failure: Exception | None = None
     async with anyio.create_task_group() as ticking:
         ticking.start_soon(_tick, tally)
         failure = await _first_failure(work, min(files_at_once, len(missing)))
@@ -170,6 +172,14 @@ async def _tick(tally: Tally) -> None:
     while True:
         await anyio.sleep(TICK_SECONDS)
         tally.tick()
+
+
+async def _drop_overtaken(plan: PullPlan, present: set[int]) -> None:
+    """Remove partials of files that somebody else has finished meanwhile."""
+    for index in present:
+        blob = plan.blobs[index][0]
+        if partial_path(blob).exists():
+            await discard_partial(blob)
 
 
 def _rechecked(plan: PullPlan, present: set[int]) -> set[int]:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, NoReturn
 import attrs
 
 from hostel.plugins.model_pull._errors import PullError, size_text
-from hostel.plugins.model_pull._events import to_json
+from hostel.plugins.model_pull._events import DownloadStatus, to_json
 from hostel.plugins.model_pull._queue import NotInQueue, Queue
-from hostel.plugins.model_pull._snapshot import snapshot_of
+from hostel.plugins.model_pull._snapshot import Standing, snapshot_of
 from hostel.plugins.model_pull._store import QueueStore
 from hostel.runtime import console
 from hostel.runtime._paths import data_dir
@@ -27,11 +27,15 @@ if TYPE_CHECKING:
 
 def show(*, as_json: bool) -> None:
     """Print what runs, waits and failed."""
+    store = QueueStore(data_dir())
     try:
-        queue = QueueStore(data_dir()).load() or Queue()
+        queue = store.load() or Queue()
+        owned = not store.claim()
     except PullError as error:
         console.fail(error)
-    snapshot = snapshot_of(queue, {}, None)
+    store.release()
+    running = Standing(DownloadStatus.DOWNLOADING if owned else DownloadStatus.QUEUED, None)
+    snapshot = snapshot_of(queue, {item.group_id: running for item in queue.active}, None)
     if as_json:
         console.print_json(to_json(snapshot))
         return

@@ -1,9 +1,10 @@
 """What a user may name to be pulled.
 
-``org/repo[:QUANT][@revision]`` is a repository of the hub. ``http://`` and ``https://`` name one file,
-optionally with ``#sha256=...``. A path that begins with ``/``, ``./``, ``../``, ``~`` or a drive, or
-``file://``, is a folder or file of this machine. Any other ``scheme://`` belongs to the source registered for
-it. A quantization holds no ``/`` and no ``@``, so ``refs/pr/3`` may follow the ``@`` as it is.
+``org/repo[:QUANT][@revision]`` is a repository of the hub, and so is a link to its page or to one of its
+files. ``http://`` and ``https://`` name one file, optionally with ``#sha256=...``. A path that begins
+with ``/``, ``./``, ``../``, ``~`` or a drive, or ``file://``, is a folder or file of this machine. Any
+other ``scheme://`` belongs to the source registered for it. A quantization holds no ``/`` and no ``@``,
+so ``refs/pr/3`` may follow the ``@`` as it is.
 """
 
 import re
@@ -21,6 +22,13 @@ _LOCAL = re.compile(r"(/|\.{1,2}(/|\\|$)|~|[A-Za-z]:[\\/]|\\\\)")
 _REPO = re.compile(r"[A-Za-z0-9_][\w.-]*(/[A-Za-z0-9_][\w.-]*)?", re.ASCII)
 _QUANTIZATION = re.compile(r"[^\s/@:]+")
 _REVISION = re.compile(r"(?!.*\.\.)[^\s~^:?*\[\\\x00-\x1f]+")
+_LINK = re.compile(
+    r"(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/"
+    r"(?P<repo>[^/@:]+/[^/@:]+?)/?"
+    r"(?:/(?:tree|blob|resolve)/(?P<revision>refs/[^/]+/[^/?#]+|[^/?#]+)(?:/(?P<path>[^?#]*))?(?:[?#].*)?"
+    r"|(?P<rest>[:@?#].*))?",
+    re.IGNORECASE,
+)
 _SHA256 = re.compile(r"sha256=([0-9a-fA-F]{64})")
 
 
@@ -51,6 +59,8 @@ class Reference:
     """Branch, tag or commit of a repository; None is its main branch."""
     sha256: str | None = None
     """What the one file of a URL must hash to, in lower-case hex; None if unknown."""
+    path: str | None = None
+    """The one file of a repository that a link leads to; None for the usual choice."""
 
     @property
     def model_id(self) -> str:
@@ -86,12 +96,23 @@ def parse_reference(text: str, *, quantization: str | None = None, revision: str
 def _parse(text: str) -> Reference:
     if _LOCAL.match(text):
         return Reference(FOLDER, text)
+    if link := _LINK.fullmatch(text):
+        return _linked(link)
     scheme = _SCHEME.match(text)
     if scheme is None or scheme[1].lower() == HUB:
         return _repository(text.removeprefix(scheme[0]) if scheme else text)
     if scheme[1].lower() == FOLDER:
         return Reference(FOLDER, unquote(urlsplit(text).path))
     return _url(text, scheme[1].lower())
+
+
+def _linked(link: re.Match[str]) -> Reference:
+    if link["revision"] is None:
+        rest = link["rest"] or ""
+        return _repository(link["repo"] + ("" if rest.startswith(("?", "#")) else rest))
+    return Reference(
+        HUB, link["repo"], revision=unquote(link["revision"]), path=unquote(link["path"] or "") or None
+    )
 
 
 def _repository(text: str) -> Reference:
@@ -113,8 +134,11 @@ def _url(text: str, scheme: str) -> Reference:
 def _check(text: str, found: Reference) -> None:
     if found.scheme == HUB and (not _REPO.fullmatch(found.name) or _unlike_a_repository(found.name)):
         raise InvalidReference(text, f"{found.name!r} is not the name of a repository")
-    if found.scheme in ("http", "https") and not urlsplit(found.name).hostname:
-        raise InvalidReference(text, "the URL has no host")
+    if found.scheme in ("http", "https"):
+        if not urlsplit(found.name).hostname:
+            raise InvalidReference(text, "the URL has no host")
+        if found.quantization or found.revision:
+            raise InvalidReference(text, "a URL has neither quantizations nor revisions")
     if found.quantization is not None and not _QUANTIZATION.fullmatch(found.quantization):
         raise InvalidReference(text, f"{found.quantization!r} is not a quantization")
     if found.revision is not None and not _REVISION.fullmatch(found.revision):

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 import attrs
+from attrs.validators import ge, matches_re, optional
 
 
 class DigestAlgorithm(StrEnum):
@@ -32,14 +33,15 @@ class RemoteFile:
     :ivar git_oid: git's SHA-1 of a small file, None if unknown; used when `sha256` is None
     :ivar commit: the commit of the repository it was listed at, None where its source has none
     :ivar version: tells contents without a checksum apart, an ETag or a time; None if unknown
+    :raises ValueError: if the size is negative or a checksum is none; a blank one must not pass for None
     """
 
     path: str
-    size: int | None
-    sha256: str | None
+    size: int | None = attrs.field(validator=optional(ge(0)))
+    sha256: str | None = attrs.field(validator=optional(matches_re("[0-9a-fA-F]{64}")))
     url: str
     headers: Mapping[str, str] = attrs.field(factory=dict, repr=False, hash=False)
-    git_oid: str | None = None
+    git_oid: str | None = attrs.field(default=None, validator=optional(matches_re("[0-9a-fA-F]{40}")))
     commit: str | None = None
     version: str | None = None
 

@@ -1,5 +1,6 @@
 """What one caller asked for, and the name under which everybody finds it."""
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,29 +10,39 @@ import attrs
 from hostel.plugins.model_pull._reference import Reference, parse_reference
 
 SESSION = "downloads"
+_VARIANT = re.compile(r"\+([0-9a-f]{6})$")
 
 
 @attrs.frozen
 class DownloadId:
-    """Names one download, a model at one quantization: `org/repo:QUANT`, `@revision` if it is not main."""
+    """Names one download, a model at one quantization: `org/repo:QUANT`, `@revision` if it is not main.
+
+    :ivar variant: tells apart other selections of its files and other caches; None for the usual one
+    """
 
     model_id: str
     quantization: str | None = None
     revision: str | None = None
+    variant: str | None = None
 
     def __str__(self) -> str:
-        quantization = f":{self.quantization}" if self.quantization else ""
-        revision = f"@{self.revision}" if self.revision else ""
-        return f"{self.model_id}{quantization}{revision}"
+        parts = ((":", self.quantization), ("@", self.revision), ("+", self.variant))
+        return self.model_id + "".join(f"{mark}{part}" for mark, part in parts if part)
 
     @classmethod
     def parse(cls, text: str) -> "DownloadId":
         """Read what `str` wrote: the last `:` begins a quantization unless a `/` follows it."""
+        marked = _VARIANT.search(text)
+        variant = marked[1] if marked else None
+        text = text[: marked.start()] if marked else text
         name, _, revision = text.partition("@") if "://" not in text else (text, "", "")
         model, colon, quantization = name.rpartition(":")
         if not colon or not quantization or "/" in quantization:
-            return cls(name, None, revision or None)
-        return cls(model, quantization, revision or None)
+            return cls(name, None, revision or None, variant)
+        return cls(model, quantization, revision or None, variant)
+
+
+_positive = attrs.validators.optional(attrs.validators.gt(0))
 
 
 def _strings(given: Iterable[str]) -> tuple[str, ...]:
@@ -61,8 +72,8 @@ class DownloadRequest:
     include: tuple[str, ...] = attrs.field(default=(), converter=_strings)
     exclude: tuple[str, ...] = attrs.field(default=(), converter=_strings)
     cache_dir: Path | None = attrs.field(default=None, converter=attrs.converters.optional(Path))
-    budget: int | None = None
-    limit: float | None = None
+    budget: int | None = attrs.field(default=None, validator=_positive)
+    limit: float | None = attrs.field(default=None, validator=_positive)
     session_id: str = SESSION
 
     @property

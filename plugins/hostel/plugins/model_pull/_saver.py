@@ -22,6 +22,7 @@ class Saver:
     def __init__(self, store: QueueStore, queue: Callable[[], Queue]) -> None:
         self._store, self._queue = store, queue
         self._changed, self._saved = anyio.Event(), anyio.Event()
+        self._writing = anyio.Lock()
         self._asked = self._done = 0
         self._failing = False
 
@@ -56,15 +57,16 @@ class Saver:
 
     async def flush(self) -> None:
         """Save now."""
-        asked = self._asked
-        try:
-            await anyio.to_thread.run_sync(self._store.save, self._queue())
-            self._failing = False
-        except StorageFailed as error:
-            if not self._failing:
-                log.warning("the queue of downloads is not kept: %s", error)
-            self._failing = True
-        self._done = asked
+        async with self._writing:
+            asked = self._asked
+            try:
+                await anyio.to_thread.run_sync(self._store.save, self._queue())
+                self._failing = False
+            except StorageFailed as error:
+                if not self._failing:
+                    log.warning("the queue of downloads is not kept: %s", error)
+                self._failing = True
+            self._done = asked
         self._saved.set()
         self._saved = anyio.Event()
 

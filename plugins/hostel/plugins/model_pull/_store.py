@@ -6,6 +6,7 @@ lock beside it says who owns the queue: a second process reads it and keeps its 
 """
 
 import json
+import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +18,8 @@ from filelock import FileLock, Timeout
 from hostel.plugins.model_pull._errors import StorageFailed
 from hostel.plugins.model_pull._queue import FailedItem, Queue, QueueItem
 from hostel.plugins.model_pull._request import DownloadRequest
+
+log = logging.getLogger("hostel.model_pull")
 
 VERSION = 1
 NAME = "downloads.json"
@@ -64,7 +67,9 @@ class QueueStore:
         except FileNotFoundError:
             return None
         except (OSError, ValueError, TypeError, LookupError):
-            self.path.replace(self.path.with_suffix(".unreadable"))
+            aside = self.path.with_suffix(".unreadable")
+            self.path.replace(aside)
+            log.warning("the queue of downloads could not be read and begins empty; it is kept as %s", aside)
             return None
 
     def save(self, queue: Queue) -> None:

@@ -1,5 +1,6 @@
 """One remote file becomes one verified local file."""
 
+import socket
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -304,14 +305,29 @@ async def test_what_the_origin_refuses_fails_at_once_with_its_reason(
     assert names(blob) == []
 
 
-async def test_what_cannot_be_asked_for_is_refused_before_any_request(blob: Path) -> None:
-    def file(**fields: object) -> RemoteFile:
-        return attrs.evolve(RemoteFile("m", 1, None, "https://hub.invalid/m"), **fields)
+async def test_a_server_that_speaks_something_else_is_told_soon(blob: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
 
+        def greet() -> None:
+            for _ in range(4):
+                client, _ = server.accept()
+                client.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
+                client.close()
+
+        with anyio.fail_after(15):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(anyio.to_thread.run_sync, greet)
+                with pytest.raises(BadResponse, match="does not speak"):
+                    await fetch(RemoteFile("m", None, None, f"http://127.0.0.1:{port}/m"), blob)
+
+
+async def test_what_cannot_be_asked_for_is_refused_before_any_request(blob: Path) -> None:
+    file = RemoteFile("m", 1, None, "https://hub.invalid/m")
     with pytest.raises(BadResponse):
-        await fetch(file(url="file:///etc/passwd"), blob)
+        await fetch(attrs.evolve(file, url="file:///etc/passwd"), blob)
     with pytest.raises(ValueError, match="header") as caught:
-        await fetch(file(headers={"Authorization": "Bearer secret\r\nX: y"}), blob)
+        await fetch(attrs.evolve(file, headers={"Authorization": "Bearer secret\r\nX: y"}), blob)
     assert "secret" not in str(caught.value)
     with pytest.raises(ValueError, match="connection"):
-        await fetch(file(), blob, connections=0)
+        await fetch(file, blob, connections=0)

@@ -91,7 +91,11 @@ def test_an_empty_file_is_complete_at_once_and_an_unknown_one_never() -> None:
     assert not RangePlan(UNKNOWN).complete
 
 
-@given(st.integers(1, 8), st.none() | st.floats(0, 1e10), st.integers(0, 1 << 40))
+def test_a_lone_worker_takes_as_much_as_it_can() -> None:
+    assert RangePlan(50 * MIB).chunk(1, None) == CHUNK_MAX
+
+
+@given(st.integers(2, 8), st.none() | st.floats(0, 1e10), st.integers(0, 1 << 40))
 def test_a_chunk_is_two_seconds_worth_and_shrinks_towards_the_end(
     workers: int, rate: float | None, size: int
 ) -> None:

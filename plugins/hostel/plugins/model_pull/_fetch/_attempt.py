@@ -92,8 +92,8 @@ class Attempt:
         )
         with self._lock:
             self._workers[index] = worker
-        self._threads.append(thread)
         thread.start()
+        self._threads.append(thread)
 
     def _work(self, index: int, worker: Worker) -> None:
         try:

@@ -38,7 +38,7 @@ async def fetch(
     the next call continues. A process that writes the same blob is waited for. An existing blob of the right
     size is adopted.
 
-    :param blob: the final name; its folder exists. Until then the bytes are in `<blob>.hostel.part`
+    :param blob: the final name; its folder is made if needed. The partial is `<blob>.hostel.part`
     :param connections: at most so many for this file; None leaves it to the budget
     :param budget: shared by the transfers of a process; None gives this call one of its own
     :param limiter: bytes per second, possibly beneath another limiter; None is unlimited

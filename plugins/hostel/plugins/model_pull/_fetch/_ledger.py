@@ -128,9 +128,12 @@ class Ledger:
         with self._changed:
             if allowed == 0:
                 self._patience.fed(time.monotonic())
-            if self.solo or not self._accepted or self._plan.size < PARALLEL_FROM:
-                return min(1, allowed)
-            return allowed if self._most is None else min(self._most, allowed)
+            return self._most_of(allowed) if self._accepted else min(1, allowed)
+
+    def _most_of(self, allowed: int) -> int:
+        if self.solo or self._plan.size < PARALLEL_FROM:
+            return min(1, allowed)
+        return allowed if self._most is None else min(self._most, allowed)
 
     def has_work(self) -> bool:
         with self._changed:
@@ -138,7 +141,7 @@ class Ledger:
 
     def take(self, worker: int) -> Span | None:
         """Return what `worker` fetches next; None if it should end."""
-        wanted = self.wanted()
+        wanted, allowed = self.wanted(), self._share.allowance()
         with self._changed:
             self._busy.discard(worker)
             self._plan.release(worker)
@@ -147,7 +150,9 @@ class Ledger:
             whole = self.size is not None and (
                 self.solo or self._plan.size < PARALLEL_FROM or self._most == 1
             )
-            span = self._plan.take(worker, None if whole else self._plan.chunk(wanted, self._rate))
+            span = self._plan.take(
+                worker, None if whole else self._plan.chunk(self._most_of(allowed), self._rate)
+            )
             if span is not None:
                 self._busy.add(worker)
             return span

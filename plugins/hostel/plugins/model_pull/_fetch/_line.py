@@ -20,11 +20,14 @@ class LineBroken(Exception):
 
     :param reset: the peer, or something between, cut it: a hint that there are too many
     :param stale: a kept-alive connection was gone before it was used: no failure at all
+    :param nonsense: the peer speaks something else; asking again is not likely to help
     """
 
-    def __init__(self, reason: str, *, reset: bool = False, stale: bool = False) -> None:
+    def __init__(
+        self, reason: str, *, reset: bool = False, stale: bool = False, nonsense: bool = False
+    ) -> None:
         super().__init__(reason)
-        self.reason, self.reset, self.stale = reason, reset, stale
+        self.reason, self.reset, self.stale, self.nonsense = reason, reset, stale, nonsense
 
 
 class Reply(Protocol):

@@ -12,6 +12,8 @@ import contextlib
 import errno
 import json
 import os
+import shutil
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Self
@@ -26,6 +28,8 @@ from hostel.plugins.model_pull._remote import RemoteFile
 
 SIDECAR_VERSION = 1
 FULL = {errno.ENOSPC, errno.EDQUOT}
+CLAIM_TRIAL = 8 << 20
+CLAIM_QUICK = 0.001
 NO_FALLOCATE = {errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 
 
@@ -35,6 +39,10 @@ def part_path(blob: Path) -> Path:
 
 def sidecar_path(part: Path) -> Path:
     return part.with_name(f"{part.name}.json")
+
+
+def _fresh_sidecar_path(part: Path) -> Path:
+    return part.with_name(f"{part.name}.json.tmp")
 
 
 @attrs.frozen
@@ -112,7 +120,7 @@ def partial_of(file: RemoteFile, blob: Path) -> Partial | None:
         status = part.stat()
     except FileNotFoundError:
         return None
-    return Partial(part, done, getattr(status, "st_blocks", 0) * 512 or status.st_size)
+    return Partial(part, done, _allocated(status))
 
 
 class Part:
@@ -122,7 +130,7 @@ class Part:
         self.path = path
         self._written: Sidecar | None = None
         self.resumed = read_sidecar(path, file)
-        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         with self._stored():
             self.fd = os.open(path, flags if self.resumed.done else flags | os.O_TRUNC, 0o666)
 
@@ -133,16 +141,39 @@ class Part:
         os.close(self.fd)
 
     def reserve(self, size: int) -> None:
-        """Claim `size` bytes of disk now, where the file system can; raises NoSpace if it is too full."""
-        with self._stored(size):
-            try:
-                os.posix_fallocate(self.fd, 0, size)
-            except AttributeError:
-                os.truncate(self.fd, size)
-            except OSError as error:
-                if error.errno not in NO_FALLOCATE:
-                    raise
-                os.truncate(self.fd, size)
+        """Give the file its length and claim its room on the disk; raises NoSpace if there is too little.
+
+        Where claiming is slow (memory file systems, and those where the C library can only imitate it) the
+        first pieces are all that is claimed; no writer is at work yet, which an imitation could not stand.
+        """
+        needed, free = size - _allocated(os.fstat(self.fd)), free_bytes(self.path.parent)
+        if needed > free:
+            raise NoSpace(self.path, needed, free)
+        with self._stored(needed):
+            os.truncate(self.fd, size)
+            if any(self._quickly_claimed(at, size) for at in (0, CLAIM_TRIAL)):
+                self._claim(0, size)
+
+    def _quickly_claimed(self, at: int, size: int) -> bool:
+        began = time.monotonic()
+        length = min(CLAIM_TRIAL, size - at)
+        return length > 0 and self._claim(at, length) and time.monotonic() - began < CLAIM_QUICK
+
+    def _claim(self, at: int, length: int) -> bool:
+        try:
+            os.posix_fallocate(self.fd, at, length)
+        except AttributeError:
+            return False
+        except OSError as error:
+            if error.errno not in NO_FALLOCATE:
+                raise
+            return False
+        return True
+
+    def give_room(self, done: tuple[Span, ...]) -> None:
+        """Give back what was claimed behind the last byte in place."""
+        with self._stored():
+            os.truncate(self.fd, done[-1].end if done else 0)
 
     def write(self, view: memoryview, at: int) -> None:
         with self._stored(len(view)):
@@ -154,8 +185,7 @@ class Part:
         """Make the bytes that `sidecar` names durable, then the sidecar."""
         if sidecar == self._written:
             return
-        beside = sidecar_path(self.path)
-        fresh = beside.with_name(f"{beside.name}.tmp")
+        beside, fresh = sidecar_path(self.path), _fresh_sidecar_path(self.path)
         with self._stored(4096):
             _sync_data(self.fd)
             try:
@@ -168,7 +198,7 @@ class Part:
 
     def begin_anew(self, size: int | None) -> None:
         """Forget all bytes."""
-        sidecar_path(self.path).unlink(missing_ok=True)
+        _drop_sidecar(self.path)
         self._written = None
         with self._stored(size or 0):
             os.truncate(self.fd, 0)
@@ -184,7 +214,7 @@ class Part:
                 raise StorageFailed(self.path, "something replaced the partial file meanwhile; pull again")
             self.path.replace(blob)
             sync_folder(blob.parent)
-        sidecar_path(self.path).unlink(missing_ok=True)
+        _drop_sidecar(self.path)
 
     def discard(self) -> None:
         discard_files(self.path)
@@ -207,16 +237,23 @@ class Part:
 
 def discard_files(part: Path) -> bool:
     """Remove a part with its sidecar; True if there was one."""
-    sidecar_path(part).unlink(missing_ok=True)
-    sidecar_path(part).with_name(f"{sidecar_path(part).name}.tmp").unlink(missing_ok=True)
+    _drop_sidecar(part)
     there = part.exists()
     part.unlink(missing_ok=True)
     return there
 
 
+def _allocated(status: os.stat_result) -> int:
+    return int(getattr(status, "st_blocks", 0)) * 512
+
+
+def _drop_sidecar(part: Path) -> None:
+    sidecar_path(part).unlink(missing_ok=True)
+    _fresh_sidecar_path(part).unlink(missing_ok=True)
+
+
 def free_bytes(folder: Path) -> int:
-    status = os.statvfs(folder)
-    return status.f_bavail * status.f_frsize
+    return shutil.disk_usage(folder).free
 
 
 def sync_folder(folder: Path) -> None:

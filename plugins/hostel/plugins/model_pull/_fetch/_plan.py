@@ -111,8 +111,12 @@ class RangePlan:
     def chunk(self, workers: int, rate: float | None) -> int:
         """Return how much to take at once: two seconds' worth, less towards the end so that all end together.
 
+        A lone worker takes as much as it can: nobody waits for it, and every request costs a round trip.
+
         :param rate: bytes per second of one connection, None if unknown
         """
+        if workers <= 1:
+            return CHUNK_MAX
         wish = CHUNK if rate is None else int(min(max(rate * CHUNK_SECONDS, CHUNK_MIN), CHUNK_MAX))
         left = sum(map(len, self._free()))
         return min(wish, max(SPLIT_MIN, left // (2 * workers)))

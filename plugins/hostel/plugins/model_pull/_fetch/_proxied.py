@@ -7,7 +7,7 @@ import contextlib
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 
 import httpx
 
@@ -15,6 +15,7 @@ from hostel.plugins.model_pull._errors import BadResponse
 from hostel.plugins.model_pull._fetch._line import USER_AGENT, LineBroken, Reply
 from hostel.plugins.model_pull._fetch._reply import Headers
 
+TROUBLE = (ImportError, httpx.HTTPError, httpx.StreamError, httpx.InvalidURL)
 CONNECTED = ".connect_tcp.complete"
 
 
@@ -38,16 +39,19 @@ class ProxiedLine:
         self._cut = False
 
     def get(self, url: str, headers: Headers) -> Reply:
-        with _translated(url, self._proxy):
-            self._give_up_reply()
+        self._give_up_reply()
+        try:
             if self._client is None:
-                self._client = httpx.Client(
-                    proxy=self._proxy, verify=self._tls(), timeout=self._timeout, trust_env=False
-                )
+                self._client = self._opened()
             sent = {"User-Agent": USER_AGENT, **headers}
             request = self._client.build_request("GET", url, headers=sent, extensions={"trace": self._traced})
             self._response = self._client.send(request, stream=True)
-            return _Reply(self._response, url, self._proxy)
+        except TROUBLE as error:
+            raise _translation(error, url) from error
+        return _Reply(self._response, url)
+
+    def _opened(self) -> httpx.Client:
+        return httpx.Client(proxy=self._proxy, verify=self._tls(), timeout=self._timeout, trust_env=False)
 
     def close(self) -> None:
         client, self._client = self._client, None
@@ -84,17 +88,19 @@ class ProxiedLine:
 
 
 class _Reply:
-    def __init__(self, response: httpx.Response, url: str, proxy: str) -> None:
+    def __init__(self, response: httpx.Response, url: str) -> None:
         self._pieces = response.iter_raw()
         self._left = memoryview(b"")
-        self._url, self._proxy = url, proxy
+        self._url = url
         self.status = response.status_code
         self.headers: Headers = {name.lower(): value for name, value in response.headers.items()}
 
     def readinto(self, view: memoryview) -> int:
         while not self._left:
-            with _translated(self._url, self._proxy):
+            try:
                 piece = next(self._pieces, None)
+            except TROUBLE as error:
+                raise _translation(error, self._url) from error
             if piece is None:
                 return 0
             self._left = memoryview(piece)
@@ -103,24 +109,23 @@ class _Reply:
         return count
 
 
-@contextlib.contextmanager
-def _translated(url: str, proxy: str) -> Iterator[None]:
-    try:
-        yield
-    except ImportError as error:
-        raise BadResponse(proxy, "a SOCKS proxy needs `pip install 'httpx[socks]'`") from error
-    except httpx.TimeoutException as error:
-        raise LineBroken("it was silent for too long") from error
-    except httpx.ProxyError as error:
-        raise LineBroken(f"the proxy refuses ({error})") from error
-    except httpx.RemoteProtocolError as error:
-        raise LineBroken("the content ended early") from error
-    except (httpx.ReadError, httpx.WriteError) as error:
-        raise LineBroken("the connection was reset", reset=True) from error
-    except httpx.ConnectError as error:
-        raise _connect_failure(url, error) from error
-    except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL) as error:
-        raise LineBroken(f"it does not speak HTTP ({type(error).__name__})") from error
+def _translation(error: Exception, url: str) -> Exception:
+    """Return what an error of httpx means here."""
+    match error:
+        case ImportError():
+            return BadResponse(url, "its proxy speaks SOCKS, which needs `pip install 'httpx[socks]'`")
+        case httpx.TimeoutException():
+            return LineBroken("it was silent for too long")
+        case httpx.ProxyError():
+            return LineBroken(f"the proxy refuses ({error})")
+        case httpx.RemoteProtocolError():
+            return LineBroken("the content ended early")
+        case httpx.ReadError() | httpx.WriteError():
+            return LineBroken("the connection was reset", reset=True)
+        case httpx.ConnectError():
+            return _connect_failure(url, error)
+        case _:
+            return LineBroken(f"it does not speak HTTP ({type(error).__name__})", nonsense=True)
 
 
 def _connect_failure(url: str, error: httpx.ConnectError) -> Exception:

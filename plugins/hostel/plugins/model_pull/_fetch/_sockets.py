@@ -12,6 +12,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from hostel.plugins.model_pull._errors import BadResponse
 from hostel.plugins.model_pull._fetch._line import USER_AGENT, LineBroken, Reply
@@ -19,20 +20,30 @@ from hostel.plugins.model_pull._fetch._reply import Headers
 from hostel.plugins.model_pull._fetch._url import Origin, origin_of, target_of
 
 DRAIN = 64 << 10
+Address = tuple[socket.AddressFamily, Any]
+"""An address family and what `connect` takes there."""
+FEWER_SECONDS = 3.0
+TROUBLE = (OSError, http.client.HTTPException)
 CUT_BY_PEER = {errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED, errno.ECONNREFUSED}
 
 
 class SocketLine:
     """One keep-alive connection, opened where it is asked to go.
 
-    :param connect_timeout: seconds for one address
+    :param reached: where each origin answered last, shared by lines so that a dead address is tried once
+    :param connect_timeout: seconds for the last of an origin's addresses; the others get fewer
     :param stall: seconds without a byte before the connection counts as broken
     """
 
     def __init__(
-        self, tls: Callable[[], ssl.SSLContext], *, connect_timeout: float = 10.0, stall: float = 15.0
+        self,
+        tls: Callable[[], ssl.SSLContext],
+        reached: dict[Origin, Address],
+        *,
+        connect_timeout: float = 10.0,
+        stall: float = 15.0,
     ) -> None:
-        self._tls = tls
+        self._tls, self._reached = tls, reached
         self._connect_timeout, self._stall = connect_timeout, stall
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
@@ -44,17 +55,18 @@ class SocketLine:
     def get(self, url: str, headers: Headers) -> Reply:
         origin = origin_of(url)
         used = self._ready(origin)
-        with _translated(url):
-            try:
-                return self._ask(origin, url, headers)
-            except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError) as error:
-                self.close()
-                if used:
-                    raise LineBroken("the kept connection was gone", stale=True) from error
-                raise
+        try:
+            return self._ask(origin, url, headers)
+        except TROUBLE as error:
+            if used and isinstance(error, ConnectionError):
+                raise LineBroken("the kept connection was gone", stale=True) from error
+            raise _translation(error, url) from error
 
     def close(self) -> None:
-        connection, self._connection, self._reply = self._connection, None, None
+        connection, self._connection = self._connection, None
+        reply, self._reply = self._reply, None
+        if reply is not None:
+            reply.close()
         if connection is not None:
             connection.close()
 
@@ -96,24 +108,35 @@ class SocketLine:
 
     def _connected(self, origin: Origin) -> socket.socket:
         """Connect to the first address that answers."""
-        failure: OSError = OSError(errno.EHOSTUNREACH, "no address")
-        for family, kind, protocol, _, address in socket.getaddrinfo(
-            origin.host, origin.port, type=socket.SOCK_STREAM
-        ):
-            sock = socket.socket(family, kind, protocol)
+        addresses = list(dict.fromkeys(self._addresses(origin)))
+        failure: OSError = OSError(errno.EHOSTUNREACH, "it has no address")
+        for address in addresses:
+            last = address == addresses[-1]
             try:
-                sock.settimeout(self._connect_timeout)
-                self._hold(sock)
-                sock.connect(address)
+                sock = self._dialled(address, self._connect_timeout if last else FEWER_SECONDS)
             except OSError as error:
-                sock.close()
                 failure = error
-            except BaseException:
-                sock.close()
-                raise
             else:
+                self._reached[origin] = address
                 return sock
         raise failure
+
+    def _addresses(self, origin: Origin) -> Iterator[Address]:
+        if origin in self._reached:
+            yield self._reached[origin]
+        for family, _, _, _, address in socket.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM):
+            yield family, address
+
+    def _dialled(self, address: Address, seconds: float) -> socket.socket:
+        sock = socket.socket(address[0], socket.SOCK_STREAM)
+        try:
+            sock.settimeout(min(seconds, self._connect_timeout))
+            self._hold(sock)
+            sock.connect(address[1])
+        except BaseException:
+            sock.close()
+            raise
+        return sock
 
     def _wrapped(self, sock: socket.socket, host: str) -> ssl.SSLSocket:
         try:
@@ -184,8 +207,14 @@ class _Reply:
         self.headers: Headers = {name.lower(): value for name, value in response.headers.items()}
 
     def readinto(self, view: memoryview) -> int:
-        with _translated(self._url):
+        try:
             return self._response.receive(view)
+        except TROUBLE as error:
+            raise _translation(error, self._url) from error
+
+    def close(self) -> None:
+        """Close the content, which outlives its connection if it ends with it."""
+        self._response.close()
 
     def spent(self) -> bool:
         """Read off what little content is left; False if it is not worth it."""
@@ -194,30 +223,30 @@ class _Reply:
             return True
         if left is None or left > DRAIN:
             return False
-        with contextlib.suppress(OSError, http.client.HTTPException):
+        with contextlib.suppress(*TROUBLE):
             self._response.read()
         return self._response.isclosed()
 
 
-@contextlib.contextmanager
-def _translated(url: str) -> Iterator[None]:
-    try:
-        yield
-    except ssl.SSLCertVerificationError as error:
-        raise BadResponse(url, f"its certificate is not trusted ({error.verify_message})") from error
-    except TimeoutError as error:
-        raise LineBroken("it was silent for too long") from error
-    except http.client.RemoteDisconnected as error:
-        raise LineBroken("it hung up without an answer", reset=True) from error
-    except socket.gaierror as error:
-        raise LineBroken(f"its name cannot be resolved ({error.strerror})") from error
-    except OSError as error:
-        reset = error.errno in CUT_BY_PEER
-        raise LineBroken(error.strerror or str(error), reset=reset) from error
-    except http.client.IncompleteRead as error:
-        raise LineBroken("the content ended early") from error
-    except http.client.HTTPException as error:
-        raise LineBroken(f"it does not speak HTTP ({error!r})") from error
+def _translation(error: Exception, url: str) -> Exception:
+    """Return what an error of sockets, TLS or http.client means here."""
+    match error:
+        case ssl.SSLCertVerificationError():
+            return BadResponse(url, f"its certificate is not trusted ({error.verify_message})")
+        case TimeoutError():
+            return LineBroken("it was silent for too long")
+        case http.client.RemoteDisconnected():
+            return LineBroken("it hung up without an answer", reset=True)
+        case socket.gaierror():
+            return LineBroken(f"its name cannot be resolved ({error.strerror})")
+        case ssl.SSLError() if not isinstance(error, ssl.SSLEOFError):
+            return LineBroken(f"it does not speak TLS ({error.reason})", nonsense=True)
+        case OSError():
+            return LineBroken(error.strerror or str(error), reset=error.errno in CUT_BY_PEER)
+        case http.client.IncompleteRead():
+            return LineBroken("the content ended early")
+        case _:
+            return LineBroken(f"it does not speak HTTP ({type(error).__name__})", nonsense=True)
 
 
 def _shut(sock: socket.socket) -> None:

@@ -32,9 +32,9 @@ from hostel.plugins.model_pull._fetch._part import Part, Sidecar, part_path, rea
 from hostel.plugins.model_pull._fetch._plan import UNKNOWN, RangePlan
 from hostel.plugins.model_pull._fetch._reply import Version
 from hostel.plugins.model_pull._fetch._report import Fetched, FetchPhase, FetchProgress
-from hostel.plugins.model_pull._fetch._sockets import SocketLine
+from hostel.plugins.model_pull._fetch._sockets import Address, SocketLine
 from hostel.plugins.model_pull._fetch._source import Source
-from hostel.plugins.model_pull._fetch._url import origin_of
+from hostel.plugins.model_pull._fetch._url import Origin, origin_of
 from hostel.plugins.model_pull._fetch._worker import Worker
 from hostel.plugins.model_pull._remote import Digest, RemoteFile
 
@@ -73,6 +73,7 @@ class Transfer:
         self._wanted = file.digest if terms.verify else None
         self._source = Source(file)
         self._tls = functools.cache(ssl.create_default_context)
+        self._reached: dict[Origin, Address] = {}
         self._lock = threading.Lock()
         self._stopped = False
         self._attempt: Attempt | None = None
@@ -95,6 +96,7 @@ class Transfer:
                 part.discard()
                 raise
             except NoSpace as full:
+                part.give_room(read_sidecar(part.path, self._file).done)
                 left = max(full.needed, (self._file.size or 0) - self._high)
                 raise NoSpace(full.path, left, full.free) from full.__cause__
             finally:
@@ -224,7 +226,7 @@ class Transfer:
 
             return ProxiedLine(proxy, self._tls, connect_timeout=connect_timeout, stall=stall)
 
-        direct = SocketLine(self._tls, connect_timeout=connect_timeout, stall=stall)
+        direct = SocketLine(self._tls, self._reached, connect_timeout=connect_timeout, stall=stall)
         return EnvironmentLine(direct, proxied)
 
     def _record(self, part: Part, ledger: Ledger) -> None:

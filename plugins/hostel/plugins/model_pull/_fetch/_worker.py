@@ -66,9 +66,16 @@ class Worker:
                 self._line.close()
                 if broken.stale or self._ledger.stopped.is_set():
                     continue
-                failures = self._failed(_Again(broken.reason, crowded=broken.reset), failures, before)
+                failures = self._failed(self._again(broken), failures, before)
             except _Again as again:
                 failures = self._failed(again, failures, before)
+
+    def _again(self, broken: LineBroken) -> _Again:
+        if not broken.nonsense:
+            return _Again(broken.reason, crowded=broken.reset)
+        error = BadResponse(self._source.url, broken.reason)
+        self._ledger.struck(error)
+        return _Again(broken.reason, error=error)
 
     def cut(self) -> None:
         """End all traffic; safe from any thread."""

@@ -1,0 +1,349 @@
+"""Downloads against curl, aria2c and huggingface_hub: `python benchmarks/downloads.py --rounds 5`.
+
+Every client is a process of its own that fetches from one local hub (another process) to the same file
+system; interpreter start and imports count. Rounds are interleaved, so that a busy machine slows all of
+them; the medians are compared, and only ratios mean anything. Clients that are not installed are left out.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+import attrs
+from rich.console import Console
+from rich.table import Table
+
+from hostel.plugins.model_pull._fetch import fetch, partial_of
+from hostel.plugins.model_pull._remote import RemoteFile
+from hostel.plugins.model_pull.testing import Blob, Fault, LocalHub, Origin
+
+CLIENT = """
+import sys
+from pathlib import Path
+import anyio
+from hostel.plugins.model_pull._fetch import ConnectionBudget, fetch
+from hostel.plugins.model_pull._remote import RemoteFile
+
+async def main(connections, folder, size, sha256, *urls):
+    budget = ConnectionBudget(int(connections))
+    most = 1 if connections == "1" else None
+    async def one(url):
+        file = RemoteFile(url, int(size), sha256 or None, url)
+        await fetch(file, Path(folder) / Path(url).name, budget=budget, connections=most)
+    async with anyio.create_task_group() as tasks:
+        for url in urls:
+            tasks.start_soon(one, url)
+
+anyio.run(main, *sys.argv[1:])
+"""
+HUGGINGFACE = """
+import sys
+from huggingface_hub import hf_hub_download
+hf_hub_download(sys.argv[1], "whole.gguf", cache_dir=sys.argv[2])
+"""
+
+MIB = 1 << 20
+SHARDS = 8
+REPO = "bench/m"
+
+
+@attrs.frozen
+class Site:
+    """A hub in another process: one whole file and the same number of bytes in shards."""
+
+    endpoint: str
+    size: int
+    sha256: str
+
+    def url(self, name: str = "whole.gguf") -> str:
+        return f"{self.endpoint}/{REPO}/resolve/main/{name}"
+
+    @property
+    def shards(self) -> list[str]:
+        return [f"shard-{number}.gguf" for number in range(SHARDS)]
+
+
+@attrs.frozen
+class Cost:
+    """What one run took: seconds by the clock, seconds of processor time, bytes of memory at most."""
+
+    wall: float
+    cpu: float
+    memory: int
+
+
+@attrs.frozen
+class Goal:
+    """`ours` must reach `least` of `theirs`, or at most `most` of it."""
+
+    text: str
+    ratio: Callable[[dict[str, Cost]], float]
+    least: float | None = None
+    most: float | None = None
+
+    def met(self, ratio: float) -> bool:
+        return (self.least is None or ratio >= self.least) and (self.most is None or ratio <= self.most)
+
+
+@attrs.frozen
+class Scenario:
+    title: str
+    bps: int | None
+    clients: dict[str, Callable[[Site, Path], list[str]]]
+    goals: list[Goal]
+
+
+def ours(*, connections: int, verify: bool, shards: bool = False) -> Callable[[Site, Path], list[str]]:
+    def command(site: Site, folder: Path) -> list[str]:
+        names = site.shards if shards else ["whole.gguf"]
+        size = site.size // len(names)
+        sha256 = site.sha256 if verify else ""
+        options = [str(connections), str(folder), str(size), sha256]
+        return [sys.executable, "-c", CLIENT, *options, *(site.url(name) for name in names)]
+
+    return command
+
+
+def curl(site: Site, folder: Path) -> list[str]:
+    return ["curl", "-sfL", "-o", str(folder / "out"), site.url()]
+
+
+def curl_parallel(site: Site, folder: Path) -> list[str]:
+    files = [part for name in site.shards for part in ("-o", str(folder / name), site.url(name))]
+    return ["curl", "-sfL", "--no-progress-meter", "--parallel", "--parallel-max", str(SHARDS), *files]
+
+
+def aria2(site: Site, folder: Path) -> list[str]:
+    options = ["-x8", "-s8", "-k1M", "--file-allocation=none", "-q", "-d", str(folder), "-o", "out"]
+    return ["aria2c", *options, site.url()]
+
+
+def huggingface(_: Site, folder: Path) -> list[str]:
+    return [sys.executable, "-c", HUGGINGFACE, REPO, str(folder)]
+
+
+def wall(one: str, other: str) -> Callable[[dict[str, Cost]], float]:
+    return lambda costs: costs[other].wall / costs[one].wall
+
+
+def cpu(one: str, other: str) -> Callable[[dict[str, Cost]], float]:
+    return lambda costs: costs[one].cpu / costs[other].cpu
+
+
+SCENARIOS = [
+    Scenario(
+        "one connection, unthrottled, not verified",
+        None,
+        {"hostel": ours(connections=1, verify=False), "curl": curl, "huggingface_hub": huggingface},
+        [
+            Goal("speed over curl", wall("hostel", "curl"), least=0.9),
+            Goal("CPU over curl", cpu("hostel", "curl"), most=1.4),
+            Goal("speed over huggingface_hub", wall("hostel", "huggingface_hub"), least=3),
+            Goal("CPU over huggingface_hub", cpu("hostel", "huggingface_hub"), most=1 / 3),
+        ],
+    ),
+    Scenario(
+        "50 MB/s per connection, 8 connections",
+        50 * 1000**2,
+        {"hostel": ours(connections=8, verify=False), "aria2c -x8": aria2, "huggingface_hub": huggingface},
+        [
+            Goal("speed over aria2c -x8", wall("hostel", "aria2c -x8"), least=0.93),
+            Goal("speed over huggingface_hub", wall("hostel", "huggingface_hub"), least=6.5),
+        ],
+    ),
+    Scenario(
+        "50 MB/s per connection, 8 shards, 8 connections in all",
+        50 * 1000**2,
+        {"hostel": ours(connections=8, verify=False, shards=True), "curl --parallel": curl_parallel},
+        [Goal("speed over curl --parallel", wall("hostel", "curl --parallel"), least=0.9)],
+    ),
+    Scenario(
+        "200 MB/s in all, verified against not verified",
+        50 * 1000**2,
+        {"verified": ours(connections=4, verify=True), "not verified": ours(connections=4, verify=False)},
+        [
+            Goal(
+                "time over not verified",
+                lambda costs: costs["verified"].wall / costs["not verified"].wall,
+                most=1.05,
+            )
+        ],
+    ),
+]
+
+
+def main() -> None:
+    options = parsed()
+    if options.serve:
+        serve(*options.serve)
+    else:
+        compare(options)
+
+
+def parsed() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--size", default="1G", help="bytes of the file (M, G)")
+    parser.add_argument("--only", default="", help="run the scenarios whose title contains this")
+    parser.add_argument("--folder", type=Path, help="where to write; default: memory, if there is /dev/shm")
+    parser.add_argument("--serve", nargs=2, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def compare(options: argparse.Namespace) -> None:
+    size = int(options.size[:-1]) * {"M": 1 << 20, "G": 1 << 30}[options.size[-1].upper()]
+    memory = Path("/dev/shm")
+    base = options.folder or (memory if memory.is_dir() else Path(tempfile.gettempdir()))
+    console = Console(width=110)
+    for scenario in SCENARIOS:
+        if options.only in scenario.title:
+            with serving(size, scenario.bps) as site, tempfile.TemporaryDirectory(dir=base) as folder:
+                console.print(table(scenario, measured(scenario, site, Path(folder), options.rounds), size))
+    if options.only in "cancel and kill":
+        console.print(interruptions(base, options.rounds))
+
+
+def measured(scenario: Scenario, site: Site, folder: Path, rounds: int) -> dict[str, Cost]:
+    """Return the median cost of each client that is there."""
+    runs: dict[str, list[Cost]] = {}
+    for _ in range(rounds + 1):
+        for name, command in scenario.clients.items():
+            target = folder / "run"
+            target.mkdir()
+            words = command(site, target)
+            if shutil.which(words[0]):
+                runs.setdefault(name, []).append(run(words, site))
+            shutil.rmtree(target)
+    warm = {name: costs[1:] for name, costs in runs.items()}
+    return {
+        name: Cost(
+            statistics.median(cost.wall for cost in costs),
+            statistics.median(cost.cpu for cost in costs),
+            max(cost.memory for cost in costs),
+        )
+        for name, costs in warm.items()
+    }
+
+
+def run(words: Sequence[str], site: Site) -> Cost:
+    environment = {**os.environ, "HF_ENDPOINT": site.endpoint, "HF_HUB_DISABLE_XET": "1"}
+    environment["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
+    started = time.monotonic()
+    process = subprocess.Popen(words, env=environment)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError(f"{words[0]} failed with {process.returncode}")
+    return Cost(time.monotonic() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
+
+
+def table(scenario: Scenario, costs: dict[str, Cost], size: int) -> Table:
+    shown = Table(
+        "client", "seconds", "MB/s", "CPU s/GiB", "memory MiB", title=scenario.title, title_justify="left"
+    )
+    for name, cost in costs.items():
+        speed, effort = size / cost.wall / 1e6, cost.cpu / size * (1 << 30)
+        shown.add_row(name, f"{cost.wall:.2f}", f"{speed:.0f}", f"{effort:.2f}", f"{cost.memory / MIB:.0f}")
+    shown.add_section()
+    for goal in scenario.goals:
+        try:
+            ratio = goal.ratio(costs)
+        except KeyError:
+            shown.add_row(goal.text, "", "", "", "not installed")
+            continue
+        bound = f">= {goal.least:.2f}" if goal.least is not None else f"<= {goal.most:.2f}"
+        shown.add_row(goal.text, f"{ratio:.2f}", bound, "", "met" if goal.met(ratio) else "MISSED")
+    return shown
+
+
+@contextmanager
+def serving(size: int, bps: int | None) -> Iterator[Site]:
+    command = [sys.executable, __file__, "--serve", str(size), str(bps or 0)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        if process.stdin is None or process.stdout is None:
+            raise RuntimeError("the hub has no pipes")
+        yield Site(**json.loads(process.stdout.readline()))
+        process.stdin.close()
+
+
+def serve(size: str, bps: str) -> None:
+    whole = Blob(int(size), seed=1)
+    files: dict[str, bytes | Blob] = {"whole.gguf": whole}
+    files |= {f"shard-{number}.gguf": Blob(int(size) // SHARDS, seed=number) for number in range(SHARDS)}
+    with LocalHub() as hub:
+        hub.add_repo(REPO, files)
+        if int(bps):
+            hub.fault(Fault(origin=Origin.CDN, bps=int(bps)))
+        card = {"endpoint": hub.endpoint, "size": int(size), "sha256": whole.sha256}
+        print(json.dumps(card), flush=True)
+        sys.stdin.read()
+
+
+def interruptions(base: Path, rounds: int) -> Table:
+    """Measure what cancelling and killing cost, at 4 x 50 MB/s."""
+    shown = Table(
+        "interruption", "median", "worst", "goal", "", title="cancel and kill", title_justify="left"
+    )
+    with LocalHub() as hub:
+        content = Blob(400 * MIB, seed=3)
+        hub.add_repo(REPO, {"whole.gguf": content})
+        hub.fault(Fault(origin=Origin.CDN, bps=50 * 1000**2))
+        file = RemoteFile("m", content.size, content.sha256, f"{hub.endpoint}/{REPO}/resolve/main/whole.gguf")
+        late, again = [], []
+        for _ in range(rounds):
+            with tempfile.TemporaryDirectory(dir=base) as folder:
+                late.append(anyio.run(cancelled, hub, file, Path(folder) / "blob") * 1000)
+            with tempfile.TemporaryDirectory(dir=base) as folder:
+                again.append(killed(hub, file, Path(folder) / "whole.gguf") / MIB)
+    met = "met" if max(late) <= 100 else "MISSED"
+    shown.add_row(
+        "cancel to last byte (ms)", f"{statistics.median(late):.0f}", f"{max(late):.0f}", "<= 100", met
+    )
+    bound = 4 * 16 + 200 * 1000**2 / MIB
+    met = "met" if max(again) <= bound else "MISSED"
+    shown.add_row(
+        "fetched again after SIGKILL (MiB)",
+        f"{statistics.median(again):.0f}",
+        f"{max(again):.0f}",
+        f"<= {bound:.0f}",
+        met,
+    )
+    return shown
+
+
+async def cancelled(hub: LocalHub, file: RemoteFile, blob: Path) -> float:
+    """Return the seconds from cancelling to the moment that the hub has ended every answer."""
+    hub.clear_log()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(fetch, file, blob)
+        await anyio.to_thread.run_sync(lambda: hub.wait_until_sent(100 * MIB))
+        started = time.monotonic()
+        tasks.cancel_scope.cancel()
+    hub.wait_for(lambda: all(one.finished for one in hub.exchanges()))
+    return time.monotonic() - started
+
+
+def killed(hub: LocalHub, file: RemoteFile, blob: Path) -> int:
+    """Return how many of the bytes that had left the hub before SIGKILL are not continued from."""
+    hub.clear_log()
+    arguments = ["4", str(blob.parent), str(file.size), str(file.sha256), file.url]
+    with subprocess.Popen([sys.executable, "-c", CLIENT, *arguments]) as process:
+        hub.wait_until_sent(250 * MIB)
+        process.kill()
+    partial = partial_of(file, blob)
+    return hub.bytes_sent(origin=Origin.CDN) - (partial.done if partial else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+"""Brings a database to this release's schema."""
+
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from hostel.plugins.batch._errors import SchemaTooNew
+
+from . import _dialect
+from ._schema import REVISION
+
+_VERSIONS = Path(__file__).parent.parent / "migrations"
+
+
+def migrate(connection: sa.Connection) -> float:
+    """Migrate where needed; tell how many seconds the database's clock is ahead of ours.
+
+    :raises SchemaTooNew: if a newer release wrote the database
+    """
+    if _revision(connection) != REVISION:
+        _dialect.lock_schema(connection)
+        _upgrade(connection)
+    return _dialect.clock_skew(connection)
+
+
+def _revision(connection: sa.Connection) -> str | None:
+    if not sa.inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def _upgrade(connection: sa.Connection) -> None:
+    from alembic import command
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", str(_VERSIONS))
+    config.attributes["connection"] = connection
+    found = _revision(connection)
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    if found is not None and found not in known:
+        raise SchemaTooNew(found)
+    command.upgrade(config, "head")

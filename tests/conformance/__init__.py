@@ -1,0 +1,1 @@
+"""What every `BackgroundTaskHost` must do; a test takes its host from a factory, one per implementation."""

@@ -1,0 +1,190 @@
+"""Batches as tasks of their sessions: followed, cancelled, handed over, closed."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+import pytest
+
+from hostel.plugins.batch import Batch, Batches, BatchInput, Reply, RequestData, SqlStorage
+from hostel.plugins.batch.testing import ENDPOINT, Answer, Upstream, eventually, finished, template
+from hostel.runtime import Runtime, hookimpl
+from hostel.sessions import ClosePolicy, TaskFilter, TaskRecord, TaskState
+
+
+class House:
+    """A runtime with batches that are worked on."""
+
+    def __init__(self, runtime: Runtime, storage: SqlStorage) -> None:
+        self.runtime, self.storage = runtime, storage
+        self.batches = runtime.get(Batches)
+
+    async def submit(
+        self, *names: str, session: str = "s1", window: str = "24h", close: ClosePolicy = ClosePolicy.KEEP
+    ) -> Batch:
+        file_id = await self.storage.create_file("f", None, [template(name) for name in names])
+        order = BatchInput(file_id, ENDPOINT, window, session_id=session)
+        return await self.batches.submit(order, close_policy=close)
+
+    async def ended(self, batch: Batch) -> TaskRecord:
+        with anyio.fail_after(30):
+            return await self.runtime.tasks.wait(batch.id)
+
+
+@asynccontextmanager
+async def housed(
+    upstream: str | None, data_dir: Path | None = None, *plugins: object
+) -> AsyncIterator[House]:
+    async with Runtime(plugins, data_dir=data_dir, load_installed=False) as runtime:
+        batches = runtime.get(Batches)
+        await batches.work(upstream, poll=0.05, grace=0.2)
+        yield House(runtime, await batches.storage())
+
+
+@pytest.fixture
+async def house(upstream: Upstream) -> AsyncIterator[House]:
+    async with housed(upstream.url) as house:
+        yield house
+
+
+async def test_a_batch_is_a_task_of_its_session_that_tells_how_far_it_is(
+    house: House, upstream: Upstream
+) -> None:
+    gate = anyio.Event()
+    upstream.script = lambda call: Answer(hold=gate) if call.prompt == "last" else Answer()
+    batch = await house.submit("a", "b", "last")
+
+    async def two_are_done() -> bool:
+        (record,) = await house.runtime.tasks.list(TaskFilter(session_id="s1", kind="batch"))
+        return record.progress is not None and (record.progress.done, record.progress.total) == (2, 3)
+
+    await eventually(two_are_done)
+    gate.set()
+    record = await house.ended(batch)
+
+    assert (record.id, record.state, record.session_id) == (batch.id, TaskState.COMPLETED, "s1")
+    assert record.result is not None
+    assert record.result.summary == "3 completed"
+    assert isinstance(record.result.value, dict)
+    assert record.result.value["status"] == "completed"
+
+
+async def test_cancelling_the_task_cancels_the_batch(house: House, upstream: Upstream) -> None:
+    upstream.script = lambda _: Answer(hold=anyio.Event())
+    batch = await house.submit("a", "b")
+    await upstream.until(lambda up: up.in_flight["m"] == 2)
+
+    await house.runtime.tasks.request_cancel(batch.id, "not needed", actor="someone")
+
+    record = await house.ended(batch)
+    assert (record.state, record.cancel_reason, record.cancel_actor) == (
+        TaskState.CANCELLED,
+        "not needed",
+        "someone",
+    )
+    assert (await house.storage.get_batch(batch.id)).canceled_requests == 2
+    await upstream.until(lambda up: not up.in_flight["m"])
+
+
+async def test_handing_the_task_over_hands_the_batch_over(house: House, upstream: Upstream) -> None:
+    gate = anyio.Event()
+    upstream.script = lambda _: Answer(hold=gate)
+    batch = await house.submit("a")
+
+    await house.runtime.tasks.transfer(batch.id, "s2")
+
+    async def moved() -> bool:
+        return (await house.storage.get_batch(batch.id)).session_id == "s2"
+
+    await eventually(moved)
+    gate.set()
+    record = await house.ended(batch)
+    assert (record.session_id, record.state) == ("s2", TaskState.COMPLETED)
+
+
+@pytest.mark.parametrize("close", [ClosePolicy.KEEP, ClosePolicy.CANCEL, ClosePolicy.TRANSFER])
+async def test_closing_a_session_does_to_its_batches_what_their_policy_says(
+    house: House, upstream: Upstream, close: ClosePolicy
+) -> None:
+    gate = anyio.Event()
+    upstream.script = lambda _: Answer(hold=gate)
+    async with house.runtime.session("s1", successor="heir"):
+        batch = await house.submit("a", close=close)
+        await upstream.until(lambda up: up.in_flight["m"] == 1)
+
+    record = await house.runtime.tasks.get(batch.id)
+    assert record is not None
+    if close is ClosePolicy.CANCEL:
+        assert (await finished(house.storage, batch)).cancelled_at is not None
+    else:
+        assert record.session_id == ("heir" if close is ClosePolicy.TRANSFER else "s1")
+        gate.set()
+        assert (await finished(house.storage, batch)).completed_at is not None
+    await house.ended(batch)
+
+
+async def test_a_batch_that_expires_is_a_failed_task(house: House, upstream: Upstream) -> None:
+    upstream.script = lambda _: Answer(hold=anyio.Event())
+
+    record = await house.ended(await house.submit("a", window="50ms"))
+
+    assert record.state is TaskState.FAILED
+
+
+async def test_a_batch_with_invalid_input_is_no_task(house: House) -> None:
+    batch = await house.submit()
+
+    assert batch.failed_at is not None
+    assert await house.runtime.tasks.get(batch.id) is None
+
+
+async def test_the_daemon_is_a_task_and_can_be_cancelled(house: House) -> None:
+    (record,) = await house.runtime.tasks.list(TaskFilter(kind="batch_daemon"))
+    assert record.state is TaskState.RUNNING
+
+    ended = await house.runtime.tasks.cancel_managed("batches", record.id)
+
+    assert ended is not None
+    assert ended.state is TaskState.CANCELLED
+
+
+async def test_batches_of_another_process_on_the_same_store_show_up(house: House, upstream: Upstream) -> None:
+    gate = anyio.Event()
+    upstream.script = lambda _: Answer(hold=gate)
+    file_id = await house.storage.create_file("f", None, [template("a")])
+    batch = await house.storage.create_batch(BatchInput(file_id, ENDPOINT, session_id="far"))
+
+    record = await eventually(lambda: house.runtime.tasks.get(batch.id))
+    gate.set()
+
+    assert record is not None
+    assert record.session_id == "far"
+    assert (await house.ended(batch)).state is TaskState.COMPLETED
+
+
+class Parrot:
+    """A plugin that answers requests itself."""
+
+    @hookimpl
+    def choose_batch_sender(self) -> Callable[[RequestData], Awaitable[Reply]]:
+        async def send(request: RequestData) -> Reply:
+            return Reply(200, f'{{"said": "{request.custom_id}"}}')
+
+        return send
+
+
+async def test_a_plugin_may_send_requests_its_own_way() -> None:
+    async with housed(None, None, Parrot()) as house:
+        batch = await house.submit("polly")
+        await house.ended(batch)
+
+        (result,) = [item async for item in house.storage.get_batch_results_stream(batch.id)]
+    assert result.response_body == '{"said": "polly"}'
+
+
+async def test_a_runtime_that_never_used_batches_makes_no_store(tmp_path: Path) -> None:
+    async with Runtime(data_dir=tmp_path, load_installed=False) as runtime:
+        assert "batch" in runtime.plugins
+
+    assert not await anyio.Path(tmp_path / "batch.db").exists()

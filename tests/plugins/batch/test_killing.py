@@ -1,0 +1,133 @@
+"""Four daemons in four processes, killed at random, on lines that are cut at random."""
+
+import random
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator  # noqa: TC003
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+import pytest
+import sqlalchemy as sa
+from anyio.abc import Process
+
+from hostel.plugins.batch import Batch, SqlStorage
+from hostel.plugins.batch._records import BatchOutputItem
+from hostel.plugins.batch._states import Completed
+from hostel.plugins.batch.testing import Answer, Call, Clock, Desk, PostgresServer, Upstream, eventually
+
+REQUESTS = 2000
+WORKERS = 4
+KILLS = 6
+CLOCK_ERROR = 0.05
+
+
+class Crew:
+    """Worker processes on one store."""
+
+    def __init__(self, location: str | Path, upstream: Upstream, loop: str) -> None:
+        worker = Path(__file__).with_name("worker.py")
+        self._command = [sys.executable, str(worker), str(location), upstream.url, loop]
+        self.workers: list[Process] = []
+
+    async def hire(self) -> None:
+        self.workers.append(await anyio.open_process(self._command, stdout=None, stderr=subprocess.DEVNULL))
+
+    async def kill(self, worker: Process) -> None:
+        self.workers.remove(worker)
+        worker.kill()
+        await worker.aclose()
+
+    @classmethod
+    @asynccontextmanager
+    async def hired(cls, location: str | Path, upstream: Upstream, loop: str) -> "AsyncIterator[Crew]":
+        crew = cls(location, upstream, loop)
+        try:
+            for _ in range(WORKERS):
+                await crew.hire()
+            yield crew
+        finally:
+            with anyio.CancelScope(shield=True):
+                for worker in list(crew.workers):
+                    await crew.kill(worker)
+
+
+@pytest.mark.parametrize(("store", "loop"), [("sqlite", "asyncio"), ("postgresql", "trio")])
+def test_every_line_has_one_result_whoever_is_killed(
+    request: pytest.FixtureRequest, tmp_path: Path, store: str, loop: str
+) -> None:
+    """Once per store, each on one loop: what is tested is between processes."""
+    if store == "sqlite":
+        location: str | Path = shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "batch.db")
+        anyio.run(_killing, location, loop, None, backend=loop)
+        return
+    server: PostgresServer = request.getfixturevalue("postgres")
+    name = server.create_database(like=request.getfixturevalue("postgres_database"))
+    try:
+        anyio.run(_killing, server.url(name), loop, server, backend=loop)
+    finally:
+        server.drop_database(name)
+
+
+async def _killing(location: str | Path, loop: str, server: PostgresServer | None) -> None:
+    chance = random.Random(7)
+
+    def script(_: Call) -> Answer:
+        luck = chance.random()
+        return Answer(cut=luck < 0.01, cut_body=0.01 < luck < 0.02, status=503 if luck > 0.99 else 200)
+
+    with anyio.fail_after(120):
+        async with Upstream.serve() as upstream, SqlStorage(location) as storage:
+            upstream.script = script
+            desk = Desk(storage, Clock())
+            batch = await desk.batch(*(f"r{n}" for n in range(REQUESTS)))
+            async with Crew.hired(location, upstream, loop) as crew:
+                for kill in range(1, KILLS + 1):
+                    await _reached(storage, batch, kill * REQUESTS // (KILLS + 2))
+                    await crew.kill(chance.choice(crew.workers))
+                    if server is not None and kill % 2:
+                        _cut_connections(server)
+                    await crew.hire()
+                await _reached(storage, batch, REQUESTS)
+            await _check(storage, batch, upstream)
+
+
+async def _reached(storage: SqlStorage, batch: Batch, count: int) -> None:
+    async def look() -> bool:
+        return (await storage.get_batch(batch.id)).completed_requests >= count
+
+    await eventually(look, within=120)
+
+
+def _cut_connections(server: PostgresServer) -> None:
+    server.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname LIKE 'database%' AND pid <> pg_backend_pid() AND random() < 0.3"
+    )
+
+
+async def _check(storage: SqlStorage, batch: Batch, upstream: Upstream) -> None:
+    done = await storage.get_batch(batch.id)
+    assert (done.completed_at is not None, done.completed_requests, done.failed_requests) == (
+        True,
+        REQUESTS,
+        0,
+    )
+    assert done.output_file_id is not None
+    results = Counter(
+        item.custom_id
+        for item in await storage.get_file_content(done.output_file_id)
+        if isinstance(item, BatchOutputItem)
+    )
+    assert results == Counter({f"r{n}": 1 for n in range(REQUESTS)})
+    held = sa.text("SELECT sum(in_flight) FROM lanes")
+    assert await storage._db.read(lambda connection: connection.execute(held).scalar_one()) == 0
+    last_sent: dict[str, float] = {}
+    for call in upstream.calls:
+        last_sent[call.prompt] = call.at
+    for request in await storage.get_batch_requests(batch.id):
+        assert isinstance(request.state, Completed)
+        assert last_sent[str(request.data.custom_id)] <= request.state.completed_at + CLOCK_ERROR

@@ -1,0 +1,1 @@
+"""Tests of `hostel.sessions`, module by module."""

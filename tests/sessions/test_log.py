@@ -1,0 +1,274 @@
+"""The event log by itself: cursors, bells, coalescing and loss."""
+
+import anyio
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hostel.sessions import EventType, Progress, TaskEvent, TaskFilter, TaskState
+from hostel.sessions import _reducer as changes
+from hostel.sessions._events import missed
+from hostel.sessions._log import EventLog, Subscription
+from hostel.sessions._reducer import Stamp
+from hostel.sessions._replay import Forgotten, Page
+
+from .strategies import record_in
+
+EVERYTHING = TaskFilter()
+
+
+def tell(log: EventLog, event: TaskEvent) -> TaskEvent:
+    log.append(event)
+    log.release(event)
+    return event
+
+
+def registered(log: EventLog, task_id: str = "t1", session_id: str = "s1") -> TaskEvent:
+    seq = log.last_seq + 1
+    record = record_in(TaskState.RUNNING, id=task_id, session_id=session_id, seq=seq)
+    return tell(log, changes.registered(record))
+
+
+def progressed(log: EventLog, of: TaskEvent, done: float = 0) -> TaskEvent:
+    assert of.record is not None
+    return tell(log, changes.progressed(of.record, Progress(done=done), Stamp(1.0, log.last_seq + 1)))
+
+
+def drain(events: Subscription) -> list[TaskEvent]:
+    """Read what is there without waiting."""
+    told: list[TaskEvent] = []
+    log = events._log
+    while True:
+        event = events._next()
+        if event is not None:
+            told.append(event)
+        elif events._cursor < log.floor:
+            events._page = [missed(events._cursor, log.floor + 1, 0.0)]
+            events._generation = -1
+        else:
+            return told
+
+
+async def test_an_event_is_read_when_it_is_released_and_not_before() -> None:
+    log = EventLog(10)
+    events = log.subscribe(EVERYTHING, None)
+    event = changes.registered(record_in(TaskState.RUNNING, seq=1))
+
+    log.append(event)
+    with anyio.move_on_after(0) as too_early:
+        await anext(events)
+    log.release(event)
+
+    assert too_early.cancelled_caught
+    assert await anext(events) == event
+
+
+async def test_a_log_goes_on_with_the_numbers_of_the_one_before() -> None:
+    log = EventLog(10, last_seq=41)
+    events = log.subscribe(EVERYTHING, None)
+
+    assert registered(log).seq == 42
+    assert (await anext(events)).seq == 42
+
+
+async def test_without_a_replay_what_came_before_the_log_was_missed() -> None:
+    log = EventLog(10, last_seq=41)
+    registered(log)
+    events = log.subscribe(EVERYTHING, 40)
+
+    gap, event = await anext(events), await anext(events)
+
+    assert (gap.type, gap.count, gap.next_seq, event.seq) == (EventType.MISSED, 1, 42, 42)
+
+
+class Kept:
+    """A journal of what a log was given, read in small pages."""
+
+    def __init__(self, page: int) -> None:
+        self.events: list[TaskEvent] = []
+        self.asked: list[tuple[int, int]] = []
+        self._page = page
+
+    async def read(self, after: int, through: int, limit: int, known: Forgotten) -> Page:
+        self.asked.append((after, through))
+        events = [event for event in self.events if after < event.seq <= through]
+        return Page(events[: min(limit, self._page)], known)
+
+
+async def test_what_is_no_longer_in_memory_is_replayed_page_by_page() -> None:
+    kept = Kept(7)
+    log = EventLog(5, replay=kept.read)
+    kept.events += [registered(log, f"t{number}", f"s{number % 2}") for number in range(40)]
+    everything, odd = log.subscribe(EVERYTHING, 0), log.subscribe(TaskFilter(session_id="s1"), 10)
+
+    with anyio.fail_after(5):
+        told = [await anext(everything) for _ in range(40)]
+        some = [await anext(odd) for _ in range(15)]
+
+    assert told == kept.events
+    assert some == [event for event in kept.events if event.session_id == "s1" and event.seq > 10]
+    assert kept.asked[:2] == [(0, 35), (7, 35)]
+
+
+async def test_a_page_in_which_nothing_matches_hides_nothing_that_follows() -> None:
+    kept = Kept(100)
+    log = EventLog(1, replay=kept.read)
+    for number, session in enumerate(["s2", "s2", "s1"]):
+        kept.events.append(registered(log, f"t{number}", session))
+
+    with anyio.fail_after(5):
+        assert (await anext(log.subscribe(TaskFilter(session_id="s1"), 0))).task_id == "t2"
+
+
+async def test_a_replay_with_nothing_left_goes_on_from_memory() -> None:
+    log = EventLog(5, replay=Kept(100).read)
+    for number in range(20):
+        registered(log, f"t{number}")
+
+    with anyio.fail_after(5):
+        assert (await anext(log.subscribe(EVERYTHING, 0))).seq == 16
+
+
+async def test_a_long_backlog_lets_others_run() -> None:
+    log = EventLog(10_000)
+    for number in range(1000):
+        registered(log, f"t{number}")
+    turns: list[int] = []
+
+    async def other() -> None:
+        while True:
+            turns.append(1)
+            await anyio.lowlevel.checkpoint()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(other)
+        events = log.subscribe(EVERYTHING, 0)
+        for _ in range(1000):
+            await anext(events)
+        tasks.cancel_scope.cancel()
+
+    assert len(turns) >= 8
+
+
+@pytest.mark.parametrize("retain", [0, 1, 2, 3, 10])
+def test_a_log_never_holds_more_than_it_should(retain: int) -> None:
+    log = EventLog(retain)
+    tasks = [registered(log, f"t{number}") for number in range(3)]
+    for number in range(200):
+        progressed(log, tasks[number % 3], number)
+        assert len(log.events) - log._start <= max(1, retain)
+        assert len(log._progress) <= max(1, retain)
+
+
+def test_the_books_of_progress_are_forgotten_with_the_events() -> None:
+    log = EventLog(10)
+    for number in range(1000):
+        task = registered(log, f"t{number}")
+        progress = progressed(log, task)
+        assert progress.record is not None
+        tell(log, changes.transferred(progress.record, "s2", Stamp(1.0, log.last_seq + 1)))
+
+    assert len(log._progress) <= 10
+
+
+def test_the_last_progress_of_a_task_is_not_overtaken_by_a_new_task_of_its_id() -> None:
+    log = EventLog(1000)
+    events = log.subscribe(EVERYTHING, None)
+    old = progressed(log, registered(log), 1)
+    new = progressed(log, registered(log), 2)
+    log._coalesce()
+
+    told = drain(events)
+
+    assert old in told
+    assert new in told
+
+
+async def test_bells_hang_only_where_somebody_waits() -> None:
+    log = EventLog(10)
+    async with anyio.create_task_group() as readers:
+        for number in range(50):
+            readers.start_soon(anext, log.subscribe(TaskFilter(session_id=f"s{number}"), None))
+            readers.start_soon(anext, log.subscribe(TaskFilter(kind=f"k{number}"), None))
+        with anyio.fail_after(5):
+            while sum(map(len, log._bells.values())) < 100:
+                await anyio.lowlevel.checkpoint()
+        readers.cancel_scope.cancel()
+    assert log._bells == {}
+
+
+async def test_a_subscription_that_is_closed_while_it_is_read_takes_its_bell_down() -> None:
+    log = EventLog(10)
+    events = log.subscribe(TaskFilter(session_id="s1"), None)
+
+    async def read() -> None:
+        assert [event async for event in events] == []
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as readers:
+            readers.start_soon(read)
+            while not log._bells:
+                await anyio.lowlevel.checkpoint()
+            await events.aclose()
+
+    assert log._bells == {}
+
+
+def test_closing_a_subscription_nobody_reads_leaves_no_trace() -> None:
+    log = EventLog(10)
+
+    async def close() -> None:
+        await log.subscribe(TaskFilter(session_id="s1"), None).aclose()
+
+    anyio.run(close)
+    assert log._bells == {}
+
+
+steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("progress"), st.integers(0, 2)),
+        st.tuples(st.just("transition"), st.integers(0, 2)),
+        st.tuples(st.just("read"), st.just(0)),
+    ),
+    max_size=80,
+)
+
+
+@given(steps, st.integers(1, 12))
+def test_whoever_reads_whenever_is_told_all_or_told_what_is_missing(
+    steps: list[tuple[str, int]], retain: int
+) -> None:
+    """Between two events a reader gets either nothing is lost but overtaken progress, or `missed` says so."""
+    log = EventLog(retain)
+    tasks = [registered(log, f"t{number}") for number in range(3)]
+    events = log.subscribe(EVERYTHING, None)
+    all_told: list[TaskEvent] = []
+    read: list[TaskEvent] = []
+    for step, number in steps:
+        if step == "progress":
+            all_told.append(progressed(log, tasks[number], log.last_seq))
+        elif step == "transition":
+            tasks[number] = registered(log, f"t{number}")
+            all_told.append(tasks[number])
+        else:
+            read += drain(events)
+    read += drain(events)
+
+    seqs = [event.seq for event in read]
+    assert seqs == sorted(set(seqs))
+    given_up = _ranges_missed(read)
+    for event in all_told:
+        if event in read or any(event.seq in lost for lost in given_up):
+            continue
+        assert event.type is EventType.PROGRESS
+        later = [other for other in all_told if other.seq > event.seq and other.task_id == event.task_id]
+        assert later
+        assert later[0].type is EventType.PROGRESS
+
+
+def _ranges_missed(read: list[TaskEvent]) -> list[range]:
+    return [
+        range(event.next_seq - event.count, event.next_seq)
+        for event in read
+        if event.type is EventType.MISSED and event.next_seq is not None and event.count is not None
+    ]
