@@ -192,6 +192,7 @@ def test_interrupting_watch_is_130_without_a_trace(program: Program, folder: Pat
 def select_readable(process: subprocess.Popen[str]) -> bool:
     import select
 
+    assert process.stdout is not None
     return bool(select.select([process.stdout], [], [], 0.2)[0])
 
 
