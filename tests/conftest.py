@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis  # noqa: F401 - it counts referrers when it is imported, and so must not see frozen ones
 import pytest
 from trio.testing import MockClock
 
@@ -19,6 +20,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("anyio_backend", ["trio-virtual"], indirect=True)
     else:
         metafunc.parametrize("anyio_backend", LOOPS, indirect=True)
+
+
+def pytest_collection_finish() -> None:
+    gc.collect()
+    gc.freeze()  # what is there already need not be looked through after each test
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """The hosts under test. A new implementation adds one line to `HOSTS`."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from itertools import count
 from pathlib import Path
 from typing import Protocol
@@ -10,7 +10,7 @@ import pytest
 
 from hostel.sessions import BackgroundTaskHost, LocalBackgroundTaskHost, SqliteJournal
 
-from .steering import native_tasks, settle
+from .steering import native_tasks, quick_folder, settle
 
 
 class HostFactory(Protocol):
@@ -43,26 +43,30 @@ def _in_sqlite(folder: Path) -> HostFactory:
 
 
 HOSTS: dict[str, Callable[[Path], HostFactory]] = {"memory": _in_memory, "sqlite": _in_sqlite}
-WITHOUT_REAL_IO = ["memory"]
-FORGETFUL = ["memory"]
+SOME = {"open_forgetful_host": ["memory"], "prompt_host": ["memory"], "virtual_time": ["memory"]}
+"""Fixtures and marks that are for some hosts only."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "host_kind" not in metafunc.fixturenames:
         return
-    kinds = list(HOSTS)
-    if metafunc.definition.get_closest_marker("virtual_time"):
-        kinds = WITHOUT_REAL_IO
-    if "open_forgetful_host" in metafunc.fixturenames:
-        kinds = [kind for kind in kinds if kind in FORGETFUL]
+    wishes = [*metafunc.fixturenames, *(mark.name for mark in metafunc.definition.iter_markers())]
+    kinds = [kind for kind in HOSTS if all(kind in SOME.get(wish, HOSTS) for wish in wishes)]
     metafunc.parametrize("host_kind", kinds)
 
 
 @pytest.fixture
-async def open_host(host_kind: str, tmp_path: Path) -> AsyncIterator[HostFactory]:
+def folder() -> Iterator[Path]:
+    """A folder for what a host keeps."""
+    with quick_folder() as path:
+        yield path
+
+
+@pytest.fixture
+async def open_host(host_kind: str, folder: Path) -> AsyncIterator[HostFactory]:
     """The factory of one implementation; nothing its hosts have started may outlive them."""
     before = native_tasks()
-    yield HOSTS[host_kind](tmp_path)
+    yield HOSTS[host_kind](folder)
     with anyio.fail_after(5):
         await settle()
     assert native_tasks() == before, "a task is still running"
@@ -72,6 +76,12 @@ async def open_host(host_kind: str, tmp_path: Path) -> AsyncIterator[HostFactory
 def open_forgetful_host(open_host: HostFactory) -> HostFactory:
     """The factory of an implementation that cannot read back events it no longer has in memory."""
     return open_host
+
+
+@pytest.fixture
+def prompt_host(host: BackgroundTaskHost) -> BackgroundTaskHost:
+    """An open host of an implementation whose `spawn_managed` returns before the body begins."""
+    return host
 
 
 @pytest.fixture

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import anyio.lowlevel
@@ -10,7 +13,7 @@ import trio
 from anyio.lowlevel import current_token
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from hostel.sessions import Subscription, TaskEvent
 
@@ -61,6 +64,14 @@ class Stubborn(Body):
         with anyio.CancelScope(shield=True):
             await self.go.wait()
         return self.value
+
+
+@contextmanager
+def quick_folder() -> Iterator[Path]:
+    """A folder in memory where the system has one: how fast a disk is does not matter here."""
+    memory = Path("/dev/shm")
+    with TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
+        yield Path(folder)
 
 
 async def settle() -> None:

@@ -1,8 +1,17 @@
 """Many at once: subscribers, tasks, waiters; and the slow ones among them."""
 
 import anyio
+import pytest
 
-from hostel.sessions import BackgroundTaskHost, EventType, Progress, TaskFilter, TaskSpec, TaskState
+from hostel.sessions import (
+    AmbiguousTaskId,
+    BackgroundTaskHost,
+    EventType,
+    Progress,
+    TaskFilter,
+    TaskSpec,
+    TaskState,
+)
 
 from .conftest import HostFactory
 from .steering import Body, settle, take
@@ -109,6 +118,31 @@ async def test_a_thousand_tasks_of_one_session_end_each_in_its_own_way(host: Bac
 
     ends = [handle.record.state for handle in handles]
     assert ends == [TaskState.FAILED, TaskState.CANCELLED, TaskState.COMPLETED] * 333
+
+
+async def test_sessions_that_all_use_the_same_id_are_no_burden(host: BackgroundTaskHost) -> None:
+    async def live(session_id: str) -> None:
+        await host.register(session_id, TaskSpec(id="monitor:build"))
+
+    with anyio.fail_after(30):
+        async with anyio.create_task_group() as sessions:
+            for number in range(3000):
+                sessions.start_soon(live, f"s{number}")
+        with pytest.raises(AmbiguousTaskId) as ambiguous:
+            await host.get("monitor:build")
+        assert len(ambiguous.value.session_ids) == 3000
+        assert len(str(ambiguous.value)) < 200
+        for number in range(3000):
+            await host.update("monitor:build", session_id=f"s{number}")
+
+
+async def test_a_task_that_is_moved_to_and_fro_stays_small(open_forgetful_host: HostFactory) -> None:
+    async with open_forgetful_host(retain_events=10) as host:
+        await host.register("s0", TaskSpec(id="t1"))
+        for number in range(1, 3000):
+            await host.transfer("t1", f"s{number % 3}")
+
+        assert _reachable(host) < 300
 
 
 async def test_a_thousand_waiters_are_all_woken(host: BackgroundTaskHost) -> None:

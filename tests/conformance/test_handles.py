@@ -11,7 +11,7 @@ from hostel.sessions import (
     TaskState,
 )
 
-from .steering import Body, settle
+from .steering import Body, Stubborn, settle
 
 
 async def test_a_handle_follows_its_task(host: BackgroundTaskHost) -> None:
@@ -117,6 +117,19 @@ async def test_waiting_for_a_task_that_somebody_completed_gives_their_value(host
 
     with anyio.fail_after(5):
         assert await handle.wait() == [1, 2]  # type: ignore[func-returns-value]
+
+
+async def test_what_a_body_returns_after_somebody_completed_its_task_is_not_its_result(
+    host: BackgroundTaskHost,
+) -> None:
+    body = Stubborn(value="too late")
+    handle = await host.spawn_managed("s1", TaskSpec(), body.run)
+    await body.started.wait()
+    await host.complete(handle.id, value="theirs")
+    body.go.set()
+    await settle()
+
+    assert await handle.wait() == "theirs"
 
 
 async def test_cancelling_through_a_handle_goes_by_the_policy_and_down_to_children(

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from functools import partial
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import anyio
@@ -49,10 +47,11 @@ from hostel.sessions import (
 )
 
 from .conftest import HOSTS
-from .steering import Body, settle
+from .steering import Body, quick_folder, settle
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from pathlib import Path
 
     from anyio.from_thread import BlockingPortal
 
@@ -179,7 +178,7 @@ class History(RuleBasedStateMachine):
 
     @initialize()
     def open(self) -> None:
-        folder = Path(self.stack.enter_context(TemporaryDirectory()))
+        folder = self.stack.enter_context(quick_folder())
         self.portal: BlockingPortal = self.stack.enter_context(start_blocking_portal(self.backend))
         host = type(self).make(folder)(retain_terminal=RETAIN)
         self.host: BackgroundTaskHost = self.stack.enter_context(self.portal.wrap_async_context_manager(host))

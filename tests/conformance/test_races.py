@@ -64,24 +64,28 @@ async def test_a_cancel_in_the_same_step_as_the_body_s_last_ends_the_task_once(
         assert last.type is EventType.COMPLETED
 
 
-async def test_a_task_cancelled_before_its_body_began_never_runs(host: BackgroundTaskHost) -> None:
+async def test_a_task_cancelled_before_its_body_began_never_runs(
+    prompt_host: BackgroundTaskHost,
+) -> None:
     for policy in CancelPolicy:
         body = Body()
-        events = host.subscribe()
-        handle = await host.spawn_managed("s1", TaskSpec(cancel_policy=policy), body.run)
-        await host.request_cancel(handle.id)
+        events = prompt_host.subscribe()
+        handle = await prompt_host.spawn_managed("s1", TaskSpec(cancel_policy=policy), body.run)
+        await prompt_host.request_cancel(handle.id)
 
-        assert (await last_of(host, events)).type is EventType.CANCELLED
+        assert (await last_of(prompt_host, events)).type is EventType.CANCELLED
         assert body.runs == 0
 
 
-async def test_a_task_completed_before_its_body_began_never_runs(host: BackgroundTaskHost) -> None:
+async def test_a_task_completed_before_its_body_began_never_runs(
+    prompt_host: BackgroundTaskHost,
+) -> None:
     body = Body()
-    events = host.subscribe()
-    handle = await host.spawn_managed("s1", TaskSpec(), body.run)
-    await host.complete(handle.id)
+    events = prompt_host.subscribe()
+    handle = await prompt_host.spawn_managed("s1", TaskSpec(), body.run)
+    await prompt_host.complete(handle.id)
 
-    assert (await last_of(host, events)).type is EventType.COMPLETED
+    assert (await last_of(prompt_host, events)).type is EventType.COMPLETED
     assert body.runs == 0
 
 

@@ -1,6 +1,10 @@
 """Leaving a host: everything it runs is asked, then aborted, then given up, in bounded time."""
 
+import threading
+
 import anyio
+import anyio.from_thread
+import anyio.to_thread
 import pytest
 
 from hostel.sessions import (
@@ -10,6 +14,7 @@ from hostel.sessions import (
     HostClosed,
     LocalBackgroundTaskHost,
     TaskFilter,
+    TaskRecord,
     TaskSpec,
     TaskState,
     current_task,
@@ -29,9 +34,9 @@ async def test_leaving_stops_what_runs_and_says_who_did(open_host: HostFactory) 
     assert (handle.record.state, handle.record.cancel_actor) == (TaskState.CANCELLED, "host stopped")
 
 
-async def test_a_task_that_never_started_is_cancelled_too(open_host: HostFactory) -> None:
+async def test_a_task_that_never_started_is_cancelled_too(open_forgetful_host: HostFactory) -> None:
     body = Body()
-    async with open_host() as host:
+    async with open_forgetful_host() as host:
         handle = await host.spawn_managed("s1", TaskSpec(), body.run)
 
     assert (body.runs, handle.record.state) == (0, TaskState.CANCELLED)
@@ -105,6 +110,47 @@ async def test_whoever_waits_for_a_task_that_does_not_end_is_let_go(open_host: H
 
     assert sorted(let_go) == ["wait", "wait_all"]
     body.go.set()
+
+
+@pytest.mark.virtual_time
+async def test_whoever_cancels_such_a_task_gets_its_honest_record(open_host: HostFactory) -> None:
+    body = Stubborn()
+    records: list[TaskRecord | None] = []
+
+    async def cancel(host: BackgroundTaskHost) -> None:
+        records.append(await host.cancel_managed("s1", "t1", grace=1000))
+
+    async with anyio.create_task_group() as callers, open_host(stop_grace=1) as host:
+        await host.spawn_managed("s1", TaskSpec(id="t1"), body.run)
+        await body.started.wait()
+        callers.start_soon(cancel, host)
+        await settle()
+
+    assert [record and record.state for record in records] == [TaskState.CANCEL_REQUESTED]
+    body.go.set()
+
+
+async def test_a_thread_that_does_not_stop_holds_up_nobody(
+    open_host: HostFactory, caplog: pytest.LogCaptureFixture
+) -> None:
+    running, go, over = anyio.Event(), threading.Event(), threading.Event()
+
+    def body() -> None:
+        anyio.from_thread.run_sync(running.set)
+        go.wait(10)
+        over.set()
+
+    with anyio.fail_after(5):
+        async with open_host(stop_grace=0.01) as host:
+            handle = await host.spawn_managed("s1", TaskSpec(id="t1"), body)
+            await running.wait()
+            record = await host.cancel_managed("s1", "t1", grace=0.01)
+
+        assert record is not None
+        assert record.state is handle.record.state is TaskState.CANCEL_REQUESTED
+        assert caplog.messages == ["1 bodies ignore their cancellation, among them ['t1']"]
+        go.set()
+        await anyio.to_thread.run_sync(over.wait, 5)
 
 
 async def test_the_body_of_a_task_that_was_ended_by_somebody_else_is_stopped_too(

@@ -81,45 +81,47 @@ async def test_without_a_replay_what_came_before_the_log_was_missed() -> None:
     assert (gap.type, gap.count, gap.next_seq, event.seq) == (EventType.MISSED, 1, 42, 42)
 
 
+class Kept:
+    """A journal of what a log was given, read in small pages."""
+
+    def __init__(self, page: int) -> None:
+        self.events: list[TaskEvent] = []
+        self.asked: list[tuple[int, int]] = []
+        self._page = page
+
+    async def read(self, after: int, through: int, limit: int, known: Forgotten) -> Page:
+        self.asked.append((after, through))
+        events = [event for event in self.events if after < event.seq <= through]
+        return Page(events[: min(limit, self._page)], known)
+
+
 async def test_what_is_no_longer_in_memory_is_replayed_page_by_page() -> None:
-    kept: list[TaskEvent] = []
-    asked: list[tuple[int, int]] = []
-
-    async def replay(after: int, through: int, limit: int, known: Forgotten) -> Page:
-        asked.append((after, through))
-        return Page([event for event in kept if after < event.seq <= through][: min(limit, 7)], known)
-
-    log = EventLog(5, replay=replay)
-    kept += [registered(log, f"t{number}", f"s{number % 2}") for number in range(40)]
+    kept = Kept(7)
+    log = EventLog(5, replay=kept.read)
+    kept.events += [registered(log, f"t{number}", f"s{number % 2}") for number in range(40)]
     everything, odd = log.subscribe(EVERYTHING, 0), log.subscribe(TaskFilter(session_id="s1"), 10)
 
     with anyio.fail_after(5):
         told = [await anext(everything) for _ in range(40)]
         some = [await anext(odd) for _ in range(15)]
 
-    assert told == kept
-    assert some == [event for event in kept if event.session_id == "s1" and event.seq > 10]
-    assert asked[:2] == [(0, 35), (7, 35)]
+    assert told == kept.events
+    assert some == [event for event in kept.events if event.session_id == "s1" and event.seq > 10]
+    assert kept.asked[:2] == [(0, 35), (7, 35)]
 
 
 async def test_a_page_in_which_nothing_matches_hides_nothing_that_follows() -> None:
-    kept: list[TaskEvent] = []
-
-    async def replay(after: int, through: int, limit: int, known: Forgotten) -> Page:
-        return Page([event for event in kept if after < event.seq <= through], known)
-
-    log = EventLog(1, replay=replay)
-    kept += [registered(log, f"t{number}", session) for number, session in enumerate(["s2", "s2", "s1"])]
+    kept = Kept(100)
+    log = EventLog(1, replay=kept.read)
+    for number, session in enumerate(["s2", "s2", "s1"]):
+        kept.events.append(registered(log, f"t{number}", session))
 
     with anyio.fail_after(5):
         assert (await anext(log.subscribe(TaskFilter(session_id="s1"), 0))).task_id == "t2"
 
 
 async def test_a_replay_with_nothing_left_goes_on_from_memory() -> None:
-    async def replay(after: int, through: int, limit: int, known: Forgotten) -> Page:
-        return Page([], known)
-
-    log = EventLog(5, replay=replay)
+    log = EventLog(5, replay=Kept(100).read)
     for number in range(20):
         registered(log, f"t{number}")
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, TypeVarTuple
 
@@ -274,7 +275,7 @@ class Engine:
         """Stop a task that was asked to, whatever its policy; wait `grace` seconds for it to have ended."""
         if entry.running:
             entry.abort()
-            with anyio.move_on_after(grace):
+            with anyio.move_on_after(grace), suppress(HostClosed):
                 await entry.done()
         else:
             cancelled = Verdict(TaskState.CANCELLED, None, None)
@@ -330,7 +331,7 @@ class Engine:
         entry.running = False
         self.overruled.discard(entry)
         result, entry.result = entry.result, None
-        if result is not None:
+        if result is not None and entry.live and entry.verdict is None:
             match ending:
                 case Returned(value):
                     result.value, result.present = value, True

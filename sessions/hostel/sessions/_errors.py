@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from ._states import TaskState
 
 
+NAMED = 5
+"""How many sessions a message names at most."""
+
+
 class SessionsError(Exception):
     """Base of what a host raises on purpose."""
 
@@ -50,7 +54,9 @@ class AmbiguousTaskId(SessionsError, LookupError):
     """Several sessions have a task of that id; pass `session_id=` to say which."""
 
     def __init__(self, task_id: str, session_ids: Sequence[str]) -> None:
-        super().__init__(f"task {task_id!r} is in several sessions ({', '.join(session_ids)}): say which")
+        named = ", ".join(session_ids[:NAMED])
+        more = f" and {len(session_ids) - NAMED} more" if len(session_ids) > NAMED else ""
+        super().__init__(f"task {task_id!r} is in several sessions ({named}{more}): say which")
         self.task_id = task_id
         self.session_ids = tuple(session_ids)
 

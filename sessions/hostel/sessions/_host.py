@@ -273,7 +273,7 @@ class LocalBackgroundTaskHost:
                 session_id, spec, TaskState.RUNNING, CancelPolicy.ABORT_LOCAL, result=Result(), params=kept
             )
             engine.start(known, spec, func, args)
-        handle = TaskHandle[Any](engine, known)
+        handle: TaskHandle[Any] = TaskHandle(engine, known)  # before its body can have ended
         await self._durable()
         return handle
 
@@ -495,8 +495,8 @@ class LocalBackgroundTaskHost:
         those that ended in it meanwhile. A task that waits for its own session does not wait for itself.
         """
         own, waited = current_entry(), []
-        while ahead := [entry for entry in self._engine.table.unsettled(session_id) if entry is not own]:
-            waited += [entry.record for entry in ahead if await entry.left(session_id)]
+        while waiting := [entry for entry in self._engine.table.unsettled(session_id) if entry is not own]:
+            waited += [entry.record for entry in waiting if await entry.left(session_id)]
         return waited
 
     async def close_session(

@@ -86,7 +86,8 @@ async def _stop_services(engine: Engine, grace: float) -> None:
     feed = engine.table.feed
     if feed is not None:
         feed.close()
-    await engine.services.join(2 * grace)
+    if not await engine.services.join(2 * grace):
+        log.warning("%d cancel hooks or writers of the journal do not end", len(engine.services))
     failed = feed.give_up() if feed is not None else None
     engine.table.log.close()
     for entry in engine.table.live():

@@ -60,7 +60,8 @@ class TaskTable:
         self.sessions: dict[str, SessionTasks] = {}
         self.roster = Roster()
         self._retain = retain_terminal
-        self._ids: dict[str, Entry | list[Entry]] = {}
+        self._ids: dict[str, Entry | dict[str, Entry]] = {}
+        """Tasks by id: the one that has it, or those that have by session."""
         self._moved: dict[tuple[str, str], Entry] = {}
         """Live tasks by a session they have left."""
 
@@ -86,12 +87,12 @@ class TaskTable:
             session = self.sessions.get(session_id)
             return session.tasks.get(task_id) if session else None
         found = self._ids.get(task_id)
-        if not isinstance(found, list):
+        if not isinstance(found, dict):
             return found
-        live = [entry for entry in found if entry.live]
+        live = [entry for entry in found.values() if entry.live]
         if len(live) == 1:
             return live[0]
-        raise AmbiguousTaskId(task_id, sorted(entry.record.session_id for entry in live or found))
+        raise AmbiguousTaskId(task_id, sorted(entry.record.session_id for entry in live or found.values()))
 
     def get(self, task_id: str, session_id: str | None = None) -> Entry:
         """Return the task as `find` does.
@@ -134,7 +135,7 @@ class TaskTable:
         return [entry for entry in self._candidates(TaskFilter(session_id)) if entry.live]
 
     def unsettled(self, session_id: str) -> list[Entry]:
-        """Return the tasks of a session whose end is not known to everybody."""
+        """Return the tasks of a session whose end is not known to everybody yet."""
         return [entry for entry in self._candidates(TaskFilter(session_id)) if not entry.settled]
 
     def check_free(self, session_id: str, task_id: str) -> None:
@@ -179,7 +180,8 @@ class TaskTable:
         """Make `event` the latest of `entry`, in memory at once and for everybody when it is durable.
 
         An end retires the task, and it is forgotten at once if it is not to `keep`. Nothing changes any
-        more when the host has closed, not even by a body that outlives it."""
+        more when the host has closed, not even by a body that outlives it.
+        """
         if self.log.closed or event.record is None:
             return
         follows = None if event.type is EventType.REGISTERED else entry.record.seq
@@ -209,7 +211,8 @@ class TaskTable:
             self._drop(target, before)
         self._index(target, entry)
         self._moved[source.id, event.task_id] = entry
-        entry.left_behind += (source.id,)
+        if source.id not in entry.left_behind:
+            entry.left_behind += (source.id,)
         source.last_activity = event.at
         self.publish(entry, event)
         self.discard_if_unused(source)
@@ -276,10 +279,10 @@ class TaskTable:
         others = self._ids.get(task_id)
         if others is None:
             self._ids[task_id] = entry
-        elif isinstance(others, list):
-            others.append(entry)
+        elif isinstance(others, dict):
+            others[session.id] = entry
         else:
-            self._ids[task_id] = [others, entry]
+            self._ids[task_id] = {others.record.session_id: others, session.id: entry}
 
     def _unindex(self, session: SessionTasks, entry: Entry) -> None:
         task_id, key = entry.record.id, entry.record.attempt.idempotency_key
@@ -287,12 +290,12 @@ class TaskTable:
         if key is not None and session.keys.get(key) is entry:
             del session.keys[key]
         others = self._ids[task_id]
-        if not isinstance(others, list):
+        if not isinstance(others, dict):
             del self._ids[task_id]
             return
-        others.remove(entry)
+        del others[session.id]
         if len(others) == 1:
-            self._ids[task_id] = others[0]
+            (self._ids[task_id],) = others.values()
 
     def _join_parent(self, entry: Entry) -> None:
         parent_id, session_id = entry.record.parent_task_id, entry.record.session_id

@@ -104,9 +104,10 @@ class Daemon:
     async def run(self) -> None:
         """Work until cancelled; then finish, or give back, what is in flight."""
         await self._insist(self._announce)
+        crew = anyio.create_task_group()
         async with anyio.create_task_group() as group:
             with anyio.CancelScope(shield=True):
-                crew: TaskGroup = await group.start(self._employ)
+                await group.start(self._employ, crew)
             try:
                 await self._claim_forever(crew)  # pyright: ignore[reportPossiblyUnboundVariable]
             finally:
@@ -129,14 +130,14 @@ class Daemon:
             DaemonRecord(self.id, host, os.getpid(), name, DaemonState.RUNNING, now, now, stats=self.stats)
         )
 
-    async def _employ(self, *, task_status: TaskStatus[TaskGroup]) -> None:
+    async def _employ(self, crew: TaskGroup, *, task_status: TaskStatus[None]) -> None:
         """Keep requests and the chores that watch over them going while the claiming may be cancelled."""
         with anyio.CancelScope(shield=True):
-            async with anyio.create_task_group() as crew:
+            async with crew:
                 crew.start_soon(self._every, self._heartbeat, self._beat)
                 crew.start_soon(self._every, self._poll, self._drop_unwanted)
                 crew.start_soon(self._every, self._poll, self._tidy)
-                task_status.started(crew)
+                task_status.started()
                 await anyio.sleep_forever()
 
     async def _wind_up(self, crew: TaskGroup) -> None:
@@ -170,7 +171,7 @@ class Daemon:
             claimed = await self._insist(self._claim, capacity)
             for request in claimed:
                 self._take(request, crew)
-            self._awaited = len(claimed) // 2
+            self._awaited = len(self._held) // 2 if claimed else 0
             with anyio.move_on_after(PACE if claimed else self._until_next_look()):
                 await self._woken.wait()
 

@@ -9,7 +9,7 @@ headers.
 import ssl
 from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
-from functools import cache
+from functools import cache, lru_cache
 from time import time
 from types import TracebackType
 from typing import Protocol, Self
@@ -125,7 +125,7 @@ class HttpSender:
         if key and not (key.isascii() and key.isprintable()):
             return _unbuilt(f"the secret {reference} does not fit in a header")
         try:
-            url = httpx.URL(_join(base, request.path))
+            url = _url(base, request.path)
             headers = self._headers(request, key)
             content = (
                 request.body.encode()
@@ -179,7 +179,8 @@ class HttpSender:
     async def _read(self, response: httpx.Response, phase: anyio.CancelScope, end: float) -> str | None:
         pieces: list[bytes] = []
         size = 0
-        stream = response.aiter_bytes()
+        packed = "content-encoding" in response.headers
+        stream = response.aiter_bytes() if packed else response.aiter_raw()
         try:
             while size <= MAX_ANSWER:
                 phase.deadline = min(end, anyio.current_time() + self._timeouts.between_pieces)
@@ -203,11 +204,12 @@ def _unbuilt(why: str) -> Failure:
     return Failure(FailureKind.REQUEST_BUILDER_ERROR, f"the request cannot be sent: {why}")
 
 
-def _join(base: str, path: str) -> str:
+@lru_cache(maxsize=256)
+def _url(base: str, path: str) -> httpx.URL:
     base = base.rstrip("/")
     if base.endswith("/v1") and path.startswith("/v1/"):
         base = base.removesuffix("/v1")
-    return base + path
+    return httpx.URL(base + path)
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:

@@ -93,7 +93,7 @@ class Api:
         """Hand a task to another session."""
         query = Query(request, ("session_id",))
         body = await Body.of(request, ("session_id",))
-        target = body.required("session_id")
+        target = body.session("session_id")
         record = await self._find_live(request, query)
         record = await self._host.transfer(record.id, target, session_id=record.session_id)
         return answer(record_to_json(record), headers=_etag(record))
@@ -102,7 +102,7 @@ class Api:
         """Hand several tasks of one session to another, all or none."""
         Query(request, ())
         body = await Body.of(request, ("from_session_id", "session_id", "task_ids"))
-        source, target = body.required("from_session_id"), body.required("session_id")
+        source, target = body.session("from_session_id"), body.session("session_id")
         moved = await self._host.transfer_managed(source, target, body.texts("task_ids"))
         return self._listing([record_to_json(record) for record in moved], None)
 

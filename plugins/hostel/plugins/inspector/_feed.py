@@ -131,11 +131,12 @@ class Feed:
                 continue
             if not events:
                 return
-            for chunk in self._frames.join(events):
-                await self._rounds.turn()
-                await write(chunk)
-            if any(event.type is EventType.MISSED for event in events):
-                await self._snapshot(filter, self._frames.cursor(subscription.cursor), write)
+            for part in _ending_with_missed(events):
+                for chunk in self._frames.join(part):
+                    await self._rounds.turn()
+                    await write(chunk)
+                if part[-1].type is EventType.MISSED:
+                    await self._snapshot(filter, self._frames.cursor(part[-1].seq), write)
 
     async def _snapshot(self, filter: TaskFilter, cursor: bytes, write: Write) -> None:
         after: str | None = None
@@ -249,6 +250,14 @@ class EventStream:
             while (await receive())["type"] != "http.disconnect":
                 pass
             group.cancel_scope.cancel()
+
+
+def _ending_with_missed(events: list[TaskEvent]) -> Iterator[list[TaskEvent]]:
+    start = 0
+    for place, event in enumerate(events, 1):
+        if event.type is EventType.MISSED or place == len(events):
+            yield events[start:place]
+            start = place
 
 
 def _missed(seq: int) -> TaskEvent:

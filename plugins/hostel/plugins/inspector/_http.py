@@ -51,10 +51,12 @@ async def serve(
     `on_error` is told what `app` raises; the peer is told 500 if it was told nothing yet.
     """
 
+    idle: set[anyio.CancelScope] = set()
+
     async def handle(stream: SocketStream) -> None:
         try:
             async with stream:
-                await _Connection(stream, app).run()
+                await _Connection(stream, app, stop, idle).run()
         except (OSError, anyio.BrokenResourceError, anyio.ClosedResourceError, h11.ProtocolError):
             pass
         except Exception as error:  # noqa: BLE001 - the boundary of a request: it must not end the others
@@ -67,6 +69,8 @@ async def serve(
             await stop.wait()
             accepting.cancel_scope.cancel()
         await listener.aclose()
+        for scope in idle:
+            scope.cancel()
         connections.cancel_scope.deadline = anyio.current_time() + STOP_SECONDS
 
 
@@ -78,21 +82,25 @@ async def _accept(
     while True:
         try:
             await listener.serve(handle, connections)
-        except OSError as error:
-            if error.errno not in NO_ROOM:
+        except (OSError, anyio.BrokenResourceError) as error:
+            if getattr(error.__cause__ or error, "errno", None) not in NO_ROOM:
                 raise
         await anyio.sleep(NO_ROOM_SECONDS)
 
 
 class _Connection:
-    def __init__(self, stream: SocketStream, app: AsgiApp) -> None:
+    def __init__(
+        self, stream: SocketStream, app: AsgiApp, stop: anyio.Event, idle: set[anyio.CancelScope]
+    ) -> None:
         self._stream = stream
         self._app = app
+        self._stop = stop
+        self._idle = idle
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_BYTES)
 
     async def run(self) -> None:
         """Answer one request after the other until one side closes."""
-        while True:
+        while not self._stop.is_set():
             try:
                 request = await self._request()
                 if request is None or not await self._answer(request):
@@ -103,15 +111,22 @@ class _Connection:
             self._http.start_next_cycle()
 
     async def _request(self) -> h11.Request | None:
-        with anyio.move_on_after(IDLE_SECONDS):
-            while True:
-                event = self._http.next_event()
-                if isinstance(event, h11.Request):
-                    return event
-                if event is not h11.NEED_DATA:
-                    return None
-                self._http.receive_data(await self._read())
+        with anyio.move_on_after(IDLE_SECONDS) as scope:
+            self._idle.add(scope)
+            try:
+                return await self._next_request()
+            finally:
+                self._idle.discard(scope)
         return None
+
+    async def _next_request(self) -> h11.Request | None:
+        while True:
+            event = self._http.next_event()
+            if isinstance(event, h11.Request):
+                return event
+            if event is not h11.NEED_DATA:
+                return None
+            self._http.receive_data(await self._read())
 
     async def _answer(self, request: h11.Request) -> bool:
         scope = _scope(self._stream, request)

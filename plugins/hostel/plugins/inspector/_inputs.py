@@ -21,6 +21,7 @@ BODY_BYTES = 64 * 1024
 LIMIT = 1_000
 FILTER = ("session_id", "kind", "state", "parent_task_id", "include_terminal")
 TEXT = 2_000
+LONGEST_ID = 512
 
 
 class Query:
@@ -103,11 +104,11 @@ class Body:
             raise invalid(f"{name} is a text of at most {TEXT} characters")
         return value
 
-    def required(self, name: str) -> str:
-        """Return a text that must be given."""
+    def session(self, name: str) -> str:
+        """Return the id of a session, which must be given."""
         value = self.text(name)
-        if not value:
-            raise invalid(f"{name} is missing")
+        if not value or len(value) > LONGEST_ID:
+            raise invalid(f"{name} is missing, or longer than {LONGEST_ID} characters")
         return value
 
     def flag(self, name: str, *, default: bool) -> bool:

@@ -23,7 +23,8 @@ def openapi(endpoints: Iterable[Endpoint]) -> Json:
     cast("Json", described["info"])["version"] = version("hostel")
     paths = cast("dict[str, Json]", described["paths"])
     for endpoint in endpoints:
-        paths.setdefault(f"/api/{endpoint.path}", {})[endpoint.method.lower()] = _operation(endpoint)
+        path = paths.setdefault(f"/api/{endpoint.path}", {})
+        path.setdefault(endpoint.method.lower(), _operation(endpoint))
     return described
 
 

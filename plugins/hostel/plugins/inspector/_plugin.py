@@ -49,6 +49,7 @@ class Inspector:
         self._host = host
         self._port = port
         self.card: Path | None = None
+        self._api: Api | None = None
         self._stop = anyio.Event()
         self._stopped = anyio.Event()
 
@@ -63,7 +64,7 @@ class Inspector:
         from ._api import Api
         from ._app import build
 
-        api = Api(runtime)
+        api = self._api = Api(runtime)
         listener = await self._listen()
         try:
             self.url = f"http://{_reachable(self._host)}:{listener.extra(SocketAttribute.local_port)}"

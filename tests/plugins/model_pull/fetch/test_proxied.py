@@ -150,7 +150,7 @@ async def test_cancelling_ends_the_traffic_through_the_proxy(
     proxy: Proxy, hub: LocalHub, blob: Path, publish: Publish
 ) -> None:
     file = publish(Blob(80 * MIB))
-    hub.fault(Fault(origin=Origin.CDN, stall_after=10 * MIB))
+    hub.fault(Fault(origin=Origin.CDN, stall_after=MIB))
     with anyio.fail_after(5):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(fetch, file, blob)

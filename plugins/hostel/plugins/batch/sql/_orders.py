@@ -15,6 +15,7 @@ from hostel.plugins.batch._states import (
     Failure,
     FailureKind,
     Pending,
+    Processing,
     RequestState,
 )
 
@@ -36,22 +37,48 @@ def _numbers(connection: sa.Connection, names: Iterable[RequestId]) -> dict[Batc
 def persist(connection: sa.Connection, reports: Sequence[AnyRequest], now: float) -> list[Outcome]:
     """Write what workers report of the requests they hold."""
     known = _numbers(connection, (report.id for report in reports))
-    orders = [
-        Order(
+    begun = _begin(connection, known, reports)
+    orders = {
+        place: Order(
             _key(known[report.id.batch_id].no, report.id),
             report.id,
             report.state,
             report.lease,
             report.data.custom_id,
         )
-        for report in reports
-        if report.id.batch_id in known
-    ]
-    outcomes = iter(_transitions.apply(connection, orders, now))
+        for place, report in enumerate(reports)
+        if report.id.batch_id in known and report.id not in begun
+    }
+    outcomes = dict(zip(orders, _transitions.apply(connection, list(orders.values()), now), strict=True))
     return [
-        next(outcomes) if report.id.batch_id in known else NotFound("request", str(report.id))
-        for report in reports
+        outcomes.get(place) if report.id.batch_id in known else NotFound("request", str(report.id))
+        for place, report in enumerate(reports)
     ]
+
+
+def _begin(
+    connection: sa.Connection, known: Mapping[BatchId, Row], reports: Sequence[AnyRequest]
+) -> set[RequestId]:
+    """Note at once which claimed requests are being sent: no counter and no twin changes by that."""
+    groups: dict[tuple[int, int, int], dict[int, RequestId]] = {}
+    started = 0.0
+    for report in reports:
+        if isinstance(report.state, Processing) and report.id.batch_id in known:
+            place = (known[report.id.batch_id].no, int(report.id.escalated), report.lease)
+            groups.setdefault(place, {})[report.id.line] = report.id
+            started = max(started, report.state.started_at)
+    begun: set[RequestId] = set()
+    for (no, escalated, lease), lines in sorted(groups.items()):
+        held = sa.and_(
+            requests.c.batch_no == no,
+            requests.c.escalated == escalated,
+            requests.c.lease == lease,
+            requests.c.line.in_(sorted(lines)),
+            requests.c.state == RequestState.CLAIMED,
+        )
+        marked = sa.update(requests).where(held).values(state=RequestState.PROCESSING, started_at=started)
+        begun |= {lines[line] for line in connection.execute(marked.returning(requests.c.line)).scalars()}
+    return begun
 
 
 def _key(no: int, name: RequestId) -> Key:

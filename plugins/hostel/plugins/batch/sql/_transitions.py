@@ -32,6 +32,8 @@ from ._schema import requests, results
 
 def apply(connection: sa.Connection, orders: Sequence[Order], now: float) -> list[Outcome]:
     """Carry out orders in one transaction; an outcome is the loser superseded, nothing, or a refusal."""
+    if not orders:
+        return []
     group = Group(load(connection, [order.key for order in orders]))
     outcomes = [decide(group, order, now) for order in orders]
     write(connection, group, now)
