@@ -10,12 +10,16 @@ from hostel.plugins.model_pull.testing import LocalHub
 
 @pytest.fixture(autouse=True)
 def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """No test sees the caches, tokens and settings of whoever runs it."""
+    """No test sees the caches, tokens, queues and running runtimes of whoever runs it."""
     for name in ("HF_TOKEN", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_TOKEN_PATH", "HF_HUB_OFFLINE"):
         monkeypatch.delenv(name, raising=False)
     tqdm.monitor_interval = 0  # its monitor is a thread that never ends
     home = tmp_path / "hf"
     monkeypatch.setenv("HF_HOME", str(home))
+    monkeypatch.setenv("HOSTEL_DATA_DIR", str(tmp_path / "data"))
+    runtimes = tmp_path / "run"
+    runtimes.mkdir(mode=0o700)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtimes))
     return home
 
 

@@ -254,6 +254,7 @@ class Downloads:
     def _end(self, group: Group, outcome: Pulled | Exception | None) -> None:
         group.outcome = outcome
         del self.groups[group.id]
+        self._note_bytes(group)
         if outcome is not None or not self.closing:
             self._settle(group, outcome)
         group.begun.set()
@@ -263,10 +264,6 @@ class Downloads:
         self._changed()
 
     def _settle(self, group: Group, outcome: Pulled | Exception | None) -> None:
-        downloaded = group.progress.downloaded if group.progress else 0
-        item = self.queue.find(group.id)
-        if item is not None:
-            self.queue = self.queue.replace(attrs.evolve(item, downloaded=downloaded))
         if isinstance(outcome, Exception):
             kind, text = type(outcome).__name__, str(outcome) or type(outcome).__name__
             again = isinstance(outcome, PullError) and outcome.recoverable
@@ -279,6 +276,11 @@ class Downloads:
         else:
             how = Ending.DOWNLOADED if outcome.fetched else Ending.ALREADY_PRESENT
             self._conclude(group, how, Completed(group.name, str(outcome.path)))
+
+    def _note_bytes(self, group: Group) -> None:
+        item = self.queue.find(group.id)
+        if item is not None and group.progress is not None:
+            self.queue = self.queue.replace(attrs.evolve(item, downloaded=group.progress.downloaded))
 
     def _conclude(self, group: Group, how: Ending, event: GroupEvent) -> None:
         now = time.time()

@@ -123,6 +123,11 @@ class DownloadManager:
     def rate_limit(self, rate: float | None) -> None:
         self._limiter.rate = rate
 
+    @property
+    def stored_in(self) -> Path | None:
+        """Return the folder whose queue this manager keeps, None if its queue is in memory only."""
+        return self._saver.folder if self._saver is not None else None
+
     def pull(
         self,
         reference: str | DownloadRequest,
@@ -203,9 +208,12 @@ class DownloadManager:
         """Return what runs, waits and failed."""
         return self._downloads.snapshot()
 
-    async def cancel_download(self, id: DownloadId | str) -> CancelReceipt:
-        """Cancel a download for everyone who waits for it; one that failed is forgotten."""
-        return await self._cancel_named(str(id))
+    async def cancel_download(self, id: DownloadId | str, *, clear_cache: bool = False) -> CancelReceipt:
+        """Cancel a download for everyone who waits for it; one that failed is forgotten.
+
+        :param clear_cache: drop what was fetched, unless another download still needs it
+        """
+        return await self._cancel_named(str(id), clear_cache=clear_cache)
 
     async def cancel_group(self, group_id: str) -> CancelReceipt:
         """Cancel a download by its group's id, whether it runs or waits."""
@@ -326,14 +334,18 @@ class DownloadManager:
         await self._saved()
         return group
 
-    async def _cancel_named(self, name: str) -> CancelReceipt:
+    async def _cancel_named(self, name: str, *, clear_cache: bool = False) -> CancelReceipt:
         item = self._queue.find(name)
         if item is not None:
-            return await self._desk.cancel(self._downloads.waiting_for(item), f"{item.id} is cancelled")
-        if self._queue.find_failed(name) is None:
+            waiting = self._downloads.waiting_for(item)
+            return await self._desk.cancel(waiting, f"{item.id} is cancelled", clear_cache=clear_cache)
+        row = self._queue.find_failed(name)
+        if row is None:
             return CancelReceipt()
         self._downloads.change(self._queue.remove(name))
         await self._saved()
+        if clear_cache:
+            await self.discard(row.item.request)
         return CancelReceipt(matched=1, already_terminal=1)
 
     async def _restore(self) -> None:
