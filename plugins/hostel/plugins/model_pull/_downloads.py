@@ -39,6 +39,7 @@ from hostel.plugins.model_pull._pull import FILES_AT_ONCE, Pulled, carry_out
 from hostel.plugins.model_pull._queue import Queue, QueueItem
 from hostel.plugins.model_pull._reference import HUB, Reference
 from hostel.plugins.model_pull._request import DownloadId, DownloadRequest
+from hostel.plugins.model_pull._room import PATIENCE
 from hostel.plugins.model_pull._runs import Ending, QueueRunSummary, Run
 from hostel.plugins.model_pull._shared import StartSoon, Transfers
 from hostel.plugins.model_pull._snapshot import snapshot_of
@@ -55,6 +56,7 @@ class Tools:
     :ivar options: where models go and how a quantization is chosen, as far as a request does not say
     :ivar limiter: bytes per second of all downloads
     :ivar files_at_once: files of one model
+    :ivar room_patience: seconds that a download waits for room if the disk fills up
     """
 
     sources: tuple[ModelSource, ...]
@@ -64,6 +66,7 @@ class Tools:
     limiter: Limiter
     advise: Advise | None = None
     files_at_once: int = FILES_AT_ONCE
+    room_patience: float = PATIENCE
 
 
 class Downloads:
@@ -199,10 +202,15 @@ class Downloads:
         return group
 
     def _pump(self) -> None:
-        while not self.closing and (item := self.queue.next()) is not None:
+        while not self._held and (item := self.queue.next()) is not None:
             self.queue = self.queue.start(item.id, time.time())
             self._launch(self.groups[item.group_id])
             self._changed()
+
+    @property
+    def _held(self) -> bool:
+        """Return whether nothing may begin: the end is near, or a download waits for room on the disk."""
+        return self.closing or any(group.status is DownloadStatus.PAUSED for group in self.groups.values())
 
     def _launch(self, group: Group) -> None:
         if self._run is None:
@@ -235,6 +243,7 @@ class Downloads:
             reservations=self._tools.reservations,
             files_at_once=self._tools.files_at_once,
             recheck=group.force,
+            room_patience=self._tools.room_patience,
         )
 
     async def _plan_again(self, group: Group) -> PullPlan:
@@ -326,8 +335,12 @@ class Downloads:
         )
 
     def _emit(self, group: Group, event: DownloadEvent) -> None:
+        before = group.status
         group.note(event)
         self._feed.publish(event)
+        if DownloadStatus.PAUSED in (before, group.status) and before is not group.status:
+            self._pump()
+            self._changed()
 
     def _changed(self) -> None:
         self._feed.publish(self.snapshot())

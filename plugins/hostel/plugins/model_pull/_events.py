@@ -17,6 +17,7 @@ class DownloadStatus(StrEnum):
     QUEUED = "queued"
     RESOLVING = "resolving"
     DOWNLOADING = "downloading"
+    PAUSED = "paused"
     VERIFYING = "verifying"
     REGISTERING = "registering"
     COMPLETED = "completed"

@@ -29,6 +29,7 @@ from hostel.plugins.model_pull._plan import Advise, PullOptions
 from hostel.plugins.model_pull._pull import FILES_AT_ONCE, Network
 from hostel.plugins.model_pull._queue import MAX_SIZE, SLOTS, Queue, QueueItem
 from hostel.plugins.model_pull._request import SESSION, DownloadId, DownloadRequest
+from hostel.plugins.model_pull._room import PATIENCE
 from hostel.plugins.model_pull._saver import Saver
 from hostel.plugins.model_pull._shared import Transfers
 from hostel.plugins.model_pull._source import ModelSource
@@ -57,6 +58,7 @@ class DownloadManager:
     :param files_at_once: files of one model that are fetched at a time
     :param rate_limit: bytes per second of all downloads, None for no limit
     :param cushion: bytes of the disk that stay free, None is max(1 GiB, 1 %)
+    :param room_patience: seconds that a download pauses and holds up the queue if the disk fills up meanwhile
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class DownloadManager:
         files_at_once: int = FILES_AT_ONCE,
         rate_limit: float | None = None,
         cushion: int | None = None,
+        room_patience: float = PATIENCE,
     ) -> None:
         self._host = host
         self._tasks: TaskGroup | None = None
@@ -87,6 +90,7 @@ class DownloadManager:
             limiter=self._limiter,
             advise=advise,
             files_at_once=files_at_once,
+            room_patience=room_patience,
         )
         queue = Queue(max_size=max_queue_size, slots=max_concurrent)
         self._downloads = Downloads(

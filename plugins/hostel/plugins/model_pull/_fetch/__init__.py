@@ -3,7 +3,7 @@
 from hostel.plugins.model_pull._fetch._budget import ConnectionBudget
 from hostel.plugins.model_pull._fetch._fetch import discard_partial, fetch
 from hostel.plugins.model_pull._fetch._limiter import Limiter
-from hostel.plugins.model_pull._fetch._part import partial_of
+from hostel.plugins.model_pull._fetch._part import free_bytes, partial_of
 from hostel.plugins.model_pull._fetch._report import Fetched, FetchPhase, FetchProgress, Partial
 
 __all__ = [
@@ -15,5 +15,6 @@ __all__ = [
     "Partial",
     "discard_partial",
     "fetch",
+    "free_bytes",
     "partial_of",
 ]

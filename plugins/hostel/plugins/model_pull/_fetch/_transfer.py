@@ -96,8 +96,9 @@ class Transfer:
                 part.discard()
                 raise
             except NoSpace as full:
-                part.give_room(read_sidecar(part.path, self._file).done)
-                left = max(full.needed, (self._file.size or 0) - self._high)
+                done = read_sidecar(part.path, self._file).done
+                part.give_room(done)
+                left = max(full.needed, (self._file.size or 0) - sum(map(len, done)))
                 raise NoSpace(full.path, left, full.free) from full.__cause__
             finally:
                 if not read_sidecar(part.path, self._file).done:
