@@ -121,12 +121,12 @@ class Downloads:
     def attach(self, request: Request, group: Group) -> None:
         """Let a request wait for a group."""
         request.group = group
-        group.requests[request.id] = request
+        group.enter(request)
         self.note_requests(group)
 
     def restore(self, item: QueueItem) -> Group:
         """Make the group of an item that a former process left in the queue."""
-        group = Group(item.group_id, item.id, None, force=item.request.force, limit=item.request.limit)
+        group = Group(item.group_id, item.id, None, force=item.request.force, limiter=self._limiter())
         self.groups[group.id] = group
         return group
 
@@ -142,7 +142,7 @@ class Downloads:
             if request.discard:
                 await self.discard(request.wish)
             return
-        group.requests.pop(request.id, None)
+        group.leave(request)
         if group.done.is_set():
             return
         if group.requests:
@@ -191,7 +191,7 @@ class Downloads:
     def _admit(self, wish: DownloadRequest, plan: PullPlan) -> Group:
         if any(group.name == plan.id for group in self.groups.values()):
             plan = _pinned(plan)
-        group = Group(new_id(time.time()), plan.id, plan, force=wish.force, limit=wish.limit)
+        group = Group(new_id(time.time()), plan.id, plan, force=wish.force, limiter=self._limiter())
         if wish.force or len(plan.present()) < len(plan.files):
             self.queue = self.queue.add(_item(group, wish, plan))
             self.groups[group.id] = group
@@ -235,10 +235,9 @@ class Downloads:
             group.plan = await self._plan_again(group)
         group.begun.set()
         emit(StatusChanged(group.name, DownloadStatus.DOWNLOADING))
-        limiter = Limiter(group.limit, parent=self._tools.limiter)
         return await carry_out(
             group.plan,
-            partial(self._tools.transfers.bring, limiter=limiter),
+            partial(self._tools.transfers.bring, limiter=group.limiter),
             emit,
             reservations=self._tools.reservations,
             files_at_once=self._tools.files_at_once,
@@ -285,6 +284,9 @@ class Downloads:
         else:
             how = Ending.DOWNLOADED if outcome.fetched else Ending.ALREADY_PRESENT
             self._conclude(group, how, Completed(group.name, str(outcome.path)))
+
+    def _limiter(self) -> Limiter:
+        return Limiter(None, parent=self._tools.limiter)
 
     def _note_bytes(self, group: Group) -> None:
         item = self.queue.find(group.id)

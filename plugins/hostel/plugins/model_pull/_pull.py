@@ -18,7 +18,7 @@ from hostel.plugins.model_pull._choice import Choice
 from hostel.plugins.model_pull._copy import copy
 from hostel.plugins.model_pull._disk import DiskReservations, partial_path
 from hostel.plugins.model_pull._events import DownloadStatus
-from hostel.plugins.model_pull._fetch import ConnectionBudget, Fetched, Limiter, discard_partial, fetch
+from hostel.plugins.model_pull._fetch import ConnectionBudget, Fetched, Limiter, Pace, discard_partial, fetch
 from hostel.plugins.model_pull._plan import PlannedFile, PullPlan
 from hostel.plugins.model_pull._recheck import sound
 from hostel.plugins.model_pull._remote import RemoteFile
@@ -72,7 +72,7 @@ class Network:
     limiter: Limiter | None = None
 
     async def __call__(
-        self, file: RemoteFile, blob: Path, *, on_progress: Listener, limiter: Limiter | None = None
+        self, file: RemoteFile, blob: Path, *, on_progress: Listener, limiter: Pace | None = None
     ) -> Fetched:
         if file.url.startswith("file:"):
             return await copy(file, blob, on_progress=on_progress)

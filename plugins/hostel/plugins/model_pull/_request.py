@@ -67,7 +67,8 @@ class DownloadRequest:
     :ivar exclude: patterns of what is left out
     :ivar cache_dir: None is the cache of huggingface_hub
     :ivar budget: bytes of memory or disk that the model may take, None for no limit
-    :ivar limit: bytes per second for this download, None for no limit of its own
+    :ivar limit: bytes per second for this download, None for no limit of its own; where several share
+        it the loosest holds
     :ivar session_id: whose task it is
     """
 
