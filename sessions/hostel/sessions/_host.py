@@ -274,7 +274,9 @@ class LocalBackgroundTaskHost:
             )
             engine.start(known, spec, func, args)
         handle: TaskHandle[Any] = TaskHandle(engine, known)  # before its body can have ended
-        await self._durable()
+        receipt = engine.receipt()
+        if receipt is not None:
+            await receipt.durable()
         return handle
 
     async def spawn_hidden(
