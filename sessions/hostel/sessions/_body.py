@@ -40,7 +40,7 @@ LONGEST_MESSAGE = 2_000
 LONGEST_TRACEBACK = 20_000
 
 
-@attrs.frozen
+@attrs.define
 class Returned:
     """The body returned `value`."""
 

@@ -216,7 +216,8 @@ class Engine:
         if entry.running:
             self.overruled.add(entry)
             entry.abort()
-        entry.stir()
+        if not entry.settled:
+            entry.stir()
 
     def flip(self, entry: Entry, state: TaskState) -> None:
         """Move a task between running and waiting, if that is a move."""
@@ -335,7 +336,8 @@ class Engine:
 
     def _finish(self, entry: Entry, ending: Ending) -> None:
         entry.running = False
-        self.overruled.discard(entry)
+        if self.overruled:
+            self.overruled.discard(entry)
         result, entry.result = entry.result, None
         if result is not None and entry.live and entry.verdict is None:
             match ending:

@@ -150,7 +150,8 @@ class TaskTable:
             self._drop(session, before)
         self.roster.add(entry)
         self._index(session, entry)
-        self._join_parent(entry)
+        if record.parent_task_id is not None:
+            self._join_parent(entry)
         self.publish(entry, event)
 
     def restore(self, entry: Entry) -> None:
@@ -260,7 +261,8 @@ class TaskTable:
             self._drop(session, entry)
         while len(session.finished) > self._retain:
             self._drop(session, next(iter(session.finished.values())))
-        self.discard_if_unused(session)
+        if not session.tasks:
+            self.discard_if_unused(session)
 
     def _drop(self, session: SessionTasks, entry: Entry) -> None:
         self._unindex(session, entry)
@@ -272,7 +274,8 @@ class TaskTable:
     def _index(self, session: SessionTasks, entry: Entry) -> None:
         task_id, key = entry.record.id, entry.record.attempt.idempotency_key
         session.tasks[task_id] = entry
-        self._moved.pop((session.id, task_id), None)
+        if self._moved:
+            self._moved.pop((session.id, task_id), None)
         if key is not None:
             session.keys.setdefault(key, entry)
         others = self._ids.get(task_id)
