@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 SILENCE_SECONDS = 45.0
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 2.0
+REFUSALS = (401, 403, 421)
 
 
 @attrs.frozen
@@ -60,7 +61,7 @@ class Follower:
             base_url=self._card.url, headers=headers, timeout=timeout, trust_env=False
         ) as http:
             while True:
-                with suppress(httpx.TransportError, httpx_sse.SSEError):
+                with suppress(httpx.HTTPError, httpx_sse.SSEError):
                     await self._read(http)
                 if self._card not in cards.running():
                     return
@@ -72,9 +73,10 @@ class Follower:
         async with httpx_sse.aconnect_sse(
             http, "GET", "/api/events", params=self._params, headers=headers
         ) as source:
-            if source.response.is_error:
+            if source.response.status_code in REFUSALS:
                 await source.response.aread()
                 raise Refused(source.response.status_code, "events", source.response.text[:200])
+            source.response.raise_for_status()
             async for frame in source.aiter_sse():
                 self._pause = FIRST_PAUSE
                 self._cursor = frame.id or self._cursor

@@ -18,6 +18,8 @@ from ._errors import InspectorError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from hostel.sessions import TaskRecord
+
 
 COLUMNS = ("task", "session", "kind", "state", "progress", "age", "silent", "label", "note", "runtime")
 
@@ -46,7 +48,8 @@ def print_tasks(
         )
         return
     now = time.time()
-    console.print_table(COLUMNS, [_cells(row, now) for row in rows], "no tasks")
+    table = [cells(row.found.record, row.found.runtime.url, now, row.depth) for row in rows]
+    console.print_table(COLUMNS, table, "no tasks")
 
 
 def _rows(query: dict[str, str], silence: float | None, tree: bool) -> Iterator[Row]:
@@ -66,11 +69,11 @@ def _rows(query: dict[str, str], silence: float | None, tree: bool) -> Iterator[
             yield from (Row(Found(runtime, record), depth) for depth, record in placed)
 
 
-def _cells(row: Row, now: float) -> tuple[str, ...]:
-    record = row.found.record
+def cells(record: TaskRecord, where: str, now: float, depth: int = 0) -> tuple[str, ...]:
+    """Return the columns of one task; `where` names its runtime."""
     end = record.completed_at or now
     return (
-        "  " * row.depth + words.plain(record.id),
+        "  " * depth + words.plain(record.id),
         words.plain(record.session_id),
         words.plain(record.kind),
         record.state.value,
@@ -79,5 +82,5 @@ def _cells(row: Row, now: float) -> tuple[str, ...]:
         "" if record.is_terminal else words.duration(now - record.updated_at),
         words.plain(record.label),
         words.note(record),
-        row.found.runtime.url,
+        where,
     )
