@@ -52,4 +52,4 @@ def test_only_the_reducer_gives_a_record_another_state() -> None:
         and ast.unparse(node.func) in {"_after", "attrs.evolve", "TaskRecord"}
     }
 
-    assert setters == {"_reducer.py", "_sqlite_rescue.py"}  # the latter pieces a damaged one together
+    assert setters == {"_reducer.py"}

@@ -1,10 +1,10 @@
 """The journal of a host on one machine: one SQLite file, written by one thread.
 
 Every commit is forced to the disk (WAL with `synchronous=FULL`): what was acknowledged survives `kill -9` and
-a power cut. That costs one flush per batch, however many callers share it: 0.15 ms on a fast disk, 10 ms on
-one that turns. Without the flush (`NORMAL`) a commit survives `kill -9` alone, and a batch of a hundred takes
-0.5 ms instead of 0.6; with none at all (`OFF`) 0.3 ms, and a power cut may take the file. So the others are
-not offered. `benchmarks/journal.py` measures all three."""
+a power cut. That costs one flush per batch, however many callers share it: 0.2 ms on a fast disk, 10 ms on
+one that turns. Without it (`NORMAL`) a commit survives `kill -9` alone: one change takes 0.1 ms instead of
+0.3, a hundred in a batch the same 3.4. With no flush at all (`OFF`) a power cut may take the whole file. So
+neither is offered. `benchmarks/journal.py` measures all three."""
 
 from __future__ import annotations
 

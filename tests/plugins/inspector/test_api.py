@@ -380,10 +380,9 @@ async def test_plugins_are_listed_with_what_is_wrong_with_them(served: Served) -
 
     items = (await served.http.get("/api/plugins")).json()["items"]
 
-    assert {item["name"]: item["failure"] for item in items} == {
-        "inspector": "on_task_event: it is tired",
-        "inspector.server": None,
-    }
+    failures = {item["name"]: item["failure"] for item in items}
+    assert failures["inspector"] == "on_task_event: it is tired"
+    assert failures["inspector.server"] is None
 
 
 async def test_without_a_plugin_that_downloads_the_list_is_empty(served: Served) -> None:

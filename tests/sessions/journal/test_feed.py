@@ -77,6 +77,16 @@ async def held_host(retain_events: int = 100) -> AsyncIterator[tuple[LocalBackgr
                 journal.let_through()
 
 
+@asynccontextmanager
+async def calling(journal: HeldJournal) -> AsyncIterator[TaskGroup]:
+    """Run callers beside the test; at its end their writes are let through."""
+    async with anyio.create_task_group() as callers:
+        try:
+            yield callers
+        finally:
+            journal.let_through()
+
+
 async def settle() -> None:
     for _ in range(20):
         await checkpoint()
@@ -88,13 +98,12 @@ async def test_a_registration_returns_when_it_is_durable_and_not_before() -> Non
     async def register() -> None:
         returned.append(await host.register("s", TaskSpec(id="a")))
 
-    async with held_host() as (host, journal), anyio.create_task_group() as callers:
+    async with held_host() as (host, journal), calling(journal) as callers:
         callers.start_soon(register)
         await journal.arrived.wait()
         await settle()
 
         assert returned == []
-        journal.let_through()
 
     assert [record.id for record in returned] == ["a"]
 
@@ -105,7 +114,7 @@ async def test_a_body_does_not_start_before_its_registration_is_durable() -> Non
     async def body() -> None:
         started.set()
 
-    async with held_host() as (host, journal), anyio.create_task_group() as callers:
+    async with held_host() as (host, journal), calling(journal) as callers:
         callers.start_soon(host.spawn_managed, "s", TaskSpec(), body)
         await journal.arrived.wait()
         await settle()
@@ -143,7 +152,7 @@ async def test_a_session_is_waited_for_until_its_ends_are_durable() -> None:
     async def wait() -> None:
         waited.extend(await host.wait_all("s"))
 
-    async with held_host() as (host, journal), anyio.create_task_group() as callers:
+    async with held_host() as (host, journal), calling(journal) as callers:
         journal.let_through()
         await host.register("s", TaskSpec(id="a"))
         journal.hold()
@@ -153,20 +162,18 @@ async def test_a_session_is_waited_for_until_its_ends_are_durable() -> None:
         await settle()
 
         assert waited == []
-        journal.let_through()
 
     assert [record.state for record in waited] == [TaskState.COMPLETED]
 
 
 async def test_callers_who_come_while_a_batch_is_written_share_the_next_one() -> None:
     async with held_host() as (host, journal):
-        async with anyio.create_task_group() as callers:
+        async with calling(journal) as callers:
             callers.start_soon(host.register, "s", TaskSpec(id="first"))
             await journal.arrived.wait()
             for number in range(100):
                 callers.start_soon(host.register, "s", TaskSpec(id=f"t{number}"))
             await settle()
-            journal.let_through()
 
         assert [len(batch) for batch in journal.batches] == [1, 100]
 
@@ -177,7 +184,7 @@ async def test_completing_again_waits_until_the_first_completion_is_durable() ->
     async def complete() -> None:
         returned.append(await host.complete("a"))
 
-    async with held_host() as (host, journal), anyio.create_task_group() as callers:
+    async with held_host() as (host, journal), calling(journal) as callers:
         journal.let_through()
         await host.register("s", TaskSpec(id="a"))
         journal.hold()
@@ -187,7 +194,6 @@ async def test_completing_again_waits_until_the_first_completion_is_durable() ->
         await settle()
 
         assert returned == []
-        journal.let_through()
 
     assert [record.state for record in returned] == [TaskState.COMPLETED] * 2
 
@@ -198,14 +204,13 @@ async def test_the_second_use_of_an_idempotency_key_waits_for_the_first_registra
     async def register() -> None:
         returned.append(await host.register("s", TaskSpec(idempotency_key="k")))
 
-    async with held_host() as (host, journal), anyio.create_task_group() as callers:
+    async with held_host() as (host, journal), calling(journal) as callers:
         callers.start_soon(register)
         await journal.arrived.wait()
         callers.start_soon(register)
         await settle()
 
         assert returned == []
-        journal.let_through()
 
     assert returned[0] == returned[1]
 
@@ -216,7 +221,7 @@ async def test_a_subscriber_sees_an_event_when_it_is_durable_and_not_before() ->
     async def watch() -> None:
         seen.append((await anext(events)).type)
 
-    async with held_host() as (host, journal), anyio.create_task_group() as callers:
+    async with held_host() as (host, journal), calling(journal) as callers:
         events = host.subscribe()
         callers.start_soon(watch)
         callers.start_soon(host.register, "s", TaskSpec(id="a"))
@@ -233,12 +238,11 @@ async def test_a_subscriber_sees_an_event_when_it_is_durable_and_not_before() ->
 async def test_events_that_left_memory_before_they_were_durable_reach_their_subscriber() -> None:
     async with held_host(retain_events=2) as (host, journal):
         events = host.subscribe()
-        async with anyio.create_task_group() as callers:
+        async with calling(journal) as callers:
             for number in range(10):
                 callers.start_soon(host.register, "s", TaskSpec(id=f"t{number}"))
             await journal.arrived.wait()
             await settle()
-            journal.let_through()
 
         assert [(await anext(events)).seq for _ in range(10)] == list(range(1, 11))
 

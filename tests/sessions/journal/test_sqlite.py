@@ -263,6 +263,18 @@ async def test_forgetting_takes_a_tasks_events_and_a_replay_is_told_once_how_man
         assert [event.seq for event in await take(host, 5, 1)] == [6]
 
 
+async def test_how_far_was_forgotten_never_goes_back(
+    path: Path, journal: SqliteJournal, history: History
+) -> None:
+    await journal.write([history.register("s", task_id) for task_id in ("old", "new", "left")])
+    await journal.write([history.forget("s", "new"), history.forget("s", "old")])
+
+    told = [(event.type, event.seq, event.count) for event in kept_events(path)]
+
+    assert told == [(EventType.MISSED, 2, 2), (EventType.REGISTERED, 3, None)]
+    assert [event.seq for event in kept_events(path, 2)] == [3]
+
+
 async def test_a_replay_of_many_pages_is_told_once_what_is_gone(path: Path) -> None:
     async with LocalBackgroundTaskHost(SqliteJournal(path), retain_terminal=10_000) as host:
         async with anyio.create_task_group() as callers:

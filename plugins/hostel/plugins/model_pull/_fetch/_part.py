@@ -217,7 +217,9 @@ class Part:
         _drop_sidecar(self.path)
 
     def discard(self) -> None:
-        discard_files(self.path)
+        """Remove the part, unless it is another writer's by now."""
+        if self._still_mine():
+            discard_files(self.path)
 
     def _still_mine(self) -> bool:
         with contextlib.suppress(FileNotFoundError):

@@ -116,7 +116,7 @@ class Transfer:
     def progress(self) -> FetchProgress:
         """Return where it stands."""
         with self._lock:
-            attempt = self._attempt
+            attempt, before = self._attempt, self._fetched
         if attempt is None:
             return FetchProgress(self._phase, 0, self._file.size)
         ledger = attempt.ledger
@@ -126,7 +126,7 @@ class Transfer:
             self._phase,
             self._high,
             ledger.size,
-            fetched=self._fetched + ledger.fetched,
+            fetched=before + ledger.fetched,
             connections=attempt.connections,
             attempt=self._attempts,
             trouble=ledger.trouble,
@@ -159,8 +159,6 @@ class Transfer:
 
     def _try(self, part: Part, share: Share, way: _Way) -> tuple[Ending, Digest | None, Ledger]:
         """Make one attempt; for a complete file the checksum comes with the ending."""
-        self._attempts += 1
-        self._fetched += self._attempt.ledger.fetched if self._attempt else 0
         with self._hashing(part, way) as hasher:
             ledger = Ledger(
                 self._file.path,
@@ -182,6 +180,8 @@ class Transfer:
                 limited=self._terms.limiter is not None and self._terms.limiter.sip is not None,
             )
             with self._lock:
+                self._attempts += 1
+                self._fetched += self._attempt.ledger.fetched if self._attempt else 0
                 self._attempt, self._hasher = attempt, hasher
                 if self._stopped:
                     ledger.end(Stopped())
