@@ -204,7 +204,7 @@ def page() -> None:
             browser.close()
         program.kill()
     begun = min(event["ts"] for event in events if event["name"] == "navigationStart")
-    painted = [event for event in events if event["name"] == "firstContentfulPaint"][0]
+    painted = next(event for event in events if event["name"] == "firstContentfulPaint")
     tasks = [
         e for e in events if e.get("tid") == painted["tid"] and e["pid"] == painted["pid"] and "dur" in e
     ]

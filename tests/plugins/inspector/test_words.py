@@ -48,7 +48,9 @@ RECORD = TaskRecord(
         (-5, "0s"),
         (0.9, "1s"),
         (59, "59s"),
+        (59.7, "1m 00s"),
         (61, "1m 01s"),
+        (119.6, "2m 00s"),
         (3_599, "59m 59s"),
         (3_661, "1h 01m"),
         (90_000, "1d 01h"),
@@ -65,7 +67,7 @@ def test_a_duration_is_read(text: str, value: float) -> None:
     assert words.seconds(text) == value
 
 
-@pytest.mark.parametrize("text", ["", "soon", "-1m", "1w", "m", "1 2", "١m x"])
+@pytest.mark.parametrize("text", ["", "soon", "-1m", "1w", "m", "1 2", "\u0661m x"])
 def test_what_is_no_duration_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is not a duration"):
         words.seconds(text)

@@ -35,14 +35,13 @@ def seconds(text: str) -> float:
 
 def duration(value: float) -> str:
     """Return a length of time in its two largest units."""
-    value = max(0.0, value)
-    if value < 60:
-        return f"{value:.0f}s"
-    if value < 3_600:
-        return f"{value // 60:.0f}m {value % 60:02.0f}s"
-    if value < 86_400:
-        return f"{value // 3600:.0f}h {value % 3600 // 60:02.0f}m"
-    return f"{value // 86400:.0f}d {value % 86400 // 3600:02.0f}h"
+    whole = max(0, round(value))
+    minutes, hours, days = whole // 60, whole // 3_600, whole // 86_400
+    if days:
+        return f"{days}d {hours % 24:02}h"
+    if hours:
+        return f"{hours}h {minutes % 60:02}m"
+    return f"{minutes}m {whole % 60:02}s" if minutes else f"{whole}s"
 
 
 def amount(value: float, unit: str | None) -> str:
