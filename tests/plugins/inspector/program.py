@@ -44,6 +44,11 @@ class Started:
         told, errors = self.process.communicate(timeout=SECONDS)
         return self.process.returncode, (self._read + told).decode(), (errors or b"").decode()
 
+    def wait(self) -> tuple[int, str]:
+        """Wait until it ends by itself; return its exit code and what it still wrote to its output."""
+        told, _ = self.process.communicate(timeout=SECONDS)
+        return self.process.returncode, (self._read + told).decode()
+
     def _more(self, seconds: float) -> bytes:
         assert self.process.stdout is not None
         if not select.select([self.process.stdout], [], [], max(0.0, seconds))[0]:

@@ -41,12 +41,22 @@ News = SnapshotPart | TaskEvent
 
 
 class Follower:
-    """Tells a snapshot of a runtime's tasks and then what happens, and goes on where it was cut off."""
+    """Tells a snapshot of a runtime's tasks and then what happens, and goes on where it was cut off.
 
-    def __init__(self, card: cards.Card, query: Mapping[str, str], told: Callable[[News], None]) -> None:
+    `lost` is called whenever there is no connection, also if there was none yet."""
+
+    def __init__(
+        self,
+        card: cards.Card,
+        query: Mapping[str, str],
+        *,
+        told: Callable[[News], None],
+        lost: Callable[[], None],
+    ) -> None:
         self._card = card
         self._params = {**query, "snapshot": "true"}
         self._told = told
+        self._lost = lost
         self._cursor = ""
         self._pause = FIRST_PAUSE
 
@@ -63,6 +73,7 @@ class Follower:
             while True:
                 with suppress(httpx.HTTPError, httpx_sse.SSEError):
                     await self._read(http)
+                self._lost()
                 if self._card not in cards.running():
                     return
                 await anyio.sleep(self._pause)

@@ -33,7 +33,7 @@ class Watch:
     def __init__(self, query: Mapping[str, str], told: Callable[[str, News], None]) -> None:
         self.board = Board()
         self.greeted = anyio.Event()
-        """Set once the snapshots of the runtimes found first are complete."""
+        """Set once the runtimes found first have told all their tasks, those that can be reached."""
         self._query = query
         self._told = told
         self._followed: set[cards.Card] = set()
@@ -53,7 +53,8 @@ class Watch:
 
     async def _follow(self, card: cards.Card) -> None:
         try:
-            await Follower(card, self._query, partial(self._take, card)).run()
+            told, lost = partial(self._take, card), partial(self._lose, card)
+            await Follower(card, self._query, told=told, lost=lost).run()
         except Refused as error:
             console.warn(f"the runtime at {card.url} refuses: {error}")
             return
@@ -73,6 +74,12 @@ class Watch:
         if news.complete:
             self._greeting.discard(card)
             self._check_greeted()
+
+    def _lose(self, card: cards.Card) -> None:
+        if card in self._greeting:
+            console.warn(f"the runtime at {card.url} does not answer")
+        self._greeting.discard(card)
+        self._check_greeted()
 
     def _check_greeted(self) -> None:
         if not self._greeting:
