@@ -79,7 +79,9 @@ def say(line: str) -> None:
 
 async def main(port: int) -> None:
     inspector = Inspector(port=port, token=os.environ.get("HOSTEL_TOKEN"))
-    async with Runtime(plugins=[inspector], load_installed=False, blocked=["model_pull"]) as runtime:
+    folder = os.environ.get("SCENARIO_DATA")
+    blocked = ["model_pull"]
+    async with Runtime([inspector], data_dir=folder, load_installed=False, blocked=blocked) as runtime:
         await furnish(runtime)
         say(inspector.page_url)
         while line := await anyio.to_thread.run_sync(sys.stdin.readline, abandon_on_cancel=True):

@@ -99,6 +99,15 @@ def test_progress_is_a_bar_where_the_end_is_known(progress: Progress | None, sai
         ({"state": TaskState.CANCEL_REQUESTED, "cancel_reason": "slow"}, "slow"),
         ({"state": TaskState.CANCELLED}, ""),
         ({"state": TaskState.COMPLETED, "result": TaskOutcome("fine", 1)}, "fine"),
+        (
+            {
+                "state": TaskState.COMPLETED,
+                "progress": Progress("step 3"),
+                "result": TaskOutcome(value="all done"),
+            },
+            "all done",
+        ),
+        ({"state": TaskState.COMPLETED, "progress": Progress("step 3")}, ""),
         ({"state": TaskState.FAILED, "failure": TaskFailure(FailureKind.ERROR, "it broke")}, "it broke"),
     ],
 )

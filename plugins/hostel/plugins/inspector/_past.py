@@ -13,7 +13,7 @@ from hostel.sessions import JournalReader, TaskFilter, event_to_json, record_to_
 from ._details import task_lines
 from ._errors import Refused
 from ._history import own_events
-from ._tables import COLUMNS, cells
+from ._tables import show_tasks
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,9 +60,7 @@ def _print_all(records: list[TaskRecord], path: Path, *, as_json: bool) -> None:
     if as_json:
         console.print_json([{**record_to_json(record), "journal": str(path)} for record in records])
         return
-    now = time.time()
-    rows = [cells(record, str(path), now)[:-1] for record in records]
-    console.print_table(COLUMNS[:-1], rows, "no tasks")
+    show_tasks([(0, record, str(path)) for record in records])
 
 
 def _print_one(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -47,9 +48,23 @@ def print_tasks(
             [{**record_to_json(row.found.record), "runtime": row.found.runtime.url} for row in rows]
         )
         return
+    show_tasks([(row.depth, row.found.record, row.found.runtime.url) for row in rows])
+
+
+def show_tasks(rows: list[tuple[int, TaskRecord, str]]) -> None:
+    """Show the rows, each a depth, a record and where it is: drawn on a terminal, as lines when piped."""
     now = time.time()
-    table = [cells(row.found.record, row.found.runtime.url, now, row.depth) for row in rows]
-    console.print_table(COLUMNS, table, "no tasks")
+    if not rows or not sys.stdout.isatty():
+        lines = [_cells(record, where, now, depth) for depth, record, where in rows]
+        console.print_table(COLUMNS, lines, "no tasks")
+        return
+    from rich.console import Console
+
+    from ._drawing import table
+
+    screen = Console()
+    several = len({where for _, _, where in rows}) > 1
+    screen.print(table(rows, now, screen.width, runtimes=several))
 
 
 def _rows(query: dict[str, str], silence: float | None, tree: bool) -> Iterator[Row]:
@@ -69,8 +84,8 @@ def _rows(query: dict[str, str], silence: float | None, tree: bool) -> Iterator[
             yield from (Row(Found(runtime, record), depth) for depth, record in placed)
 
 
-def cells(record: TaskRecord, where: str, now: float, depth: int = 0) -> tuple[str, ...]:
-    """Return the columns of one task; `where` names its runtime."""
+def _cells(record: TaskRecord, where: str, now: float, depth: int) -> tuple[str, ...]:
+    """Return the columns of one task."""
     end = record.completed_at or now
     return (
         "  " * depth + words.plain(record.id),

@@ -10,7 +10,7 @@ from hostel.sessions import EventType, TaskState
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from hostel.sessions import Progress, TaskEvent, TaskRecord
+    from hostel.sessions import Progress, TaskEvent, TaskOutcome, TaskRecord
 
 UNITS = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
 DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhd]?)")
@@ -73,9 +73,17 @@ def note(record: TaskRecord) -> str:
     if record.state in (TaskState.CANCEL_REQUESTED, TaskState.CANCELLED):
         by = f"by {record.cancel_actor}" if record.cancel_actor else ""
         return plain(": ".join(part for part in (by, record.cancel_reason) if part))
-    if record.result is not None and record.result.summary:
-        return plain(record.result.summary)
-    return plain(record.progress.message or "") if record.progress is not None else ""
+    if record.result is not None:
+        return plain(_outcome(record.result))
+    if record.progress is None or record.is_terminal:
+        return ""
+    return plain(record.progress.message or "")
+
+
+def _outcome(result: TaskOutcome) -> str:
+    if result.summary:
+        return result.summary
+    return str(result.value) if isinstance(result.value, str | int | float) else ""
 
 
 def event_text(event: TaskEvent) -> str:
