@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
 import pytest
@@ -225,13 +226,74 @@ def test_nothing_sticks_out_at_any_width(visit: Visit, width: int) -> None:
 def test_it_is_light_and_dark(visit: Visit) -> None:
     colours = set()
     for scheme in ("light", "dark"):
-        visit.page.emulate_media(color_scheme=scheme)
+        visit.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         colours.add(visit.page.evaluate("getComputedStyle(document.body).backgroundColor"))
     visit.page.get_by_role("button", name="Switch between light and dark").click()
     visit.page.get_by_role("button", name="Switch between light and dark").click()
     colours.add(visit.page.evaluate("getComputedStyle(document.body).backgroundColor"))
 
     assert len(colours) == 2
+
+
+# The texts on the page whose contrast with what is painted behind them is below 4.5, colours as painted.
+FAINT = """() => {
+  const pen = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const paint = (colours) => {
+    pen.clearRect(0, 0, 1, 1);
+    for (const colour of colours) { pen.fillStyle = colour; pen.fillRect(0, 0, 1, 1); }
+    return [...pen.getImageData(0, 0, 1, 1).data].slice(0, 3);
+  };
+  const light = (rgb) => {
+    const linear = (v) => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
+    const [r, g, b] = rgb.map((v) => linear(v / 255));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b + 0.05;
+  };
+  const faint = [];
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) {
+    const element = texts.currentNode.parentElement;
+    const isSeen = element.checkVisibility({ visibilityProperty: true }) && !element.closest("option");
+    if (!isSeen || !texts.currentNode.data.trim()) continue;
+    const behind = [];
+    for (let one = element; one; one = one.parentElement) {
+      if (getComputedStyle(one).opacity !== "1") faint.push(`opacity of ${one.outerHTML.slice(0, 80)}`);
+      behind.unshift(getComputedStyle(one).backgroundColor);
+    }
+    const colours = [paint(behind), paint([...behind, getComputedStyle(element).color])].map(light).sort();
+    const contrast = colours[1] / colours[0];
+    if (contrast < 4.5) faint.push(`${contrast.toFixed(2)} ${element.outerHTML.slice(0, 120)}`);
+  }
+  return faint;
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_text_stands_out_from_what_is_behind_it(
+    visit: Visit, program: Program, scheme: Literal["light", "dark"]
+) -> None:
+    page = visit.page
+    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+    program.tell(f"work gone-{scheme}")
+    visit.row(f"gone-{scheme}").click()
+    page.keyboard.press("c")
+    page.get_by_label("Why").fill("it is too slow")
+    faint = page.evaluate(FAINT)
+    page.keyboard.press("Enter")
+    sync_api.expect(page.locator(".detail .state")).to_have_text("cancelled")
+    visit.pill("all").click()
+    visit.row("broken").hover()
+    faint += page.evaluate(FAINT)
+    visit.pill("all").click()
+    visit.pill("failed").click()
+    visit.row("broken").click()
+    page.locator(".detail .box.failure summary").click()
+    page.locator(".timeline").wait_for()
+    faint += page.evaluate(FAINT)
+    for view in ("2", "3", "?"):
+        page.keyboard.press(view)
+        faint += page.evaluate(FAINT)
+
+    assert faint == []
 
 
 def test_quiet_tasks_stand_out(visit: Visit) -> None:

@@ -165,7 +165,7 @@ export class Detail {
   #facts(record) {
     const quiet = record.completed_at === null ? `${duration(now() - record.updated_at)} ago` : null;
     const attempt = record.attempt;
-    const parent = record.parent_task_id !== null && h("button", { type: "button", class: "link-button", onclick: () => this.on.openId(record.session_id, record.parent_task_id) }, record.parent_task_id);
+    const parent = record.parent_task_id !== null && h("button", { type: "button", class: "link-button", onclick: () => this.on.openId(record.session_id, record.parent_task_id) }, this.on.nameOf(record.session_id, record.parent_task_id));
     const facts = [
       ["Session", record.session_id], ["Kind", record.kind], ["Producer", record.producer], ["Parent", parent],
       ["Its own session", record.child_session_id],
