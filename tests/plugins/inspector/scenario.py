@@ -49,27 +49,41 @@ async def furnish(runtime: Runtime) -> None:
     await tasks.wait(handle.id)
 
 
-async def obey(runtime: Runtime, word: str) -> None:
-    verb, _, rest = word.partition(" ")
-    if verb == "work":
-        finish = finishing[rest] = anyio.Event()
-        await runtime.tasks.spawn_managed("chat", TaskSpec(id=rest, label=f"Work {rest}"), work, finish)
-    elif verb == "finish":
-        finishing[rest].set()
-    elif verb == "fail":
-        await runtime.tasks.spawn_managed("chat", TaskSpec(id=rest), fail)
-    elif verb == "burst":
-        for number in range(int(rest)):
-            await runtime.tasks.register("burst", TaskSpec(id=f"b{number}"))
-            if number % 50 == 0:
-                await anyio.lowlevel.checkpoint()
-    elif verb == "many":
-        for number in range(int(rest)):
-            await runtime.tasks.register(
-                f"many {number % 10}", TaskSpec(id=f"m{number}", label=f"Task {number}")
-            )
-    elif verb == "complete":
-        await runtime.tasks.complete(rest, summary="finished from outside")
+async def start_work(runtime: Runtime, name: str) -> None:
+    finish = finishing[name] = anyio.Event()
+    await runtime.tasks.spawn_managed("chat", TaskSpec(id=name, label=f"Work {name}"), work, finish)
+
+
+async def finish_work(_: Runtime, name: str) -> None:
+    finishing[name].set()
+
+
+async def burst(runtime: Runtime, count: str) -> None:
+    for number in range(int(count)):
+        await runtime.tasks.register("burst", TaskSpec(id=f"b{number}"))
+        if number % 50 == 0:
+            await anyio.lowlevel.checkpoint()
+
+
+async def many(runtime: Runtime, count: str) -> None:
+    for number in range(int(count)):
+        spec = TaskSpec(id=f"m{number}", label=f"Task {number}")
+        await runtime.tasks.register(f"many {number % 10}", spec)
+
+
+async def long(runtime: Runtime, name: str) -> None:
+    task_id = name + "l" * 200
+    spec = TaskSpec(id=task_id, kind="k" * 90, label=name + "w" * 400, producer="p" * 90)
+    await runtime.tasks.register_external("s" * 300, spec)
+    await runtime.tasks.update(task_id, progress=Progress("m" * 900, 1, 2, "u" * 90))
+
+
+VERBS = {"work": start_work, "finish": finish_work, "burst": burst, "many": many, "long": long}
+
+
+async def obey(runtime: Runtime, line: str) -> None:
+    verb, _, rest = line.partition(" ")
+    await VERBS[verb](runtime, rest)
 
 
 def say(line: str) -> None:

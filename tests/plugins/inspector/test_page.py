@@ -214,13 +214,20 @@ def test_without_a_token_it_asks_for_one(browser: sync_api.Browser, program: Pro
 
 
 @pytest.mark.parametrize("width", [320, 390, 768, 1024, 1440])
-def test_nothing_sticks_out_at_any_width(visit: Visit, width: int) -> None:
-    visit.page.set_viewport_size({"width": width, "height": 800})
-    alone = visit.page.evaluate("document.documentElement.scrollWidth")
-    visit.row("Build it all").click()
-    beside_a_task = visit.page.evaluate("document.documentElement.scrollWidth")
+def test_nothing_sticks_out_at_any_width(visit: Visit, program: Program, width: int) -> None:
+    page = visit.page
+    program.tell(f"long at-{width}-")
+    page.set_viewport_size({"width": width, "height": 800})
+    alone = page.evaluate("document.documentElement.scrollWidth")
+    visit.row(f"at-{width}-").click()
+    beside_a_task = page.evaluate("document.documentElement.scrollWidth")
+    inside = page.locator("#detail").evaluate("(panel) => panel.scrollWidth - panel.clientWidth")
+    close = page.get_by_role("button", name="Close").bounding_box()
 
     assert max(alone, beside_a_task) <= width
+    assert inside <= 0
+    assert close is not None
+    assert close["x"] + close["width"] <= width
 
 
 def test_it_is_light_and_dark(visit: Visit) -> None:

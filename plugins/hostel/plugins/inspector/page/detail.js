@@ -82,6 +82,7 @@ export class Detail {
     const fresh = this.#panel.cloneNode(false);
     fresh.dataset.state = record.state;
     fresh.append(
+      this.#topLine(record),
       this.#head(record),
       this.#trouble(record),
       this.#progress(record),
@@ -94,14 +95,17 @@ export class Detail {
     patch(this.#panel, fresh);
   }
 
+  #topLine(record) {
+    return h("div", { class: "head-line" },
+      h("span", { class: "state", data: { state: record.state } }, glyph(`g-${record.state}`), STATES[record.state]),
+      h("button", { type: "button", class: "ghost close", "aria-label": "Close", title: "Close (Esc)", onclick: () => this.on.close() }, glyph("i-close", "icon")));
+  }
+
   #head(record) {
     const live = LIVE.has(record.state);
     const act = (name, words, kind) => h("button", { type: "button", class: kind, onclick: () => this.on.act(name, this.record) }, words);
     return h("header", {},
-      h("div", { class: "head-line" },
-        h("span", { class: "state", data: { state: record.state } }, glyph(`g-${record.state}`), STATES[record.state]),
-        h("button", { type: "button", class: "ghost close", "aria-label": "Close", title: "Close (Esc)", onclick: () => this.on.close() }, glyph("i-close", "icon"))),
-      h("h2", {}, title(record)),
+      h("h2", { title: title(record) }, title(record)),
       h("button", { type: "button", class: "copy", title: "Copy the id", onclick: () => this.#copy(record.id) }, h("code", {}, record.id), glyph("i-copy", "icon")),
       live && h("div", { class: "buttons" },
         act("transfer", "Transfer…", "button"),
