@@ -4,6 +4,7 @@ RuntimeFault
 ├── PluginFailed                a built-in or given plugin could not be used
 ├── UnknownKind (LookupError)   no plugin has registered that kind of task
 ├── InvalidParams (TypeError)   the params of a kind must be JSON
+├── InvalidUpstream (ValueError)  that is no address to send requests to
 └── NotOffered (LookupError)    no started plugin offers an object of that type
 """
 
@@ -45,6 +46,14 @@ class InvalidParams(RuntimeFault, TypeError):
     def __init__(self, kind: str, why: object) -> None:
         super().__init__(f"the params of a {kind!r} task must be JSON: {why}")
         self.kind = kind
+
+
+class InvalidUpstream(RuntimeFault, ValueError):
+    """That is no address to send requests to; the message does not repeat it, for it may hold a password."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"that address of an upstream cannot be used: {why}")
+        self.why = why
 
 
 class NotOffered(RuntimeFault, LookupError):

@@ -48,7 +48,7 @@ class Builtin:
 
 BUILTINS = (
     Builtin("model_pull", "hostel.plugins.model_pull._plugin:ModelPull"),
-    Builtin("batch", "hostel.plugins.batch", extra="batch", needs="sqlalchemy"),
+    Builtin("batch", "hostel.plugins.batch._plugin:BatchRequests", extra="batch", needs="sqlalchemy"),
     Builtin("inspector", "hostel.plugins.inspector", extra="inspector", needs="starlette"),
     Builtin("demo", "hostel.plugins.demo"),
 )

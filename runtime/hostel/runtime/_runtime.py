@@ -113,7 +113,7 @@ class Runtime:
         return tuple(self._kinds)
 
     def offer(self, thing: object) -> None:
-        """Let others get `thing` by its type; for plugins, while they start."""
+        """Let others get `thing` by its type; for plugins while they start, for applications before that."""
         self._offers.append(thing)
 
     def get(self, wanted: type[T]) -> T:

@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 the task failed, 2 bad usage, 130 interrupted.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn, TypeVar
@@ -17,8 +18,11 @@ if TYPE_CHECKING:
 
     from hostel.sessions import JsonValue
 
+    from ._upstream import Upstream
+
 T = TypeVar("T")
 
+UPSTREAM_KEY = "HOSTEL_UPSTREAM_KEY"
 FAILED = 1
 USAGE = 2
 INTERRUPTED = 130
@@ -46,6 +50,18 @@ def one_sentence() -> Iterator[None]:
         yield
     except (SessionsError, RuntimeFault) as error:
         fail(error)
+
+
+def upstream(url: str, concurrency: int) -> Upstream:
+    """Return the upstream that a command names; its key is what HOSTEL_UPSTREAM_KEY holds when it is used."""
+    from ._errors import InvalidUpstream
+    from ._upstream import Upstream
+
+    key = f"env:{UPSTREAM_KEY}" if os.environ.get(UPSTREAM_KEY) else None
+    try:
+        return Upstream(url, key, concurrency)
+    except InvalidUpstream as error:
+        fail(error, USAGE)
 
 
 def run(func: Callable[[], Awaitable[T]]) -> T:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Awaitable, Callable
 from contextvars import Context, copy_context
+from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeVarTuple
 
 import anyio
@@ -29,7 +30,7 @@ class Crew:
     def __init__(self) -> None:
         trio = _running_trio()
         self._start = _asyncio_start() if trio is None else _trio_start()
-        self.scope: Callable[[float], Scope] = _anyio_scope if trio is None else _trio_scope
+        self.scope: _MakeScope = anyio.CancelScope if trio is None else trio.CancelScope
         self._members = 0
         self._idle: anyio.Event | None = None
 
@@ -39,7 +40,7 @@ class Crew:
     def start(self, func: AsyncFunction[*Args], *args: *Args, context: Context | None = None) -> None:
         """Start `func(*args)`, which must not raise, in `context` (a copy of the caller's by default)."""
         self._members += 1
-        self._start(self._member, context or copy_context(), func, args)
+        self._start(self._member, func, args, context=context or copy_context())
 
     async def join(self, seconds: float) -> bool:
         """Wait until no member runs, at most `seconds`; tell whether that was reached."""
@@ -62,11 +63,16 @@ class _Start(Protocol):
     def __call__(
         self,
         member: Callable[[AsyncFunction[*Args], tuple[*Args]], Awaitable[None]],
-        context: Context,
         func: AsyncFunction[*Args],
         args: tuple[*Args],
         /,
-    ) -> None: ...
+        *,
+        context: Context,
+    ) -> object: ...
+
+
+class _MakeScope(Protocol):
+    def __call__(self, *, deadline: float) -> Scope: ...
 
 
 class Scope(Protocol):
@@ -87,16 +93,6 @@ class Scope(Protocol):
         ...
 
 
-def _anyio_scope(deadline: float) -> Scope:
-    return anyio.CancelScope(deadline=deadline)
-
-
-def _trio_scope(deadline: float) -> Scope:
-    from trio import CancelScope
-
-    return CancelScope(deadline=deadline)
-
-
 def _running_trio() -> ModuleType | None:
     trio = sys.modules.get("trio")
     return trio if trio is not None and trio.lowlevel.in_trio_run() else None
@@ -108,7 +104,7 @@ def _asyncio_start() -> _Start:
     loop = asyncio.get_running_loop()
     alive: set[asyncio.Task[None]] = set()  # the loop itself holds only weak references
 
-    def start(member, context, func, args):  # type: ignore[no-untyped-def]
+    def start(member, func, args, *, context):  # type: ignore[no-untyped-def]
         task = loop.create_task(member(func, args), context=context)
         alive.add(task)
         task.add_done_callback(alive.discard)
@@ -119,7 +115,4 @@ def _asyncio_start() -> _Start:
 def _trio_start() -> _Start:
     from trio.lowlevel import spawn_system_task
 
-    def start(member, context, func, args):  # type: ignore[no-untyped-def]
-        spawn_system_task(member, func, args, context=context)
-
-    return start
+    return partial(spawn_system_task, name="a task of hostel")

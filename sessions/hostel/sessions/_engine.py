@@ -19,11 +19,11 @@ import anyio
 
 from . import _reducer as changes
 from ._again import from_kept
-from ._body import STOPPED, Body, Ending, Raised, Returned, Stopped, run_once, verdict
+from ._body import STOPPED, Body, Ending, Raised, Returned, TimedOut, run_once, verdict
 from ._context import current_task_id, enter
 from ._crew import Crew
 from ._entry import Entry, Result, Verdict
-from ._errors import HostClosed, JournalError
+from ._errors import HostClosed, JournalError, SessionClosing
 from ._heartbeats import Heartbeats
 from ._hidden import HiddenTask, HiddenTasks
 from ._hooks import HOOK_SECONDS, call_hook
@@ -76,7 +76,7 @@ class Engine:
 
     def stamp(self) -> changes.Stamp:
         """Return the time and number of the next event."""
-        return changes.Stamp(self.now(), self.table.log.last_seq + 1)
+        return self.now(), self.table.log.last_seq + 1
 
     def check_takes(self, session_id: str) -> None:
         """Make sure that something can be started in the session.
@@ -86,7 +86,11 @@ class Engine:
         :raises InvalidTaskId: if it cannot be one.
         """
         self.check_open()
-        self.table.check_takes(checked_id(session_id))
+        session = self.table.sessions.get(session_id)
+        if session is None:
+            checked_id(session_id)
+        elif session.closing:
+            raise SessionClosing(session_id)
 
     def session(self, session_id: str) -> SessionTasks:
         """Return the session, made now if it is new."""
@@ -119,8 +123,11 @@ class Engine:
         """Register a new task; `policy` is its cancel policy unless `spec` names one."""
         self.check_takes(session_id)
         stamp = self.stamp()
-        task_id = checked_id(spec.id) if spec.id is not None else new_id(stamp.at)
-        self.table.check_free(session_id, task_id)
+        if spec.id is None:
+            task_id = new_id(stamp[0])
+        else:
+            task_id = checked_id(spec.id)
+            self.table.check_free(session_id, task_id)
         record = changes.new_record(session_id, task_id, spec, state, policy, self.host_id, stamp)
         entry = Entry(record, result, params=params)
         self.table.add(entry, changes.registered(record))
@@ -209,7 +216,8 @@ class Engine:
         if entry.running:
             self.overruled.add(entry)
             entry.abort()
-        entry.stir()
+        if not entry.settled:
+            entry.stir()
 
     def flip(self, entry: Entry, state: TaskState) -> None:
         """Move a task between running and waiting, if that is a move."""
@@ -319,17 +327,17 @@ class Engine:
         self.flip(entry, TaskState.RUNNING)
 
     def _may_retry(self, entry: Entry, ending: Ending) -> bool:
-        match ending:
-            case Returned() | Stopped():
-                return False
-            case Raised(error) if not isinstance(error, Exception):
-                return False
         run = entry.record.attempt
-        return self.open and not entry.must_stop and run.attempt < run.max_attempts
+        if run.attempt >= run.max_attempts or entry.must_stop or not self.open:
+            return False
+        return isinstance(ending, TimedOut) or (
+            isinstance(ending, Raised) and isinstance(ending.error, Exception)
+        )
 
     def _finish(self, entry: Entry, ending: Ending) -> None:
         entry.running = False
-        self.overruled.discard(entry)
+        if self.overruled:
+            self.overruled.discard(entry)
         result, entry.result = entry.result, None
         if result is not None and entry.live and entry.verdict is None:
             match ending:

@@ -15,13 +15,13 @@ import openai
 import pytest
 
 from hostel.plugins.batch import Batches
-from hostel.plugins.batch._serve import serving
 from hostel.plugins.batch.testing import Answer, Upstream, eventually
+from hostel.plugins.inspector import Inspector
 from hostel.runtime import Runtime
 from hostel.sessions import TaskState
 
 T = TypeVar("T")
-TOKEN = "a-token"
+TOKEN = "a-token-of-the-server"
 
 
 class Client:
@@ -59,29 +59,24 @@ class Client:
         return [json.loads(line) for line in content.splitlines()]
 
 
-class _Mounted:
-    """The application where a server would mount it."""
-
-    def __init__(self, app: Any) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "http":
-            scope = dict(scope) | {"path": scope["path"].removeprefix("/v1")}
-        await self._app(scope, receive, send)
-
-
 @asynccontextmanager
 async def house(upstream: Upstream, data_dir: Path) -> AsyncIterator[Client]:
-    async with Runtime(data_dir=data_dir, load_installed=False) as runtime:
+    inspector = Inspector(token=TOKEN)
+    async with Runtime([inspector], data_dir=data_dir, load_installed=False) as runtime:
         batches = runtime.get(Batches)
         await batches.work(upstream.url, poll=0.05, grace=0.2)
-        async with serving(_Mounted(batches.app(TOKEN))) as url:
-            client = Client(url, batches, runtime)
-            try:
-                yield client
-            finally:
-                client.openai.close()
+        client = Client(inspector.url, batches, runtime)
+        try:
+            yield client
+        finally:
+            client.openai.close()
+
+
+@pytest.fixture(autouse=True)
+def runtime_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir(mode=0o700)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
 
 
 @pytest.fixture

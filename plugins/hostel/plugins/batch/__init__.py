@@ -2,15 +2,17 @@
 
 from typing import TYPE_CHECKING, Any
 
-from hostel.runtime import hookimpl
-
 if TYPE_CHECKING:
-    import typer
-
-    from hostel.runtime import Runtime
-
     from ._daemon import Daemon, Escalation
-    from ._errors import BatchError, InvalidInput, NotFound, SchemaTooNew, StateConflict, StorageUnavailable
+    from ._errors import (
+        BatchError,
+        BatchExpired,
+        InvalidInput,
+        NotFound,
+        SchemaTooNew,
+        StateConflict,
+        StorageUnavailable,
+    )
     from ._house import Batches
     from ._ids import BatchId, DaemonId, FileId, RequestId, TemplateId
     from ._records import (
@@ -39,6 +41,7 @@ _PLACES = {
     "_daemon": ("Daemon", "Escalation"),
     "_errors": (
         "BatchError",
+        "BatchExpired",
         "InvalidInput",
         "NotFound",
         "SchemaTooNew",
@@ -81,33 +84,6 @@ def __getattr__(name: str) -> Any:
     return getattr(import_module(f".{_PLACE_OF[name]}", __name__), name)
 
 
-@hookimpl
-async def on_startup(runtime: "Runtime") -> None:
-    """Offer `Batches`, and go on with those that an earlier run left."""
-    from ._house import Batches
-
-    batches = Batches(runtime)
-    runtime.offer(batches)
-    if batches.exists():
-        await batches.storage()
-
-
-@hookimpl
-async def on_shutdown(runtime: "Runtime") -> None:
-    """Give back work in flight and close the store."""
-    from ._house import Batches
-
-    await runtime.get(Batches).aclose()
-
-
-@hookimpl
-def register_commands(app: "typer.Typer") -> None:
-    """Add `hostel batch`."""
-    from ._commands import add_commands
-
-    add_commands(app)
-
-
 __all__ = [
     "Batches",
     "Daemon",
@@ -119,6 +95,7 @@ __all__ = [
     "Timeouts",
     "Batch",
     "BatchError",
+    "BatchExpired",
     "BatchId",
     "BatchInput",
     "BatchResultItem",

@@ -4,7 +4,6 @@ Uploads are spooled to disk by the form parser and read from there line by line;
 store. Every answer to a bad call has the shape of OpenAI's, so its client raises its own errors.
 """
 
-import hmac
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, TypeVar
@@ -16,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from ._errors import InvalidInput, NotFound, StorageUnavailable
 from ._ids import BatchId, FileId
@@ -47,14 +46,12 @@ Cancelled = Callable[[Batch], Awaitable[None]]
 def batch_app(
     storage: Storage,
     *,
-    token: str | None,
     on_created: Created | None = None,
     cancel: Cancelled | None = None,
     on_deadline: OnDeadline = OnDeadline.EXPIRE,
 ) -> ASGIApp:
-    """Serve a store; the paths are those below `/v1`.
+    """Serve a store to whoever asks; the paths are those below `/v1`.
 
-    :param token: what a client sends as its API key; None if who mounts this has checked it already
     :param on_created: told of each new batch that is not failed
     :param cancel: cancels a batch; None to do it in the store alone
     """
@@ -76,30 +73,14 @@ def batch_app(
         NotFound: _missing,
         StorageUnavailable: _unavailable,
     }
-    app = Starlette(routes=routes, exception_handlers=handlers)
-    return app if token is None else _Guarded(app, token)
+    return Starlette(routes=routes, exception_handlers=handlers)
 
 
-class _Guarded:
-    """Lets calls through that carry the token."""
-
-    def __init__(self, app: ASGIApp, token: str) -> None:
-        self._app, self._expected = app, f"Bearer {token}".encode()
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        given = dict(scope["headers"]).get(b"authorization", b"")
-        if hmac.compare_digest(given, self._expected):
-            await self._app(scope, receive, send)
-            return
-        body = error_object("Incorrect API key provided.", code="invalid_api_key")
-        await JSONResponse(body, 401)(scope, receive, send)
-
-
-async def _refused(_: Request, error: HTTPException) -> Response:
-    return JSONResponse(error_object(str(error.detail)), error.status_code)
+async def _refused(request: Request, error: HTTPException) -> Response:
+    said = str(error.detail)
+    if error.status_code in (404, 405):
+        said = f"Unknown request URL: {request.method} {request.url.path}. Files and batches are served here."
+    return JSONResponse(error_object(said), error.status_code, error.headers)
 
 
 async def _invalid(_: Request, error: InvalidInput) -> Response:

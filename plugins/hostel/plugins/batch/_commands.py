@@ -21,7 +21,11 @@ T = TypeVar("T")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Store = Annotated[
     str | None,
-    typer.Option("--store", help="File or postgresql: URL of the store; the data folder's by default."),
+    typer.Option(
+        "--store",
+        envvar="HOSTEL_BATCH_STORE",
+        help="File or postgresql: URL of the store; the data folder's by default.",
+    ),
 ]
 Name = Annotated[str, typer.Argument(help="The batch's id.")]
 
@@ -59,12 +63,13 @@ def submit(
             "say where requests go: --upstream URL, or --detach to leave them to `hostel serve`",
             console.USAGE,
         )
+    there = None if upstream is None or detach else console.upstream(upstream, model_concurrency)
 
     async def run() -> Batch:
         from ._submit import Order, submit_and_wait
 
         order = Order(file, endpoint, window, session)
-        return await submit_and_wait(_place(store), order, None if detach else upstream, model_concurrency)
+        return await submit_and_wait(_place(store), order, there)
 
     batch = _run(run)
     _print(batch, as_json=as_json)

@@ -4,13 +4,14 @@ BatchError
 ├─ NotFound            there is no such file, batch, request or daemon (also a LookupError)
 ├─ StateConflict       the request is not where the caller believes, or is held by another (fenced off)
 ├─ InvalidInput        the caller's input is wrong; `problems` say where (also a ValueError)
+├─ BatchExpired        the window of a batch passed before all its lines were done
 ├─ StorageUnavailable  the database did not answer; nothing is known to have changed, asking again is safe
 └─ SchemaTooNew        a newer release wrote this database
 """
 
 from collections.abc import Sequence
 
-from ._ids import RequestId
+from ._ids import BatchId, RequestId
 from ._records import Problem
 from ._states import RequestState
 
@@ -43,6 +44,14 @@ class InvalidInput(BatchError, ValueError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__("; ".join(str(problem) for problem in self.problems))
+
+
+class BatchExpired(BatchError):
+    """The window of a batch passed before all its lines were done; what was answered can be read."""
+
+    def __init__(self, batch_id: BatchId, failed: int) -> None:
+        self.batch_id, self.failed = batch_id, failed
+        super().__init__(f"The window of batch {batch_id} passed; {failed} of its lines have failed.")
 
 
 class StorageUnavailable(BatchError):

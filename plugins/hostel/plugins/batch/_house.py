@@ -27,29 +27,32 @@ from hostel.sessions import (
 )
 
 from ._errors import NotFound, StorageUnavailable
+from ._records import FileMetadata, Purpose, RequestTemplate
+from ._streams import closing
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from starlette.types import ASGIApp
-
     from hostel.runtime import Runtime
-    from hostel.sessions import JsonValue
+    from hostel.sessions import JsonValue, TaskContext
 
     from ._daemon import Daemon
-    from ._ids import BatchId
+    from ._ids import BatchId, FileId
     from ._records import Batch, BatchInput
     from ._sender import Sender
     from .sql import SqlStorage
 
 log = logging.getLogger("hostel.batch")
 
+NAME = "batch"
 KIND = "batch"
-PRODUCER = "batch"
 DAEMON_TASK = "batch-daemon"
 DAEMON_SESSION = "batches"
 LOOK_EVERY = 0.5
 DAEMON_GRACE = 3.0
+PIECE = 1024 * 1024
+DEFAULT_ENDPOINT = "/v1/chat/completions"
 
 
 class Batches:
@@ -62,11 +65,17 @@ class Batches:
     def __init__(self, runtime: Runtime, location: str | Path | None = None) -> None:
         self._runtime, self._location = runtime, location
         self._stack = AsyncExitStack()
-        self._opening, self._adopting = anyio.Lock(), anyio.Lock()
+        self._opening, self._adopting, self._looking = anyio.Lock(), anyio.Lock(), anyio.Lock()
         self._storage: SqlStorage | None = None
         self._daemon: Daemon | None = None
         self._known: dict[BatchId, tuple[int, ...]] = {}
         self._changed = anyio.Event()
+        self._closing = False
+
+    @property
+    def works(self) -> bool:
+        """Whether requests are sent from here."""
+        return self._daemon is not None
 
     async def storage(self) -> SqlStorage:
         """Open the store on first use and mirror its unfinished batches from then on."""
@@ -75,8 +84,8 @@ class Batches:
                 from .sql import SqlStorage
 
                 self._storage = await self._stack.enter_async_context(SqlStorage(self._place()))
-                self._runtime.run_service(PRODUCER, self._mirror, self._storage)
-                self._runtime.run_service(PRODUCER, self._follow_transfers, self._storage)
+                self._runtime.run_service(NAME, self._mirror, self._storage)
+                self._runtime.run_service(NAME, self._follow_transfers, self._storage)
         return self._storage
 
     def exists(self) -> bool:
@@ -95,7 +104,9 @@ class Batches:
         """Let the daemon finish or give back its work, and close the store."""
         with anyio.CancelScope(shield=True):
             await self._runtime.tasks.cancel_managed(DAEMON_SESSION, DAEMON_TASK, grace=DAEMON_GRACE + 1)
-            await self._stack.aclose()
+            self._closing = True
+            async with self._looking:
+                await self._stack.aclose()
 
     async def work(self, upstream: str | None = None, *, api_key: str | None = None, **options: Any) -> None:
         """Start the daemon, once; it is a task of session `batches`.
@@ -114,7 +125,7 @@ class Batches:
         self._daemon = Daemon(
             storage, sender, clock=storage.now, **cast("Any", {"grace": DAEMON_GRACE} | options)
         )
-        spec = TaskSpec(id=DAEMON_TASK, kind="batch_daemon", producer=PRODUCER, label=upstream or "batches")
+        spec = TaskSpec(id=DAEMON_TASK, kind="batch_daemon", producer=NAME, label=upstream or "batches")
         await self._runtime.tasks.spawn_managed(DAEMON_SESSION, spec, self._daemon.run)
 
     async def _http_sender(self, upstream: str | None, api_key: str | None) -> Sender:
@@ -139,13 +150,13 @@ class Batches:
             await self._adopt(batch, ClosePolicy.KEEP)
 
     async def _adopt(self, batch: Batch, close_policy: ClosePolicy) -> None:
-        if batch.is_finished or batch.id in self._known:
+        if batch.is_finished or batch.id in self._known or await self._has_own_task(batch):
             return
         self._known[batch.id] = ()
         spec = TaskSpec(
             id=batch.id,
             kind=KIND,
-            producer=PRODUCER,
+            producer=NAME,
             label=f"{batch.endpoint} · {batch.total_requests}",
             close_policy=close_policy,
         )
@@ -158,26 +169,42 @@ class Batches:
         await self._tell(batch)
         self.wake()
 
+    async def _has_own_task(self, batch: Batch) -> bool:
+        made_by = _maker_of(batch)
+        if made_by is None:
+            return False
+        return any(record.id == made_by for record in await self._runtime.tasks.list(TaskFilter(kind=KIND)))
+
     async def cancel(self, batch: Batch, reason: str | None = None, *, actor: str | None = None) -> None:
         """Cancel a batch through its task, so that it is on record who asked."""
         try:
-            await self._runtime.tasks.request_cancel(batch.id, reason, actor=actor)
+            await self._runtime.tasks.request_cancel(_maker_of(batch) or batch.id, reason, actor=actor)
         except SessionsError:
             await self._cancel_in_store(batch.id)
 
-    def app(self, token: str | None) -> ASGIApp:
-        """Return OpenAI's files and batches over HTTP, to mount under `/v1`; the store must be open.
+    async def cancel_task(self, task: TaskContext, reason: str) -> None:
+        """Ask a task to stop because its batch was."""
+        await self._runtime.tasks.request_cancel(
+            task.id, reason, actor=NAME, cascade=False, session_id=task.session_id
+        )
 
-        :param token: what clients send as their API key, None if whoever mounts it checks that
-        """
-        from ._asgi import batch_app
+    async def upload(self, path: Path) -> FileId:
+        """Store a file of lines."""
+        from ._lines import upload_items
 
-        if self._storage is None:
-            raise RuntimeError("open the store before serving it")
-        return batch_app(self._storage, token=token, on_created=self.adopt, cancel=self._cancel_for_client)
+        storage = await self.storage()
+        return await storage.create_file_stream(
+            upload_items(FileMetadata(path.name, purpose=Purpose.BATCH), _pieces(path))
+        )
 
-    async def _cancel_for_client(self, batch: Batch) -> None:
-        await self.cancel(batch, actor="client")
+    async def endpoint_of(self, file_id: FileId) -> str:
+        """Return the path that the first valid line of a file names."""
+        storage = await self.storage()
+        async with closing(storage.get_file_content_stream(file_id)) as items:
+            async for item in items:
+                if isinstance(item, RequestTemplate):
+                    return item.path
+        return DEFAULT_ENDPOINT
 
     async def _cancel_in_store(self, batch_id: BatchId) -> None:
         storage = await self.storage()
@@ -190,31 +217,48 @@ class Batches:
         if self._daemon is not None:
             self._daemon.wake()
 
+    async def rest(self) -> None:
+        """Wait until it is time for another look at batches."""
+        with anyio.move_on_after(LOOK_EVERY):
+            await self._changed.wait()
+
+    async def look(self, batch_id: BatchId) -> Batch | None:
+        """Read a batch; None once the store is closed.
+
+        :raises NotFound: if it was deleted.
+        """
+        async with self._looking:
+            return None if self._closing or self._storage is None else await self._storage.get_batch(batch_id)
+
     async def _mirror(self, storage: SqlStorage) -> None:
-        while True:
+        while not self._closing:
             self._changed = anyio.Event()
             try:
-                for batch in await storage.list_unfinished():
+                async with self._looking:
+                    found = [] if self._closing else await storage.list_unfinished()
+                for batch in found:
                     await self.adopt(batch)
                 for batch_id in list(self._known):
-                    await self._look(storage, batch_id)
+                    await self._mirror_one(batch_id)
             except StorageUnavailable as error:
                 log.warning("%s", error)
-            with anyio.move_on_after(LOOK_EVERY):
-                await self._changed.wait()
+            await self.rest()
 
-    async def _look(self, storage: SqlStorage, batch_id: BatchId) -> None:
+    async def _mirror_one(self, batch_id: BatchId) -> None:
         try:
-            await self._tell(await storage.get_batch(batch_id))
+            batch = await self.look(batch_id)
         except NotFound:
             await self._end(batch_id, TaskState.CANCELLED, "deleted", None)
+            return
+        if batch is not None:
+            await self._tell(batch)
 
     async def _tell(self, batch: Batch) -> None:
         """Bring a batch's task up to date."""
         counted = (batch.completed_requests, batch.failed_requests, batch.canceled_requests)
         message = summary(batch)
         if batch.is_finished:
-            await self._end(batch.id, end_state(batch), message, _value(batch))
+            await self._end(batch.id, end_state(batch), message, value_of(batch))
         elif self._known.get(batch.id) != counted:
             self._known[batch.id] = counted
             progress = Progress(
@@ -234,7 +278,7 @@ class Batches:
 
     async def _follow_transfers(self, storage: SqlStorage) -> None:
         async for event in self._runtime.tasks.subscribe(TaskFilter(kind=KIND)):
-            if event.type is EventType.TRANSFERRED and event.task_id in self._known:
+            if event.type is EventType.TRANSFERRED and event.task_id in self._known and not self._closing:
                 try:
                     await storage.assign_session(event.task_id, event.session_id)  # type: ignore[arg-type]
                 except (StorageUnavailable, NotFound) as error:
@@ -259,7 +303,25 @@ def end_state(batch: Batch) -> TaskState:
     return TaskState.COMPLETED if batch.completed_at is not None else TaskState.FAILED
 
 
-def _value(batch: Batch) -> JsonValue:
+def task_mark(task_id: str) -> str:
+    """Say in a batch's `created_by` that a task made it."""
+    return f"task:{task_id}"
+
+
+def _maker_of(batch: Batch) -> str | None:
+    """Return the id of the task that made a batch and attends to it."""
+    kind, _, task_id = (batch.created_by or "").partition(":")
+    return task_id if kind == "task" else None
+
+
+async def _pieces(path: Path) -> AsyncIterator[bytes]:
+    async with await anyio.open_file(path, "rb") as file:
+        while piece := await file.read(PIECE):
+            yield piece
+
+
+def value_of(batch: Batch) -> JsonValue:
+    """Write a batch as the result of its task."""
     from ._wire import batch_object
 
     return batch_object(batch)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -11,19 +10,15 @@ import attrs
 
 from hostel.runtime import Runtime
 
-from ._house import Batches
-from ._ids import FileId
-from ._lines import upload_items
-from ._records import Batch, BatchInput, FileMetadata, Purpose, RequestTemplate
+from ._house import NAME, Batches
+from ._records import Batch, BatchInput
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from .sql import SqlStorage
+    from hostel.runtime import Upstream
 
-PIECE = 1024 * 1024
-KEY = "HOSTEL_UPSTREAM_KEY"
+    from .sql import SqlStorage
 
 
 @attrs.frozen
@@ -36,39 +31,25 @@ class Order:
     session_id: str
 
 
-async def submit_and_wait(place: str | Path, order: Order, upstream: str | None, concurrency: int) -> Batch:
+async def submit_and_wait(place: str | Path, order: Order, upstream: Upstream | None) -> Batch:
     """Submit a file and, given an upstream, work until it is finished."""
-    async with Runtime(load_installed=True) as runtime:
+    async with Runtime(blocked=[NAME]) as runtime:
         batches = Batches(runtime, place)
         try:
             storage = await batches.storage()
-            file_id = await storage.create_file_stream(
-                upload_items(FileMetadata(order.file.name, purpose=Purpose.BATCH), _pieces(order.file))
-            )
-            endpoint = order.endpoint or await _endpoint_of(storage, FileId(file_id))
+            file_id = await batches.upload(order.file)
+            endpoint = order.endpoint or await batches.endpoint_of(file_id)
             batch = await batches.submit(
-                BatchInput(FileId(file_id), endpoint, order.window, session_id=order.session_id)
+                BatchInput(file_id, endpoint, order.window, session_id=order.session_id)
             )
             if upstream is not None and batch.failed_at is None:
-                key = f"env:{KEY}" if os.environ.get(KEY) else None
-                await batches.work(upstream, api_key=key, default_concurrency=concurrency)
+                await batches.work(
+                    upstream.url, api_key=upstream.api_key, default_concurrency=upstream.concurrency
+                )
                 await _wait(storage, batch)
             return await storage.get_batch(batch.id)
         finally:
             await batches.aclose()
-
-
-async def _pieces(path: Path) -> AsyncIterator[bytes]:
-    async with await anyio.open_file(path, "rb") as file:
-        while piece := await file.read(PIECE):
-            yield piece
-
-
-async def _endpoint_of(storage: SqlStorage, file_id: FileId) -> str:
-    async for item in storage.get_file_content_stream(file_id):
-        if isinstance(item, RequestTemplate):
-            return item.path
-    return "/v1/chat/completions"
 
 
 async def _wait(storage: SqlStorage, batch: Batch) -> None:

@@ -28,11 +28,20 @@ def serve(
     data_dir: Annotated[
         Path | None, typer.Option(help="Where tasks survive the process.", metavar="FOLDER")
     ] = None,
+    upstream: Annotated[
+        str | None,
+        typer.Option(
+            envvar="HOSTEL_UPSTREAM",
+            help="Base URL of the models that plugins may ask; HOSTEL_UPSTREAM_KEY may hold its key.",
+            metavar="URL",
+        ),
+    ] = None,
+    model_concurrency: Annotated[int, typer.Option(help="Requests in flight there, per model.", min=1)] = 10,
 ) -> None:
     """Run a runtime and serve it over HTTP until it is interrupted; HOSTEL_TOKEN may hold the token."""
     from ._serve import serve_until_told
 
-    serve_until_told(host, port, data_dir)
+    serve_until_told(host, port, data_dir, upstream, model_concurrency)
 
 
 def ps(

@@ -21,16 +21,21 @@ if TYPE_CHECKING:
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-def serve_until_told(host: str, port: int, data_dir: Path | None) -> None:
+def serve_until_told(
+    host: str, port: int, data_dir: Path | None, upstream: str | None, concurrency: int
+) -> None:
     """Serve until SIGINT (exit code 130) or SIGTERM (0)."""
     with console.one_sentence():
         inspector = Inspector(host, port, os.environ.get("HOSTEL_TOKEN") or None)
+    runtime = Runtime(plugins=[inspector], data_dir=data_dir or default_data_dir())
+    if upstream is not None:
+        runtime.offer(console.upstream(upstream, concurrency))
     if not is_loopback(host):
         console.warn(f"{host} can be reached from other machines: whoever has the token steers your tasks")
 
     async def run() -> int:
         with anyio.open_signal_receiver(*SIGNALS) as signals:
-            async with Runtime(plugins=[inspector], data_dir=data_dir or default_data_dir()):
+            async with runtime:
                 _say(inspector)
                 return await anext(signals)
 

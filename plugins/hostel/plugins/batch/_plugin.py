@@ -1,0 +1,78 @@
+"""The plugin: what hostel gains by it."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from hostel.runtime import Mount, NotOffered, TaskKind, Upstream, hookimpl
+
+from ._house import KIND, NAME, Batches
+
+if TYPE_CHECKING:
+    import typer
+
+    from hostel.runtime import Runtime
+    from hostel.sessions import JsonValue
+
+STORE = "HOSTEL_BATCH_STORE"
+
+
+class BatchRequests:
+    """`Batches` for other plugins, the task kind `batch`, files and batches under `/v1`, `hostel batch`."""
+
+    name = NAME
+
+    def __init__(self) -> None:
+        self._batches: Batches | None = None
+
+    @hookimpl
+    def register_task_kinds(self) -> list[TaskKind]:
+        return [TaskKind(KIND, self._run, resumable=True)]
+
+    @hookimpl
+    def register_commands(self, app: typer.Typer) -> None:
+        from ._commands import add_commands
+
+        add_commands(app)
+
+    @hookimpl
+    def register_routes(self) -> list[Mount]:
+        from ._mount import V1
+
+        return [Mount("/v1", V1(self._started()))]
+
+    @hookimpl
+    async def on_startup(self, runtime: Runtime) -> None:
+        """Offer `Batches`; send requests if there is an upstream; go on with what an earlier run left."""
+        batches = self._batches = Batches(runtime, os.environ.get(STORE) or None)
+        runtime.offer(batches)
+        upstream = _upstream_of(runtime)
+        if upstream is not None:
+            await batches.work(
+                upstream.url, api_key=upstream.api_key, default_concurrency=upstream.concurrency
+            )
+        elif batches.exists():
+            await batches.storage()
+
+    @hookimpl
+    async def on_shutdown(self) -> None:
+        """Give back work in flight and close the store."""
+        await self._started().aclose()
+
+    async def _run(self, **params: JsonValue) -> JsonValue:
+        from ._kind import run_batch
+
+        return await run_batch(self._started(), params)
+
+    def _started(self) -> Batches:
+        if self._batches is None:
+            raise RuntimeError("the plugin has not started")
+        return self._batches
+
+
+def _upstream_of(runtime: Runtime) -> Upstream | None:
+    try:
+        return runtime.get(Upstream)
+    except NotOffered:
+        return None
