@@ -185,10 +185,30 @@ def test_everything_can_be_done_from_the_keyboard(visit: Visit) -> None:
     page.keyboard.press("3")
     sync_api.expect(page.get_by_role("heading", name="Plugins")).to_be_visible()
     page.keyboard.press("2")
-    sync_api.expect(page.get_by_text("Nothing is being pulled")).to_be_visible()
+    sync_api.expect(page.get_by_role("heading", name="Downloads")).to_be_visible()
     page.keyboard.press("1")
     page.keyboard.press("?")
     sync_api.expect(page.get_by_role("heading", name="Keys")).to_be_visible()
+
+
+def test_downloads_are_shown_with_how_far_they_are_and_why_they_failed(
+    visit: Visit, program: Program
+) -> None:
+    program.tell("download")
+    visit.page.get_by_role("button", name="Downloads").click()
+    pulled = visit.page.locator(".card", has_text="org/model")
+
+    sync_api.expect(pulled).to_contain_text("3.0 MB of 4.0 MB · 500 kB/s · 2s left · 2 files")
+    sync_api.expect(pulled).to_contain_text("75 %")
+    assert pulled.locator(".bar i").evaluate("(bar) => bar.style.width") == "75%"
+    sync_api.expect(visit.page.locator(".card", has_text="org/other")).to_contain_text("it is gated")
+
+
+def test_plugins_are_shown_with_what_is_wrong_with_them(visit: Visit) -> None:
+    visit.page.get_by_role("button", name="Plugins").click()
+
+    sync_api.expect(visit.page.locator(".card", has_text="downloads")).to_contain_text("works")
+    sync_api.expect(visit.page.locator(".card", has_text="noisy")).to_contain_text("ValueError: too loud")
 
 
 def test_the_token_leaves_the_address_and_is_in_no_request(visit: Visit, program: Program) -> None:
