@@ -148,7 +148,7 @@ async def finished(journal: SqliteJournal, first: int, count: int) -> list[Forge
     for number in range(first, first + count):
         before = registered(2 * number + 1)
         assert before.event.record is not None
-        stamp = changes.Stamp(NOW, 2 * number + 2)
+        stamp = NOW, 2 * number + 2
         batch += [
             before,
             Append(changes.ended(before.event.record, TaskState.COMPLETED, stamp), before.event.seq),

@@ -274,6 +274,8 @@ async def test_an_impossible_session_or_successor_is_refused_before_anything_hap
         await host.close_session(bad)
     with pytest.raises(InvalidTaskId):
         await host.close_session("s1", successor=bad)
+    with pytest.raises(InvalidTaskId):
+        await host.close_session("nobody used it", successor=bad)
 
     assert set((await states(host, "s1")).values()) == {TaskState.RUNNING}
 

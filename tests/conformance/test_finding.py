@@ -224,6 +224,17 @@ async def test_each_session_keeps_only_its_latest_finished_tasks(open_host: Host
             assert [record.id for record in await host.list_managed(session)] == ["b", "c", "live"]
 
 
+async def test_a_task_that_is_forgotten_at_once_takes_no_other_ones_place(open_host: HostFactory) -> None:
+    async with open_host(retain_terminal=1) as host:
+        for task_id in "ab":
+            await host.register_external("s1", TaskSpec(id=task_id))
+        await host.complete("a")
+
+        await host.unregister_external("s1", "b")
+
+        assert [record.id for record in await host.list_managed("s1")] == ["a"]
+
+
 async def test_a_host_may_keep_no_finished_task_at_all(open_host: HostFactory) -> None:
     async with open_host(retain_terminal=0) as host:
         body = Body(value=1)

@@ -9,7 +9,6 @@ from hostel.sessions import EventType, Progress, TaskEvent, TaskFilter, TaskStat
 from hostel.sessions import _reducer as changes
 from hostel.sessions._events import missed
 from hostel.sessions._log import EventLog, Subscription
-from hostel.sessions._reducer import Stamp
 from hostel.sessions._replay import Forgotten, Page
 
 from .strategies import record_in
@@ -31,7 +30,7 @@ def registered(log: EventLog, task_id: str = "t1", session_id: str = "s1") -> Ta
 
 def progressed(log: EventLog, of: TaskEvent, done: float = 0) -> TaskEvent:
     assert of.record is not None
-    return tell(log, changes.progressed(of.record, Progress(done=done), Stamp(1.0, log.last_seq + 1)))
+    return tell(log, changes.progressed(of.record, Progress(done=done), (1.0, log.last_seq + 1)))
 
 
 def drain(events: Subscription) -> list[TaskEvent]:
@@ -166,7 +165,7 @@ def test_the_books_of_progress_are_forgotten_with_the_events() -> None:
         task = registered(log, f"t{number}")
         progress = progressed(log, task)
         assert progress.record is not None
-        tell(log, changes.transferred(progress.record, "s2", Stamp(1.0, log.last_seq + 1)))
+        tell(log, changes.transferred(progress.record, "s2", (1.0, log.last_seq + 1)))
 
     assert len(log._progress) <= 10
 

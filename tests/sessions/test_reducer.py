@@ -31,14 +31,15 @@ from hostel.sessions import (
 )
 from hostel.sessions import _reducer as changes
 from hostel.sessions._events import END_EVENTS, missed
-from hostel.sessions._reducer import Stamp
 
 from .strategies import record_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-NOW = Stamp(9.0, 17)
+    from hostel.sessions._reducer import Stamp
+
+NOW = (9.0, 17)
 EVERY_STATE = pytest.mark.parametrize("state", list(TaskState))
 
 
@@ -159,7 +160,7 @@ def histories(draw: st.DrawFn) -> list[TaskEvent]:
     records: dict[tuple[str, str], TaskRecord] = {}
     log: list[TaskEvent] = []
     for seq in range(1, draw(st.integers(1, 25))):
-        stamp = Stamp(float(seq), seq)
+        stamp = float(seq), seq
         place = draw(st.sampled_from(["s1", "s2"])), draw(st.sampled_from(["a", "b"]))
         event = _next_event(draw, records, place, stamp)
         if event is None or event.record is None:
@@ -229,7 +230,7 @@ def test_nothing_follows_an_end(change: str) -> None:
     live = record_in(TaskState.RUNNING)
     ended = end_of(live).record
     assert ended is not None
-    late = Stamp(10.0, 18)
+    late = (10.0, 18)
     event = {
         "progressed": changes.progressed(live, Progress("late"), late),
         "transferred": changes.transferred(live, "s2", late),
@@ -288,7 +289,7 @@ def test_a_live_task_is_neither_registered_again_nor_overwritten_by_a_transfer()
     again = changes.registered(record_in(TaskState.PENDING, seq=2))
     there = changes.registered(record_in(TaskState.PENDING, session_id="s2", seq=2))
     assert here.record is not None
-    collision = changes.transferred(here.record, "s2", Stamp(9.0, 3))
+    collision = changes.transferred(here.record, "s2", (9.0, 3))
 
     with pytest.raises(IllegalTransition):
         fold([here, again])

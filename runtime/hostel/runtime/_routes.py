@@ -24,8 +24,9 @@ AsgiApp = Callable[
 class Endpoint:
     """One thing to ask a plugin: `method` `/api/<path>` calls `answer(query, body)` and sends the answer.
 
-    A list is sent as `{"items": [...], "next": null}`. LookupError becomes 404, ValueError 400 and any other
-    exception 500, with its text as the detail. `summary` says in one line what is asked."""
+    A list is sent as `{"items": [...], "next": null}`. LookupError becomes 404 and ValueError 400, with their
+    text as the detail; any other exception becomes 500 and is noted against the plugin. `summary` says in one
+    line what is asked."""
 
     path: str
     answer: Answer
@@ -37,7 +38,10 @@ class Endpoint:
 class Mount:
     """An ASGI application to serve below `path`, which begins with `/` and is cut off for it.
 
-    Whoever asks has shown the token; Host, Origin and size of the body have been checked."""
+    Whoever asks has shown the token; Host and Origin have been checked. Bodies come in small
+    parts, no faster than they are taken, and go as fast as the peer takes them; how long one may be is the
+    application's own affair. What it raises becomes 500 unless it has begun to answer, and is noted against
+    the plugin."""
 
     path: str
     app: AsgiApp

@@ -36,7 +36,7 @@ class Services:
 
     def start(self, owner: str, func: Callable[[*Args], Awaitable[object]], *args: *Args) -> None:
         """Run `func(*args)` for the plugin `owner` until it returns or the runtime closes."""
-        scope = self._crew.scope(math.inf)
+        scope = self._crew.scope(deadline=math.inf)
         self._scopes.add(scope)
         self._crew.start(self._run, scope, owner, func, args)
 

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import importlib.metadata
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
-import attrs
 import typer
 
-from . import console
+from . import _doctor, console
 from ._errors import PluginFailed
-from ._registry import PluginInfo, PluginRegistry
-
-if TYPE_CHECKING:
-    from hostel.sessions import JsonValue
+from ._registry import PluginRegistry
 
 
 def main() -> None:
@@ -61,19 +57,12 @@ def build(registry: PluginRegistry) -> typer.Typer:
 
 
 def list_plugins(registry: PluginRegistry, *, as_json: bool) -> None:
-    """Print the plugins of `registry`."""
+    """Print the plugins of `registry` and those that fail in runtimes that run."""
+    findings = _doctor.examine(registry)
     if as_json:
-        console.print_json([_info_to_json(info) for info in registry])
+        console.print_json(findings)
         return
-    rows = [
-        (info.name, info.distribution or "", info.version or "", info.failure or "ok", ", ".join(info.hooks))
-        for info in registry
-    ]
-    console.print_table(("plugin", "from", "version", "state", "hooks"), rows, "no plugins")
-
-
-def _info_to_json(info: PluginInfo) -> dict[str, JsonValue]:
-    return {**attrs.asdict(info), "hooks": list(info.hooks)}
+    console.print_table(_doctor.COLUMNS, _doctor.rows(findings), "no plugins")
 
 
 def _version(wanted: bool) -> None:

@@ -40,7 +40,7 @@ LONGEST_MESSAGE = 2_000
 LONGEST_TRACEBACK = 20_000
 
 
-@attrs.frozen
+@attrs.define
 class Returned:
     """The body returned `value`."""
 
@@ -78,7 +78,7 @@ async def run_once(
     """Run the body to its end; `timeout` is in seconds."""
     deadline = math.inf if timeout is None else anyio.current_time() + timeout
     ending: Ending = STOPPED
-    scope = entry.scope = crew.scope(deadline)
+    scope = entry.scope = crew.scope(deadline=deadline)
     try:
         with scope:
             ending = Returned(await as_async(body)(*args))
@@ -96,16 +96,16 @@ async def run_once(
 def verdict(ending: Ending, *, saw_request: bool) -> Verdict:
     """Decide how a task ends whose body ended in `ending`."""
     match ending:
-        case Stopped():
-            return CANCELLED
-        case TimedOut(seconds):
-            return _failed(TaskFailure(FailureKind.TIMEOUT, f"not done after {seconds:g} s"))
-        case Raised(error):
-            return _failed(failure_of(error))
         case Returned(None):
             return CANCELLED if saw_request else COMPLETED
         case Returned(value):
             return Verdict(TaskState.COMPLETED, outcome_of(value), None)
+        case Raised(error):
+            return _failed(failure_of(error))
+        case Stopped():
+            return CANCELLED
+        case TimedOut(seconds):
+            return _failed(TaskFailure(FailureKind.TIMEOUT, f"not done after {seconds:g} s"))
 
 
 def outcome_of(value: object) -> TaskOutcome | None:

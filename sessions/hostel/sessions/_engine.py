@@ -19,11 +19,11 @@ import anyio
 
 from . import _reducer as changes
 from ._again import from_kept
-from ._body import STOPPED, Body, Ending, Raised, Returned, Stopped, run_once, verdict
+from ._body import STOPPED, Body, Ending, Raised, Returned, TimedOut, run_once, verdict
 from ._context import current_task_id, enter
 from ._crew import Crew
 from ._entry import Entry, Result, Verdict
-from ._errors import HostClosed, JournalError
+from ._errors import HostClosed, JournalError, SessionClosing
 from ._heartbeats import Heartbeats
 from ._hidden import HiddenTask, HiddenTasks
 from ._hooks import HOOK_SECONDS, call_hook
@@ -76,7 +76,7 @@ class Engine:
 
     def stamp(self) -> changes.Stamp:
         """Return the time and number of the next event."""
-        return changes.Stamp(self.now(), self.table.log.last_seq + 1)
+        return self.now(), self.table.log.last_seq + 1
 
     def check_takes(self, session_id: str) -> None:
         """Make sure that something can be started in the session.
@@ -86,7 +86,11 @@ class Engine:
         :raises InvalidTaskId: if it cannot be one.
         """
         self.check_open()
-        self.table.check_takes(checked_id(session_id))
+        session = self.table.sessions.get(session_id)
+        if session is None:
+            checked_id(session_id)
+        elif session.closing:
+            raise SessionClosing(session_id)
 
     def session(self, session_id: str) -> SessionTasks:
         """Return the session, made now if it is new."""
@@ -119,8 +123,11 @@ class Engine:
         """Register a new task; `policy` is its cancel policy unless `spec` names one."""
         self.check_takes(session_id)
         stamp = self.stamp()
-        task_id = checked_id(spec.id) if spec.id is not None else new_id(stamp.at)
-        self.table.check_free(session_id, task_id)
+        if spec.id is None:
+            task_id = new_id(stamp[0])
+        else:
+            task_id = checked_id(spec.id)
+            self.table.check_free(session_id, task_id)
         record = changes.new_record(session_id, task_id, spec, state, policy, self.host_id, stamp)
         entry = Entry(record, result, params=params)
         self.table.add(entry, changes.registered(record))
@@ -131,7 +138,7 @@ class Engine:
     def start(self, entry: Entry, spec: TaskSpec, body: Body[*Args], args: tuple[*Args]) -> None:
         """Start the body of a registered task, once its registration is durable."""
         entry.running = True
-        self.bodies.start(self._run, entry, spec, body, args, self.receipt())
+        self.bodies.enlist(self._run, entry, spec, body, args, self.receipt())
 
     def start_hidden(
         self,
@@ -143,7 +150,7 @@ class Engine:
         """Start a hidden task of the session."""
         if session.hidden is None:
             session.hidden = HiddenTasks(session.id)
-        self.bodies.start(self._run_hidden, session, session.hidden.add(label), func, args)
+        self.bodies.enlist(self._run_hidden, session, session.hidden.add(label), func, args)
 
     async def _run_hidden(
         self,
@@ -152,9 +159,12 @@ class Engine:
         func: Callable[[*Args], Awaitable[object]],
         args: tuple[*Args],
     ) -> None:
-        if session.hidden is not None:
-            await session.hidden.run(task, func, args)
-        self.table.discard_if_unused(session)
+        try:
+            if session.hidden is not None:
+                await session.hidden.run(task, func, args)
+            self.table.discard_if_unused(session)
+        finally:
+            self.bodies.leave()
 
     def raise_hidden_failures(self, session: SessionTasks) -> None:
         """:raises HiddenTasksFailed: with what has failed in the session since the last time, if anything
@@ -209,7 +219,8 @@ class Engine:
         if entry.running:
             self.overruled.add(entry)
             entry.abort()
-        entry.stir()
+        if not entry.settled:
+            entry.stir()
 
     def flip(self, entry: Entry, state: TaskState) -> None:
         """Move a task between running and waiting, if that is a move."""
@@ -289,17 +300,20 @@ class Engine:
         args: tuple[*Args],
         registration: Receipt | None,
     ) -> None:
-        enter(self, entry)
-        if registration is not None and not await self._is_durable(entry, registration):
-            return
-        ending: Ending = STOPPED
-        while not entry.must_stop:
-            ending = await run_once(self.bodies, entry, body, args, spec.timeout)
-            if not self._may_retry(entry, ending):
-                break
-            await self._back_off(entry, spec.retry)
-            ending = STOPPED
-        self._finish(entry, ending)
+        try:
+            enter(self, entry)
+            if registration is not None and not await self._is_durable(entry, registration):
+                return
+            ending: Ending = STOPPED
+            while not entry.must_stop:
+                ending = await run_once(self.bodies, entry, body, args, spec.timeout)
+                if not self._may_retry(entry, ending):
+                    break
+                await self._back_off(entry, spec.retry)
+                ending = STOPPED
+            self._finish(entry, ending)
+        finally:
+            self.bodies.leave()
 
     async def _is_durable(self, entry: Entry, registration: Receipt) -> bool:
         try:
@@ -319,17 +333,17 @@ class Engine:
         self.flip(entry, TaskState.RUNNING)
 
     def _may_retry(self, entry: Entry, ending: Ending) -> bool:
-        match ending:
-            case Returned() | Stopped():
-                return False
-            case Raised(error) if not isinstance(error, Exception):
-                return False
         run = entry.record.attempt
-        return self.open and not entry.must_stop and run.attempt < run.max_attempts
+        if run.attempt >= run.max_attempts or entry.must_stop or not self.open:
+            return False
+        return isinstance(ending, TimedOut) or (
+            isinstance(ending, Raised) and isinstance(ending.error, Exception)
+        )
 
     def _finish(self, entry: Entry, ending: Ending) -> None:
         entry.running = False
-        self.overruled.discard(entry)
+        if self.overruled:
+            self.overruled.discard(entry)
         result, entry.result = entry.result, None
         if result is not None and entry.live and entry.verdict is None:
             match ending:

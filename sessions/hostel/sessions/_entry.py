@@ -9,12 +9,14 @@ import anyio
 import attrs
 
 from ._errors import HostClosed
-from ._states import TaskState
+from ._states import LIVE, TERMINAL, TaskState
 
 if TYPE_CHECKING:
     from ._crew import Scope
     from ._hooks import HookCall
     from ._records import JsonValue, TaskFailure, TaskOutcome, TaskRecord
+
+_GOING_ON = LIVE - {TaskState.CANCEL_REQUESTED}
 
 CancelHook = Callable[[], Awaitable[object] | object]
 """How to stop an external task: async or sync, without arguments."""
@@ -85,7 +87,7 @@ class Entry:
     @property
     def live(self) -> bool:
         """Whether the task has not ended."""
-        return not self.record.state.is_terminal
+        return self.record.state not in TERMINAL
 
     @property
     def cancel_requested(self) -> bool:
@@ -95,7 +97,7 @@ class Entry:
     @property
     def must_stop(self) -> bool:
         """Whether its body has no reason to go on."""
-        return self.aborted or self.cancel_requested or not self.live
+        return self.aborted or self.record.state not in _GOING_ON
 
     def abort(self) -> None:
         """Cancel the scope around the body, now or as soon as it exists."""
@@ -128,7 +130,8 @@ class Entry:
             await self._change()
         if self.record.session_id != session_id:
             return False
-        await self.done()
+        if self.live:
+            raise HostClosed
         return True
 
     async def done(self) -> TaskRecord:

@@ -50,6 +50,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from ._journal import Receipt
+
 T = TypeVar("T")
 Args = TypeVarTuple("Args")
 
@@ -236,7 +238,10 @@ class LocalBackgroundTaskHost:
         :raises TaskAlreadyExists: if the session has a live task of that id.
         :raises SessionClosing: while the session closes.
         """
-        return await self.spawn_named(session_id, spec, None, func, *args)
+        handle, receipt = self._spawn(session_id, spec, None, func, args)
+        if receipt is not None:
+            await receipt.durable()
+        return handle
 
     @overload
     async def spawn_named(
@@ -265,17 +270,28 @@ class LocalBackgroundTaskHost:
 
         :raises TypeError, ValueError: if `params` are not JSON.
         """
+        handle, receipt = self._spawn(session_id, spec, params, func, args)
+        if receipt is not None:
+            await receipt.durable()
+        return handle
+
+    def _spawn(
+        self,
+        session_id: str,
+        spec: TaskSpec,
+        params: JsonValue,
+        func: Callable[[*Args], object],
+        args: tuple[*Args],
+    ) -> tuple[TaskHandle[Any], Receipt | None]:
         engine = self._engine
-        kept = to_keep(spec, params)
-        known = engine.known(session_id, spec)
-        if known is None:
-            known = engine.add(
+        kept = to_keep(spec, params) if params is not None else None
+        entry = engine.known(session_id, spec) if spec.idempotency_key else None
+        if entry is None:
+            entry = engine.add(
                 session_id, spec, TaskState.RUNNING, CancelPolicy.ABORT_LOCAL, result=Result(), params=kept
             )
-            engine.start(known, spec, func, args)
-        handle: TaskHandle[Any] = TaskHandle(engine, known)  # before its body can have ended
-        await self._durable()
-        return handle
+            engine.start(entry, spec, func, args)
+        return TaskHandle(engine, entry), engine.receipt()  # before its body can have ended
 
     async def spawn_hidden(
         self, session_id: str, label: str, func: Callable[[*Args], Awaitable[object]], *args: *Args

@@ -81,7 +81,7 @@ class EventLog:
         self.events.append(event)
         if event.type is EventType.PROGRESS:
             self._note_progress(event)
-        elif event.type in _NEW_PLACE:
+        elif self._progress and event.type in _NEW_PLACE:
             self._progress.pop((event.from_session_id or event.session_id, event.task_id), None)
         if len(self.events) - self._start > self._retain:
             self._make_room()

@@ -7,15 +7,17 @@ than `retain_terminal` of them, or until they are pruned."""
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 import attrs
 
-from ._errors import AmbiguousTaskId, SessionClosing, TaskAlreadyExists, UnknownTask
+from ._errors import AmbiguousTaskId, TaskAlreadyExists, UnknownTask
 from ._events import EventType
 from ._journal import Append, Forget, JournalFeed
 from ._records import SessionSummary, TaskFilter, TaskPage, TaskRecord
 from ._roster import FEW, Roster, page_of
+from ._states import TERMINAL, TaskState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     from ._events import TaskEvent
     from ._hidden import HiddenTasks
     from ._log import EventLog
-    from ._states import TaskState
 
 
 @attrs.define(eq=False)
@@ -35,8 +36,10 @@ class SessionTasks:
     first_activity: float
     last_activity: float
     tasks: dict[str, Entry] = attrs.Factory(dict)
-    finished: dict[str, Entry] = attrs.Factory(dict)
-    """Those of `tasks` that have ended, in the order they did."""
+    finished: OrderedDict[str, Entry] = attrs.Factory(OrderedDict)
+    """Those of `tasks` that have ended, in the order they did; a plain dict is slow to find its first item
+    when many before it are gone.
+    """
     keys: dict[str, Entry] = attrs.Factory(dict)
     """Tasks by idempotency key."""
     hidden: HiddenTasks | None = None
@@ -71,12 +74,6 @@ class TaskTable:
         if found is None:
             found = self.sessions[session_id] = SessionTasks(session_id, at, at)
         return found
-
-    def check_takes(self, session_id: str) -> None:
-        """:raises SessionClosing: if the session is being closed."""
-        found = self.sessions.get(session_id)
-        if found is not None and found.closing:
-            raise SessionClosing(session_id)
 
     def find(self, task_id: str, session_id: str | None = None) -> Entry | None:
         """Return the task of that id: in that session, else the one live match, else the one match.
@@ -153,7 +150,8 @@ class TaskTable:
             self._drop(session, before)
         self.roster.add(entry)
         self._index(session, entry)
-        self._join_parent(entry)
+        if record.parent_task_id is not None:
+            self._join_parent(entry)
         self.publish(entry, event)
 
     def restore(self, entry: Entry) -> None:
@@ -182,23 +180,24 @@ class TaskTable:
         An end retires the task, and it is forgotten at once if it is not to `keep`. Nothing changes any
         more when the host has closed, not even by a body that outlives it.
         """
-        if self.log.closed or event.record is None:
+        record = event.record
+        if self.log.closed or record is None:
             return
-        follows = None if event.type is EventType.REGISTERED else entry.record.seq
-        entry.record = event.record
+        before, entry.record = entry.record, record
         self.sessions[event.session_id].last_activity = event.at
         self.log.append(event)
         if self.feed is None:
             self.show(event, entry)
         else:
+            follows = None if event.type is EventType.REGISTERED else before.seq
             self.feed.put(Append(event, follows, entry.params), entry)
-        if event.record.state.is_terminal:
+        if record.state in TERMINAL:
             self._retire(entry, keep=keep)
 
     def show(self, event: TaskEvent, entry: Entry) -> None:
         """Let everybody see a durable event."""
         self.log.release(event)
-        if event.record is not None and event.record.state.is_terminal:
+        if event.record is not None and event.record.state in TERMINAL:
             entry.settle()
 
     def move(self, entry: Entry, event: TaskEvent) -> None:
@@ -254,14 +253,16 @@ class TaskTable:
         for session_id in entry.left_behind:
             if self._moved.get((session_id, entry.record.id)) is entry:
                 del self._moved[session_id, entry.record.id]
-        _leave_family(entry)
+        if entry.parent is not None or entry.children:
+            _leave_family(entry)
         if keep:
             session.finished[entry.record.id] = entry
         else:
             self._drop(session, entry)
         while len(session.finished) > self._retain:
             self._drop(session, next(iter(session.finished.values())))
-        self.discard_if_unused(session)
+        if not session.tasks:
+            self.discard_if_unused(session)
 
     def _drop(self, session: SessionTasks, entry: Entry) -> None:
         self._unindex(session, entry)
@@ -273,7 +274,8 @@ class TaskTable:
     def _index(self, session: SessionTasks, entry: Entry) -> None:
         task_id, key = entry.record.id, entry.record.attempt.idempotency_key
         session.tasks[task_id] = entry
-        self._moved.pop((session.id, task_id), None)
+        if self._moved:
+            self._moved.pop((session.id, task_id), None)
         if key is not None:
             session.keys.setdefault(key, entry)
         others = self._ids.get(task_id)

@@ -16,11 +16,17 @@ from hostel.plugins.inspector import Inspector
 from hostel.runtime import Runtime, current_task
 from hostel.sessions import Progress, TaskSpec
 
+finishing: dict[str, anyio.Event] = {}
 
-async def work(steps: int) -> str:
-    for step in range(steps):
-        await current_task().progress(f"step {step}", done=step, total=steps, unit="steps")
-        await anyio.sleep(0.02)
+
+async def work(finish: anyio.Event) -> str:
+    """Report until told to finish."""
+    step = 0
+    while not finish.is_set():
+        await current_task().progress(f"step {step}", done=min(step, 24), total=25, unit="steps")
+        with anyio.move_on_after(0.02):
+            await finish.wait()
+        step += 1
     return "all done"
 
 
@@ -46,7 +52,10 @@ async def furnish(runtime: Runtime) -> None:
 async def obey(runtime: Runtime, word: str) -> None:
     verb, _, rest = word.partition(" ")
     if verb == "work":
-        await runtime.tasks.spawn_managed("chat", TaskSpec(id=rest, label=f"Work {rest}"), work, 25)
+        finish = finishing[rest] = anyio.Event()
+        await runtime.tasks.spawn_managed("chat", TaskSpec(id=rest, label=f"Work {rest}"), work, finish)
+    elif verb == "finish":
+        finishing[rest].set()
     elif verb == "fail":
         await runtime.tasks.spawn_managed("chat", TaskSpec(id=rest), fail)
     elif verb == "burst":
@@ -70,7 +79,9 @@ def say(line: str) -> None:
 
 async def main(port: int) -> None:
     inspector = Inspector(port=port, token=os.environ.get("HOSTEL_TOKEN"))
-    async with Runtime(plugins=[inspector], load_installed=False, blocked=["model_pull"]) as runtime:
+    folder = os.environ.get("SCENARIO_DATA")
+    blocked = ["model_pull"]
+    async with Runtime([inspector], data_dir=folder, load_installed=False, blocked=blocked) as runtime:
         await furnish(runtime)
         say(inspector.page_url)
         while line := await anyio.to_thread.run_sync(sys.stdin.readline, abandon_on_cancel=True):

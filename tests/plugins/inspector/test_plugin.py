@@ -18,8 +18,11 @@ from .conftest import client, runtime_with
 
 
 def listening() -> set[str]:
-    lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
-    return {line.split()[1] for line in lines if line.split()[3] == "0A"}
+    """The addresses this process listens at."""
+    ours = {str(fd.readlink()) for fd in Path("/proc/self/fd").iterdir() if fd.is_symlink()}
+    lines = Path("/proc/self/net/tcp").read_text().splitlines()[1:]
+    sockets = [line.split() for line in lines]
+    return {one[1] for one in sockets if one[3] == "0A" and f"socket:[{one[9]}]" in ours}
 
 
 async def test_a_runtime_without_an_inspector_opens_no_port(runtime_folder: Path) -> None:
@@ -27,6 +30,8 @@ async def test_a_runtime_without_an_inspector_opens_no_port(runtime_folder: Path
     async with runtime_with():
         assert listening() <= before
         assert not runtime_folder.exists()
+    async with runtime_with(Inspector()):
+        assert len(listening() - before) == 1
 
 
 async def test_a_card_is_there_exactly_while_the_runtime_serves(runtime_folder: Path) -> None:
@@ -176,7 +181,16 @@ class Pushy:
         async def answer(query: Mapping[str, str], body: JsonValue) -> JsonValue:
             raise RuntimeError("a bug of the plugin")
 
-        return [Endpoint("tasks", answer), Endpoint("fine", answer), Mount("/api/x", None), "nonsense"]  # type: ignore[arg-type]
+        async def app(scope: AsgiMessage, receive, send) -> None:  # type: ignore[no-untyped-def]
+            raise RuntimeError("a bug of the mount")
+
+        return [
+            Endpoint("tasks", answer),
+            Endpoint("fine", answer),
+            Mount("/app", app),
+            Mount("/api/x", app),
+            "nonsense",
+        ]
 
 
 async def test_a_route_in_the_way_is_noted_and_left_out() -> None:
@@ -190,17 +204,22 @@ async def test_a_route_in_the_way_is_noted_and_left_out() -> None:
     assert failures["pushy"].startswith("register_routes:")
 
 
-async def test_a_bug_in_a_route_is_500_noted_and_harms_nobody() -> None:
+@pytest.mark.parametrize(
+    ("path", "bug"), [("/api/fine", "a bug of the plugin"), ("/app/x", "a bug of the mount")]
+)
+async def test_a_bug_in_a_route_is_500_noted_against_its_plugin_and_harms_nobody(path: str, bug: str) -> None:
     inspector = Inspector()
     async with runtime_with(Pushy(), inspector) as runtime, client(inspector) as http:
-        answer = await http.get("/api/fine")
+        answer = await http.get(path)
         again = await http.get("/api/tasks")
         failures = {info.name: info.failure for info in runtime.plugins}
 
     assert answer.status_code == 500
+    assert answer.headers["content-type"] == "application/problem+json"
     assert "bug" not in answer.text
     assert again.status_code == 200
-    assert failures["inspector.server"] == "serving: RuntimeError: a bug of the plugin"
+    assert failures["pushy"] == f"answering: RuntimeError: {bug}"
+    assert failures["inspector.server"] is None
 
 
 async def test_the_token_is_in_no_log(caplog: pytest.LogCaptureFixture) -> None:

@@ -28,12 +28,6 @@ SHARDS: dict[str, bytes | Blob] = {f"m-Q8_0-0000{i}-of-00003.gguf": Blob(size=MI
 FILES: dict[str, bytes | Blob] = {**SHARDS, "m-Q4_K_M.gguf": Blob(size=MIB, seed=9), "config.json": b"{}"}
 
 
-@pytest.fixture(autouse=True)
-def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("HOSTEL_DATA_DIR", str(tmp_path / "data"))
-    return tmp_path / "data"
-
-
 def hostel(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
     done = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == code, done.stdout + done.stderr
@@ -272,9 +266,9 @@ def test_what_is_no_amount_is_refused(text: str) -> None:
         amount(text)
 
 
-def test_the_queue_of_another_process_is_shown_and_left_alone(data_dir: Path) -> None:
+def test_the_queue_of_another_process_is_shown_and_left_alone(tmp_path: Path) -> None:
     item = QueueItem("org/m:Q8_0", "g", DownloadRequest("org/m"), 1.0, total=2 * MIB)
-    store = QueueStore(data_dir)
+    store = QueueStore(tmp_path / "data")
     assert store.claim()
     store.save(Queue().add(item).add(attrs.evolve(item, id="org/n:Q8_0", group_id="h")).start("g", 2.0))
 

@@ -808,6 +808,25 @@ async def test_the_limit_of_a_download_holds(hub: LocalHub) -> None:
         assert anyio.current_time() - began > 0.7
 
 
+async def test_who_shares_a_download_is_not_held_back_by_anothers_limit(hub: LocalHub) -> None:
+    hub.add_repo("org/m", single(4 * MIB))
+    async with scene() as on:
+        began = anyio.current_time()
+        patient = on.manager.pull(DownloadRequest("org/m", limit=MIB // 4))
+        await on.until_moving("org/m:Q8_0")
+        leaving = on.manager.pull(DownloadRequest("org/m", limit=MIB // 2))
+        while not leaving.shared:
+            await anyio.lowlevel.checkpoint()
+        assert patient.limit == MIB // 2
+        await on.manager.cancel(request_id=leaving.request_id)
+        assert patient.limit == MIB // 4
+
+        await on.manager.pull("org/m")
+        await patient
+
+        assert anyio.current_time() - began < 10
+
+
 async def test_q13_a_cancel_that_comes_too_late_says_so_and_the_model_stays(hub: LocalHub) -> None:
     hub.add_repo("org/m", single())
     async with scene() as on:

@@ -11,7 +11,7 @@ import pytest
 from anyio.abc import TaskGroup
 
 from hostel.plugins.model_pull._errors import NotFound
-from hostel.plugins.model_pull._fetch import Fetched, FetchPhase, FetchProgress, Limiter
+from hostel.plugins.model_pull._fetch import Fetched, FetchPhase, FetchProgress, Limiter, Pace
 from hostel.plugins.model_pull._remote import RemoteFile
 from hostel.plugins.model_pull._shared import Listener, Transfers
 
@@ -27,14 +27,15 @@ class Carrier:
         self.linger = anyio.Event()
         self.error: Exception | None = None
         self.tell: Listener | None = None
+        self.pace: Pace | None = None
 
     async def __call__(
-        self, file: RemoteFile, blob: Path, *, on_progress: Listener, limiter: Limiter | None = None
+        self, file: RemoteFile, blob: Path, *, on_progress: Listener, limiter: Pace | None = None
     ) -> Fetched:
         self.begun += 1
         self.writing += 1
         self.most = max(self.most, self.writing)
-        self.tell = on_progress
+        self.tell, self.pace = on_progress, limiter
         try:
             await self.go.wait()
         except BaseException:
@@ -156,4 +157,27 @@ async def test_a_partial_that_somebody_wants_is_not_discarded(tmp_path: Path) ->
         await anyio.wait_all_tasks_blocked()
 
         assert not await transfers.discard(tmp_path / "b")
+        carrier.go.set()
+
+
+async def test_the_loosest_limit_of_those_who_want_it_holds(tmp_path: Path) -> None:
+    carrier = Carrier()
+    async with sharing(carrier) as (transfers, group):
+        blob, slow, leaving = tmp_path / "b", Limiter(10_240), anyio.CancelScope()
+        group.start_soon(partial(transfers.bring, FILE, blob, on_progress=ignore, limiter=slow))
+        await anyio.wait_all_tasks_blocked()
+        assert carrier.pace is not None
+        assert carrier.pace.sip == 1024
+
+        async def join() -> None:
+            with leaving:
+                await transfers.bring(FILE, blob, on_progress=ignore)
+
+        group.start_soon(join)
+        await anyio.wait_all_tasks_blocked()
+        assert carrier.pace.sip is None
+
+        leaving.cancel()
+        await anyio.wait_all_tasks_blocked()
+        assert carrier.pace.sip == 1024
         carrier.go.set()

@@ -31,7 +31,7 @@ class History:
     events: list[TaskEvent] = attrs.Factory(list)
 
     def stamp(self) -> changes.Stamp:
-        return changes.Stamp(1_800_000_000.0 + self.seq, self.seq + 1)
+        return 1_800_000_000.0 + self.seq, self.seq + 1
 
     def register(self, session_id: str, task_id: str, params: JsonValue = None) -> Append:
         at, seq = self.stamp()

@@ -18,7 +18,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 @hookimpl
 def register_commands(app: typer.Typer) -> None:
     """Add `serve`, `ps`, `show`, `watch`, `cancel`, `transfer` and `history`."""
-    for command in (serve, ps, show, watch, cancel, transfer):
+    for command in (serve, ps, show, watch, cancel, transfer, history):
         app.command()(command)
 
 
@@ -106,3 +106,20 @@ def transfer(
     from ._steer import transfer_tasks
 
     transfer_tasks(tasks, to=to, session=session, as_json=as_json)
+
+
+def history(
+    task: Annotated[
+        str | None, typer.Argument(help="Show this one with what happened to it.", metavar="TASK")
+    ] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="The data folder of the runtime, alive or dead.", metavar="FOLDER")
+    ] = None,
+    session: Session = None,
+    kind: Annotated[str | None, typer.Option(help="Only tasks of this kind.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the tasks a journal has kept, also those of a runtime that is gone."""
+    from ._past import print_history
+
+    print_history(task, data_dir=data_dir, session=session, kind=kind, as_json=as_json)

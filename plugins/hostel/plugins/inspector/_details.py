@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from hostel.sessions import TaskEvent, TaskRecord
 
-    from ._client import Details
-
 
 def print_task(task_id: str, *, session: str | None, as_json: bool) -> None:
     """Print one task of whichever runtime has it."""
@@ -37,27 +35,34 @@ def print_task(task_id: str, *, session: str | None, as_json: bool) -> None:
             }
         )
         return
-    sys.stdout.writelines(f"{line}\n" for line in _lines(details, found.runtime.url, time.time()))
+    where = ("runtime", found.runtime.url)
+    lines = task_lines(details.record, details.history, details.children, where, time.time())
+    sys.stdout.writelines(f"{line}\n" for line in lines)
 
 
-def _lines(details: Details, url: str, now: float) -> Iterator[str]:
-    record = details.record
-    width = max(len(name) for name, _ in _facts(record, url, now))
-    for name, value in _facts(record, url, now):
-        if value:
-            yield f"{name:<{width}}  {value}"
-    if details.history:
+def task_lines(
+    record: TaskRecord,
+    history: list[TaskEvent],
+    children: list[TaskRecord],
+    where: tuple[str, str],
+    now: float,
+) -> Iterator[str]:
+    """Yield all there is to say about a task, line by line; `where` is a word and what it names."""
+    facts = [*_facts(record, now), where]
+    width = max(len(name) for name, _ in facts)
+    yield from (f"{name:<{width}}  {value}" for name, value in facts if value)
+    if history:
         yield ""
-        yield from timeline(details.history, record)
-    if details.children:
+        yield from timeline(history, record)
+    if children:
         yield ""
-        yield from (f"started  {words.plain(child.id)}  {child.state}" for child in details.children)
+        yield from (f"started  {words.plain(child.id)}  {child.state}" for child in children)
     if record.failure is not None and record.failure.traceback:
         yield ""
         yield from (f"    {words.plain(line)}" for line in record.failure.traceback.splitlines())
 
 
-def _facts(record: TaskRecord, url: str, now: float) -> list[tuple[str, str]]:
+def _facts(record: TaskRecord, now: float) -> list[tuple[str, str]]:
     attempt = record.attempt
     silent = "" if record.is_terminal else f"{words.duration(now - record.updated_at)} ago"
     return [
@@ -76,7 +81,6 @@ def _facts(record: TaskRecord, url: str, now: float) -> list[tuple[str, str]]:
         ("ended", _moment(record.completed_at)),
         ("took", words.duration((record.completed_at or now) - record.created_at)),
         ("last sign", silent),
-        ("runtime", url),
     ]
 
 

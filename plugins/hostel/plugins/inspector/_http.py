@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 HEAD_BYTES = 16 * 1024
 IDLE_SECONDS = 60.0
 BODY_SECONDS = 30.0
+WRITE_BYTES = 256 * 1024
 WRITE_SECONDS = 30.0
 LINGER_SECONDS = 1.0
 STOP_SECONDS = 1.0
@@ -175,8 +176,9 @@ class _Connection:
         :raises PeerGone: if it does not take it.
         """
         try:
-            with anyio.fail_after(WRITE_SECONDS):
-                await self._stream.send(data)
+            for start in range(0, len(data), WRITE_BYTES):
+                with anyio.fail_after(WRITE_SECONDS):
+                    await self._stream.send(data[start : start + WRITE_BYTES])
         except (anyio.BrokenResourceError, anyio.ClosedResourceError, TimeoutError) as error:
             raise PeerGone from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 import attrs
@@ -13,10 +14,11 @@ from hostel.runtime import Endpoint, Mount
 
 from ._feed import to_json
 from ._inputs import read_json
+from ._mounted import FAILED, Mounted
 from ._problems import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from starlette.requests import Request
 
@@ -39,26 +41,27 @@ class PluginRoutes:
         """Ask all plugins of `runtime`."""
         found = cls()
         for plugin, described in runtime.plugins.collect("register_routes", runtime=runtime):
+            note = partial(runtime.plugins.note, plugin, "answering")
             for one in cast("Iterable[object]", described):
                 try:
-                    found.add(one)
+                    found.add(one, note)
                 except ValueError as error:
                     runtime.plugins.note(plugin, "register_routes", error)
         return found
 
-    def add(self, described: object) -> None:
-        """Take in an endpoint or a mount.
+    def add(self, described: object, note: Callable[[Exception], None]) -> None:
+        """Take in an endpoint or a mount; `note` is told what it raises.
 
         :raises ValueError: if it is neither, or its path is not free.
         """
         if isinstance(described, Endpoint):
             self._take(described.method, described.path, described.path.partition("/")[0] not in OWN)
-            self.routes.append(_endpoint_route(described))
+            self.routes.append(_endpoint_route(described, note))
             self.endpoints.append(described)
         elif isinstance(described, Mount):
             is_free = described.path.startswith("/") and not described.path.startswith(RESERVED)
             self._take("", described.path, is_free and described.path != "/")
-            self.routes.append(StarletteMount(described.path, described.app))
+            self.routes.append(StarletteMount(described.path, Mounted(described.app, note)))
         else:
             raise ValueError(f"{described!r} is neither an Endpoint nor a Mount")
 
@@ -72,7 +75,7 @@ class PluginRoutes:
         self._taken.add((method, path))
 
 
-def _endpoint_route(endpoint: Endpoint) -> Route:
+def _endpoint_route(endpoint: Endpoint, note: Callable[[Exception], None]) -> Route:
     async def respond(request: Request) -> Response:
         body = await read_json(request) if endpoint.method == "POST" else None
         try:
@@ -81,6 +84,9 @@ def _endpoint_route(endpoint: Endpoint) -> Route:
             raise Problem(404, "not-found", str(error)) from error
         except ValueError as error:
             raise Problem(400, "invalid-request", str(error)) from error
+        except Exception as error:
+            note(error)
+            raise FAILED from error
         if isinstance(value, list):
             value = {"items": value, "next": None}
         return Response(to_json(value), media_type="application/json")

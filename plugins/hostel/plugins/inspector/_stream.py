@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 SILENCE_SECONDS = 45.0
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 2.0
+REFUSALS = (401, 403, 421)
 
 
 @attrs.frozen
@@ -40,12 +41,22 @@ News = SnapshotPart | TaskEvent
 
 
 class Follower:
-    """Tells a snapshot of a runtime's tasks and then what happens, and goes on where it was cut off."""
+    """Tells a snapshot of a runtime's tasks and then what happens, and goes on where it was cut off.
 
-    def __init__(self, card: cards.Card, query: Mapping[str, str], told: Callable[[News], None]) -> None:
+    `lost` is called whenever there is no connection, also if there was none yet."""
+
+    def __init__(
+        self,
+        card: cards.Card,
+        query: Mapping[str, str],
+        *,
+        told: Callable[[News], None],
+        lost: Callable[[], None],
+    ) -> None:
         self._card = card
         self._params = {**query, "snapshot": "true"}
         self._told = told
+        self._lost = lost
         self._cursor = ""
         self._pause = FIRST_PAUSE
 
@@ -60,8 +71,9 @@ class Follower:
             base_url=self._card.url, headers=headers, timeout=timeout, trust_env=False
         ) as http:
             while True:
-                with suppress(httpx.TransportError, httpx_sse.SSEError):
+                with suppress(httpx.HTTPError, httpx_sse.SSEError):
                     await self._read(http)
+                self._lost()
                 if self._card not in cards.running():
                     return
                 await anyio.sleep(self._pause)
@@ -72,9 +84,10 @@ class Follower:
         async with httpx_sse.aconnect_sse(
             http, "GET", "/api/events", params=self._params, headers=headers
         ) as source:
-            if source.response.is_error:
+            if source.response.status_code in REFUSALS:
                 await source.response.aread()
                 raise Refused(source.response.status_code, "events", source.response.text[:200])
+            source.response.raise_for_status()
             async for frame in source.aiter_sse():
                 self._pause = FIRST_PAUSE
                 self._cursor = frame.id or self._cursor

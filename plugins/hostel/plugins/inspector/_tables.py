@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ from ._errors import InspectorError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from hostel.sessions import TaskRecord
 
 
 COLUMNS = ("task", "session", "kind", "state", "progress", "age", "silent", "label", "note", "runtime")
@@ -45,8 +48,23 @@ def print_tasks(
             [{**record_to_json(row.found.record), "runtime": row.found.runtime.url} for row in rows]
         )
         return
+    show_tasks([(row.depth, row.found.record, row.found.runtime.url) for row in rows])
+
+
+def show_tasks(rows: list[tuple[int, TaskRecord, str]]) -> None:
+    """Show the rows, each a depth, a record and where it is: drawn on a terminal, as lines when piped."""
     now = time.time()
-    console.print_table(COLUMNS, [_cells(row, now) for row in rows], "no tasks")
+    if not rows or not sys.stdout.isatty():
+        lines = [_cells(record, where, now, depth) for depth, record, where in rows]
+        console.print_table(COLUMNS, lines, "no tasks")
+        return
+    from rich.console import Console
+
+    from ._drawing import table
+
+    screen = Console()
+    several = len({where for _, _, where in rows}) > 1
+    screen.print(table(rows, now, screen.width, runtimes=several))
 
 
 def _rows(query: dict[str, str], silence: float | None, tree: bool) -> Iterator[Row]:
@@ -66,11 +84,11 @@ def _rows(query: dict[str, str], silence: float | None, tree: bool) -> Iterator[
             yield from (Row(Found(runtime, record), depth) for depth, record in placed)
 
 
-def _cells(row: Row, now: float) -> tuple[str, ...]:
-    record = row.found.record
+def _cells(record: TaskRecord, where: str, now: float, depth: int) -> tuple[str, ...]:
+    """Return the columns of one task."""
     end = record.completed_at or now
     return (
-        "  " * row.depth + words.plain(record.id),
+        "  " * depth + words.plain(record.id),
         words.plain(record.session_id),
         words.plain(record.kind),
         record.state.value,
@@ -79,5 +97,5 @@ def _cells(row: Row, now: float) -> tuple[str, ...]:
         "" if record.is_terminal else words.duration(now - record.updated_at),
         words.plain(record.label),
         words.note(record),
-        row.found.runtime.url,
+        where,
     )

@@ -33,11 +33,11 @@ class Watch:
     def __init__(self, query: Mapping[str, str], told: Callable[[str, News], None]) -> None:
         self.board = Board()
         self.greeted = anyio.Event()
-        """Set once the snapshots of the runtimes found first are complete."""
+        """Set once the runtimes found first have told all their tasks, those that can be reached."""
         self._query = query
         self._told = told
         self._followed: set[cards.Card] = set()
-        self._greeting: set[str] = set()
+        self._greeting: set[cards.Card] = set()
 
     async def run(self) -> None:
         """Follow every runtime for ever; `told(runtime, news)` is called with all that is new."""
@@ -46,37 +46,48 @@ class Watch:
                 for card in cards.running():
                     if card not in self._followed:
                         self._followed.add(card)
-                        self._greeting.add(card.url)
+                        self._greeting.add(card)
                         followers.start_soon(self._follow, card)
                 self._check_greeted()
                 await anyio.sleep(LOOK_SECONDS)
 
     async def _follow(self, card: cards.Card) -> None:
         try:
-            await Follower(card, self._query, partial(self._take, card.url)).run()
+            told, lost = partial(self._take, card), partial(self._lose, card)
+            await Follower(card, self._query, told=told, lost=lost).run()
         except Refused as error:
             console.warn(f"the runtime at {card.url} refuses: {error}")
             return
         finally:
-            self._greeting.discard(card.url)
+            self._greeting.discard(card)
             self._check_greeted()
         self._followed.discard(card)
-        self.board.forget(card.url)
+        self.board.forget(_name(card))
 
-    def _take(self, url: str, news: News) -> None:
+    def _take(self, card: cards.Card, news: News) -> None:
         if isinstance(news, TaskEvent):
-            if self.board.apply(url, news):
-                self._told(url, news)
+            if self.board.apply(_name(card), news):
+                self._told(card.url, news)
             return
-        self.board.apply_part(url, news.records, complete=news.complete)
-        self._told(url, news)
+        self.board.apply_part(_name(card), news.records, complete=news.complete)
+        self._told(card.url, news)
         if news.complete:
-            self._greeting.discard(url)
+            self._greeting.discard(card)
             self._check_greeted()
+
+    def _lose(self, card: cards.Card) -> None:
+        if card in self._greeting:
+            console.warn(f"the runtime at {card.url} does not answer")
+        self._greeting.discard(card)
+        self._check_greeted()
 
     def _check_greeted(self) -> None:
         if not self._greeting:
             self.greeted.set()
+
+
+def _name(card: cards.Card) -> str:
+    return f"{card.url} {card.pid}"  # one that starts again may have the same address
 
 
 def watch_all(task_id: str | None, *, session: str | None, kind: str | None, as_json: bool) -> None:

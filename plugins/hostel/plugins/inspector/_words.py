@@ -10,7 +10,7 @@ from hostel.sessions import EventType, TaskState
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from hostel.sessions import Progress, TaskEvent, TaskRecord
+    from hostel.sessions import Progress, TaskEvent, TaskOutcome, TaskRecord
 
 UNITS = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
 DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhd]?)")
@@ -35,14 +35,13 @@ def seconds(text: str) -> float:
 
 def duration(value: float) -> str:
     """Return a length of time in its two largest units."""
-    value = max(0.0, value)
-    if value < 60:
-        return f"{value:.0f}s"
-    if value < 3_600:
-        return f"{value // 60:.0f}m {value % 60:02.0f}s"
-    if value < 86_400:
-        return f"{value // 3600:.0f}h {value % 3600 // 60:02.0f}m"
-    return f"{value // 86400:.0f}d {value % 86400 // 3600:02.0f}h"
+    whole = max(0, round(value))
+    minutes, hours, days = whole // 60, whole // 3_600, whole // 86_400
+    if days:
+        return f"{days}d {hours % 24:02}h"
+    if hours:
+        return f"{hours}h {minutes % 60:02}m"
+    return f"{minutes}m {whole % 60:02}s" if minutes else f"{whole}s"
 
 
 def amount(value: float, unit: str | None) -> str:
@@ -74,9 +73,17 @@ def note(record: TaskRecord) -> str:
     if record.state in (TaskState.CANCEL_REQUESTED, TaskState.CANCELLED):
         by = f"by {record.cancel_actor}" if record.cancel_actor else ""
         return plain(": ".join(part for part in (by, record.cancel_reason) if part))
-    if record.result is not None and record.result.summary:
-        return plain(record.result.summary)
-    return plain(record.progress.message or "") if record.progress is not None else ""
+    if record.result is not None:
+        return plain(_outcome(record.result))
+    if record.progress is None or record.is_terminal:
+        return ""
+    return plain(record.progress.message or "")
+
+
+def _outcome(result: TaskOutcome) -> str:
+    if result.summary:
+        return result.summary
+    return str(result.value) if isinstance(result.value, str | int | float) else ""
 
 
 def event_text(event: TaskEvent) -> str:

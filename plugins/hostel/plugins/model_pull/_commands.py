@@ -53,7 +53,11 @@ CacheDir = Annotated[
 ]
 LimitRate = Annotated[
     int | None,
-    typer.Option(help="Bytes per second of all downloads: 500k, 10M.", parser=amount, metavar="RATE"),
+    typer.Option(
+        help="Bytes per second of all downloads (with --detach, of each): 500k, 10M.",
+        parser=amount,
+        metavar="RATE",
+    ),
 ]
 Budget = Annotated[
     int | None,
@@ -62,6 +66,10 @@ Budget = Annotated[
     ),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Hold what is here against its checksums.")]
+Detach = Annotated[
+    bool,
+    typer.Option("--detach", "-d", help="Let a runtime that serves pull it, with its token and cache."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")]
 Name = Annotated[str, typer.Argument(help="A download as `hostel downloads` lists it.", metavar="DOWNLOAD")]
 
@@ -91,10 +99,12 @@ def pull(
     cache_dir: CacheDir = None,
     budget: Budget = None,
     force: Force = False,
+    detach: Detach = False,
     as_json: AsJson = False,
 ) -> None:
     """Pull models into the cache that huggingface_hub reads; interrupted, the next run goes on."""
-    from hostel.plugins.model_pull._pull_command import pull_all
+    from hostel.plugins.model_pull._detach import detach_all
+    from hostel.plugins.model_pull._pull_command import check_all, pull_all
     from hostel.plugins.model_pull._request import DownloadRequest
 
     wishes = [
@@ -107,10 +117,15 @@ def pull(
             exclude=tuple(exclude),
             cache_dir=cache_dir,
             budget=budget,
+            limit=limit_rate if detach else None,
         )
         for model in models
     ]
-    pull_all(wishes, rate_limit=limit_rate, as_json=as_json)
+    check_all(wishes)
+    if detach:
+        detach_all(wishes, as_json=as_json)
+    else:
+        pull_all(wishes, rate_limit=limit_rate, as_json=as_json)
 
 
 def list_by_default(context: typer.Context, as_json: AsJson = False) -> None:

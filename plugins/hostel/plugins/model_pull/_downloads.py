@@ -39,6 +39,7 @@ from hostel.plugins.model_pull._pull import FILES_AT_ONCE, Pulled, carry_out
 from hostel.plugins.model_pull._queue import Queue, QueueItem
 from hostel.plugins.model_pull._reference import HUB, Reference
 from hostel.plugins.model_pull._request import DownloadId, DownloadRequest
+from hostel.plugins.model_pull._room import PATIENCE
 from hostel.plugins.model_pull._runs import Ending, QueueRunSummary, Run
 from hostel.plugins.model_pull._shared import StartSoon, Transfers
 from hostel.plugins.model_pull._snapshot import snapshot_of
@@ -55,6 +56,7 @@ class Tools:
     :ivar options: where models go and how a quantization is chosen, as far as a request does not say
     :ivar limiter: bytes per second of all downloads
     :ivar files_at_once: files of one model
+    :ivar room_patience: seconds that a download waits for room if the disk fills up
     """
 
     sources: tuple[ModelSource, ...]
@@ -64,6 +66,7 @@ class Tools:
     limiter: Limiter
     advise: Advise | None = None
     files_at_once: int = FILES_AT_ONCE
+    room_patience: float = PATIENCE
 
 
 class Downloads:
@@ -118,12 +121,12 @@ class Downloads:
     def attach(self, request: Request, group: Group) -> None:
         """Let a request wait for a group."""
         request.group = group
-        group.requests[request.id] = request
+        group.enter(request)
         self.note_requests(group)
 
     def restore(self, item: QueueItem) -> Group:
         """Make the group of an item that a former process left in the queue."""
-        group = Group(item.group_id, item.id, None, force=item.request.force, limit=item.request.limit)
+        group = Group(item.group_id, item.id, None, force=item.request.force, limiter=self._limiter())
         self.groups[group.id] = group
         return group
 
@@ -139,7 +142,7 @@ class Downloads:
             if request.discard:
                 await self.discard(request.wish)
             return
-        group.requests.pop(request.id, None)
+        group.leave(request)
         if group.done.is_set():
             return
         if group.requests:
@@ -188,7 +191,7 @@ class Downloads:
     def _admit(self, wish: DownloadRequest, plan: PullPlan) -> Group:
         if any(group.name == plan.id for group in self.groups.values()):
             plan = _pinned(plan)
-        group = Group(new_id(time.time()), plan.id, plan, force=wish.force, limit=wish.limit)
+        group = Group(new_id(time.time()), plan.id, plan, force=wish.force, limiter=self._limiter())
         if wish.force or len(plan.present()) < len(plan.files):
             self.queue = self.queue.add(_item(group, wish, plan))
             self.groups[group.id] = group
@@ -199,10 +202,15 @@ class Downloads:
         return group
 
     def _pump(self) -> None:
-        while not self.closing and (item := self.queue.next()) is not None:
+        while not self._held and (item := self.queue.next()) is not None:
             self.queue = self.queue.start(item.id, time.time())
             self._launch(self.groups[item.group_id])
             self._changed()
+
+    @property
+    def _held(self) -> bool:
+        """Return whether nothing may begin: the end is near, or a download waits for room on the disk."""
+        return self.closing or any(group.status is DownloadStatus.PAUSED for group in self.groups.values())
 
     def _launch(self, group: Group) -> None:
         if self._run is None:
@@ -227,14 +235,14 @@ class Downloads:
             group.plan = await self._plan_again(group)
         group.begun.set()
         emit(StatusChanged(group.name, DownloadStatus.DOWNLOADING))
-        limiter = Limiter(group.limit, parent=self._tools.limiter)
         return await carry_out(
             group.plan,
-            partial(self._tools.transfers.bring, limiter=limiter),
+            partial(self._tools.transfers.bring, limiter=group.limiter),
             emit,
             reservations=self._tools.reservations,
             files_at_once=self._tools.files_at_once,
             recheck=group.force,
+            room_patience=self._tools.room_patience,
         )
 
     async def _plan_again(self, group: Group) -> PullPlan:
@@ -254,6 +262,7 @@ class Downloads:
     def _end(self, group: Group, outcome: Pulled | Exception | None) -> None:
         group.outcome = outcome
         del self.groups[group.id]
+        self._note_bytes(group)
         if outcome is not None or not self.closing:
             self._settle(group, outcome)
         group.begun.set()
@@ -263,10 +272,6 @@ class Downloads:
         self._changed()
 
     def _settle(self, group: Group, outcome: Pulled | Exception | None) -> None:
-        downloaded = group.progress.downloaded if group.progress else 0
-        item = self.queue.find(group.id)
-        if item is not None:
-            self.queue = self.queue.replace(attrs.evolve(item, downloaded=downloaded))
         if isinstance(outcome, Exception):
             kind, text = type(outcome).__name__, str(outcome) or type(outcome).__name__
             again = isinstance(outcome, PullError) and outcome.recoverable
@@ -279,6 +284,14 @@ class Downloads:
         else:
             how = Ending.DOWNLOADED if outcome.fetched else Ending.ALREADY_PRESENT
             self._conclude(group, how, Completed(group.name, str(outcome.path)))
+
+    def _limiter(self) -> Limiter:
+        return Limiter(None, parent=self._tools.limiter)
+
+    def _note_bytes(self, group: Group) -> None:
+        item = self.queue.find(group.id)
+        if item is not None and group.progress is not None:
+            self.queue = self.queue.replace(attrs.evolve(item, downloaded=group.progress.downloaded))
 
     def _conclude(self, group: Group, how: Ending, event: GroupEvent) -> None:
         now = time.time()
@@ -324,8 +337,12 @@ class Downloads:
         )
 
     def _emit(self, group: Group, event: DownloadEvent) -> None:
+        before = group.status
         group.note(event)
         self._feed.publish(event)
+        if DownloadStatus.PAUSED in (before, group.status) and before is not group.status:
+            self._pump()
+            self._changed()
 
     def _changed(self) -> None:
         self._feed.publish(self.snapshot())

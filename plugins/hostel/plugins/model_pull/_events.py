@@ -17,6 +17,7 @@ class DownloadStatus(StrEnum):
     QUEUED = "queued"
     RESOLVING = "resolving"
     DOWNLOADING = "downloading"
+    PAUSED = "paused"
     VERIFYING = "verifying"
     REGISTERING = "registering"
     COMPLETED = "completed"
@@ -196,6 +197,11 @@ class QueueSnapshot(DownloadEvent):
     pending_count: int
     recent_failures: tuple[FailedDownload, ...]
     last_run: QueueRunSummary | None = None
+
+    def has(self, id: str) -> bool:
+        """Return whether a download of that name, or of that group, runs, waits or has failed."""
+        queued = any(id in (row.id, row.group_id) for row in self.items)
+        return queued or any(id in (row.id, row.group_id) for row in self.recent_failures)
 
 
 @attrs.frozen

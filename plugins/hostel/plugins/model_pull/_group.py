@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from hostel.plugins.model_pull._events import DownloadEvent, DownloadStatus, Progress, StatusChanged
+from hostel.plugins.model_pull._fetch import Limiter, loosest
 from hostel.plugins.model_pull._plan import PullPlan
 from hostel.plugins.model_pull._snapshot import Standing
 
@@ -18,14 +19,13 @@ class Group:
 
     :ivar name: what it is called, unique among those that are alive
     :ivar plan: None for one that was restored and has not begun
+    :ivar limiter: bytes per second of all its files
     :ivar outcome: None while it lasts, and for one that was cancelled
     """
 
-    def __init__(
-        self, id: str, name: str, plan: PullPlan | None, *, force: bool, limit: float | None
-    ) -> None:
+    def __init__(self, id: str, name: str, plan: PullPlan | None, *, force: bool, limiter: Limiter) -> None:
         self.id, self.name, self.plan = id, name, plan
-        self.force, self.limit = force, limit
+        self.force, self.limiter = force, limiter
         self.requests: dict[str, Request] = {}
         self.status = DownloadStatus.QUEUED
         self.progress: Progress | None = None
@@ -34,6 +34,21 @@ class Group:
         self.outcome: Pulled | Exception | None = None
         self.begun, self.done = anyio.Event(), anyio.Event()
         self.news = anyio.Event()
+
+    def enter(self, request: "Request") -> None:
+        """Let a request wait for it; the loosest limit of all who wait holds."""
+        self.requests[request.id] = request
+        self._pace()
+
+    def leave(self, request: "Request") -> None:
+        """Let a request go; the limit of the last one stays."""
+        if self.requests.pop(request.id, None) is not None and self.requests:
+            self._pace()
+
+    def _pace(self) -> None:
+        rate = loosest(request.wish.limit for request in self.requests.values())
+        if rate != self.limiter.rate:
+            self.limiter.rate = rate
 
     @property
     def standing(self) -> Standing:

@@ -136,6 +136,12 @@ class PullHandle:
         return self._request.shared
 
     @property
+    def limit(self) -> float | None:
+        """Return the bytes per second that its download may take, the loosest limit of all who share it."""
+        group = self._request.group
+        return group.limiter.rate if group is not None else self._request.wish.limit
+
+    @property
     def callback_error(self) -> Exception | None:
         """Return what `on_progress` raised; it was not called again after that."""
         return self._request.callback_error

@@ -29,6 +29,7 @@ from hostel.plugins.model_pull._plan import Advise, PullOptions
 from hostel.plugins.model_pull._pull import FILES_AT_ONCE, Network
 from hostel.plugins.model_pull._queue import MAX_SIZE, SLOTS, Queue, QueueItem
 from hostel.plugins.model_pull._request import SESSION, DownloadId, DownloadRequest
+from hostel.plugins.model_pull._room import PATIENCE
 from hostel.plugins.model_pull._saver import Saver
 from hostel.plugins.model_pull._shared import Transfers
 from hostel.plugins.model_pull._source import ModelSource
@@ -57,6 +58,7 @@ class DownloadManager:
     :param files_at_once: files of one model that are fetched at a time
     :param rate_limit: bytes per second of all downloads, None for no limit
     :param cushion: bytes of the disk that stay free, None is max(1 GiB, 1 %)
+    :param room_patience: seconds that a download pauses and holds up the queue if the disk fills up meanwhile
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class DownloadManager:
         files_at_once: int = FILES_AT_ONCE,
         rate_limit: float | None = None,
         cushion: int | None = None,
+        room_patience: float = PATIENCE,
     ) -> None:
         self._host = host
         self._tasks: TaskGroup | None = None
@@ -87,6 +90,7 @@ class DownloadManager:
             limiter=self._limiter,
             advise=advise,
             files_at_once=files_at_once,
+            room_patience=room_patience,
         )
         queue = Queue(max_size=max_queue_size, slots=max_concurrent)
         self._downloads = Downloads(
@@ -122,6 +126,11 @@ class DownloadManager:
     @rate_limit.setter
     def rate_limit(self, rate: float | None) -> None:
         self._limiter.rate = rate
+
+    @property
+    def stored_in(self) -> Path | None:
+        """Return the folder whose queue this manager keeps, None if its queue is in memory only."""
+        return self._saver.folder if self._saver is not None else None
 
     def pull(
         self,
@@ -203,9 +212,12 @@ class DownloadManager:
         """Return what runs, waits and failed."""
         return self._downloads.snapshot()
 
-    async def cancel_download(self, id: DownloadId | str) -> CancelReceipt:
-        """Cancel a download for everyone who waits for it; one that failed is forgotten."""
-        return await self._cancel_named(str(id))
+    async def cancel_download(self, id: DownloadId | str, *, clear_cache: bool = False) -> CancelReceipt:
+        """Cancel a download for everyone who waits for it; one that failed is forgotten.
+
+        :param clear_cache: drop what was fetched, unless another download still needs it
+        """
+        return await self._cancel_named(str(id), clear_cache=clear_cache)
 
     async def cancel_group(self, group_id: str) -> CancelReceipt:
         """Cancel a download by its group's id, whether it runs or waits."""
@@ -326,14 +338,18 @@ class DownloadManager:
         await self._saved()
         return group
 
-    async def _cancel_named(self, name: str) -> CancelReceipt:
+    async def _cancel_named(self, name: str, *, clear_cache: bool = False) -> CancelReceipt:
         item = self._queue.find(name)
         if item is not None:
-            return await self._desk.cancel(self._downloads.waiting_for(item), f"{item.id} is cancelled")
-        if self._queue.find_failed(name) is None:
+            waiting = self._downloads.waiting_for(item)
+            return await self._desk.cancel(waiting, f"{item.id} is cancelled", clear_cache=clear_cache)
+        row = self._queue.find_failed(name)
+        if row is None:
             return CancelReceipt()
         self._downloads.change(self._queue.remove(name))
         await self._saved()
+        if clear_cache:
+            await self.discard(row.item.request)
         return CancelReceipt(matched=1, already_terminal=1)
 
     async def _restore(self) -> None:

@@ -7,18 +7,17 @@ from typing import TYPE_CHECKING
 import anyio
 
 from hostel.plugins.model_pull._once import builtin_sources
-from hostel.runtime import Endpoint, TaskKind, hookimpl
+from hostel.runtime import TaskKind, hookimpl
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     import typer
 
     from hostel.plugins.model_pull._choice import QuantOption
     from hostel.plugins.model_pull._manager import DownloadManager
     from hostel.plugins.model_pull._source import ModelSource
-    from hostel.runtime import Runtime
-    from hostel.sessions import JsonValue
+    from hostel.runtime import Endpoint, Runtime
 
 NAME = "model_pull"
 
@@ -48,9 +47,9 @@ class ModelPull:
 
     @hookimpl
     def register_routes(self) -> list[Endpoint]:
-        return [
-            Endpoint("downloads", self._list, summary="List the queue of downloads and those that failed")
-        ]
+        from hostel.plugins.model_pull._endpoints import DownloadsApi
+
+        return DownloadsApi(self._started_manager).endpoints()
 
     @hookimpl
     async def on_startup(self, runtime: Runtime) -> None:
@@ -91,18 +90,12 @@ class ModelPull:
         async for event in manager.subscribe():
             await runtime.plugins.notify("on_download_event", event=event)
 
-    async def _list(self, _query: Mapping[str, str], _body: JsonValue) -> JsonValue:
-        from hostel.plugins.model_pull._events import to_json
-
-        if self._manager is None:
-            return []
-        shown = to_json(await self._manager.get_queue_snapshot())
-        failed = [{**failure, "status": "failed"} for failure in shown["recent_failures"]]
-        return [*shown["items"], *failed]
-
     async def _pull(self, **params: object) -> str:
         from hostel.plugins.model_pull._request import DownloadRequest
 
+        return str(await self._started_manager().attend(DownloadRequest.from_params(params)))
+
+    def _started_manager(self) -> DownloadManager:
         if self._manager is None:
-            raise RuntimeError("the plugin has not started")
-        return str(await self._manager.attend(DownloadRequest.from_params(params)))
+            raise LookupError("the downloads have not started")
+        return self._manager

@@ -18,10 +18,11 @@ from hostel.plugins.model_pull._choice import Choice
 from hostel.plugins.model_pull._copy import copy
 from hostel.plugins.model_pull._disk import DiskReservations, partial_path
 from hostel.plugins.model_pull._events import DownloadStatus
-from hostel.plugins.model_pull._fetch import ConnectionBudget, Fetched, Limiter, discard_partial, fetch
+from hostel.plugins.model_pull._fetch import ConnectionBudget, Fetched, Limiter, Pace, discard_partial, fetch
 from hostel.plugins.model_pull._plan import PlannedFile, PullPlan
 from hostel.plugins.model_pull._recheck import sound
 from hostel.plugins.model_pull._remote import RemoteFile
+from hostel.plugins.model_pull._room import PATIENCE, with_room
 from hostel.plugins.model_pull._shared import Listener
 from hostel.plugins.model_pull._tally import Emit, Tally
 
@@ -71,7 +72,7 @@ class Network:
     limiter: Limiter | None = None
 
     async def __call__(
-        self, file: RemoteFile, blob: Path, *, on_progress: Listener, limiter: Limiter | None = None
+        self, file: RemoteFile, blob: Path, *, on_progress: Listener, limiter: Pace | None = None
     ) -> Fetched:
         if file.url.startswith("file:"):
             return await copy(file, blob, on_progress=on_progress)
@@ -91,12 +92,14 @@ async def carry_out(
     reservations: DiskReservations,
     files_at_once: int = FILES_AT_ONCE,
     recheck: bool = False,
+    room_patience: float = PATIENCE,
 ) -> Pulled:
     """Pull every file of the plan that is not here and link the snapshot.
 
     :param emit: told what happens, from `started` to the last file; must return at once
     :param recheck: hold what is here against its checksums, and fetch again what differs or has none
-    :raises PullError: if one file cannot be had; `NoSpace` before anything is fetched
+    :param room_patience: seconds to wait for room if the disk fills up meanwhile
+    :raises PullError: if one file cannot be had; `NoSpace` before anything is fetched, or when patience ends
     """
     began = time.monotonic()
     await anyio.to_thread.run_sync(plan.repo.prepare)
@@ -109,7 +112,7 @@ async def carry_out(
         tally.start(present)
         cached = tally.done
         missing = _distinct(plan.files, present)
-        fetched = await _bring_all(plan, missing, bring, tally, files_at_once)
+        fetched = await _bring_all(plan, missing, bring, tally, files_at_once, room_patience)
     tally.change(DownloadStatus.REGISTERING)
     snapshot = await anyio.to_thread.run_sync(_register, plan)
     return Pulled(
@@ -127,7 +130,12 @@ async def carry_out(
 
 
 async def _bring_all(
-    plan: PullPlan, missing: dict[str, list[int]], bring: Bring, tally: Tally, files_at_once: int
+    plan: PullPlan,
+    missing: dict[str, list[int]],
+    bring: Bring,
+    tally: Tally,
+    files_at_once: int,
+    room_patience: float,
 ) -> Sequence[Fetched]:
     fetched: list[Fetched] = []
     waiting = iter(missing.values())
@@ -137,7 +145,11 @@ async def _bring_all(
             first, file = indices[0], plan.files[indices[0]]
             tally.file_started(first)
             moved = partial(tally.file_moved, first)
-            result = await bring(file.remote, plan.repo.blob(file.key), on_progress=moved)
+            result = await with_room(
+                partial(bring, file.remote, plan.repo.blob(file.key), on_progress=moved),
+                patience=room_patience,
+                on_short=partial(tally.file_short, first),
+            )
             fetched.append(result)
             for index in indices:
                 tally.file_finished(index, result)

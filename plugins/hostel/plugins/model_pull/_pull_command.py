@@ -47,9 +47,19 @@ class Attempt:
     outcome: Path | PullError | None = None
 
 
+def check_all(wishes: Sequence[DownloadRequest]) -> None:
+    """End the command with exit code 2 if one of them names nothing, or there are too many."""
+    try:
+        for wish in wishes:
+            _ = wish.reference
+    except InvalidReference as error:
+        console.fail(error, console.USAGE)
+    if len(wishes) > LARGEST_SIZE:
+        console.fail(f"At most {LARGEST_SIZE} models at once.", console.USAGE)
+
+
 def pull_all(wishes: Sequence[DownloadRequest], *, rate_limit: int | None, as_json: bool) -> None:
     """Pull the models, show how it goes, and exit with 0, 1 or 130."""
-    _check(wishes)
     attempts = [Attempt(wish) for wish in wishes]
     with suppress(KeyboardInterrupt), screen(as_json=as_json) as shown:
         console.run(lambda: _run(attempts, shown, rate_limit))
@@ -88,16 +98,6 @@ async def _finish(attempt: Attempt) -> None:
 async def _show(events: Subscription, shown: Screen) -> None:
     async for event in events:
         shown.show(event)
-
-
-def _check(wishes: Sequence[DownloadRequest]) -> None:
-    try:
-        for wish in wishes:
-            _ = wish.reference
-    except InvalidReference as error:
-        console.fail(error, console.USAGE)
-    if len(wishes) > LARGEST_SIZE:
-        console.fail(f"At most {LARGEST_SIZE} models at once.", console.USAGE)
 
 
 def _conclude(attempt: Attempt, *, as_json: bool) -> None:

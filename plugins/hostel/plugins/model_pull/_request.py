@@ -42,11 +42,17 @@ class DownloadId:
         return cls(model, quantization, revision or None, variant)
 
 
-_positive = attrs.validators.optional(attrs.validators.gt(0))
+def _positive(*kinds: type) -> Any:
+    return attrs.validators.optional([attrs.validators.instance_of(kinds), attrs.validators.gt(0)])
 
 
 def _strings(given: Iterable[str]) -> tuple[str, ...]:
-    return tuple(given)
+    return (given,) if isinstance(given, str) else tuple(given)
+
+
+_text = attrs.validators.instance_of(str)
+_perhaps = attrs.validators.optional(_text)
+_each = attrs.validators.deep_iterable(_text)
 
 
 @attrs.frozen
@@ -61,20 +67,21 @@ class DownloadRequest:
     :ivar exclude: patterns of what is left out
     :ivar cache_dir: None is the cache of huggingface_hub
     :ivar budget: bytes of memory or disk that the model may take, None for no limit
-    :ivar limit: bytes per second for this download, None for no limit of its own
+    :ivar limit: bytes per second for this download, None for no limit of its own; where several share
+        it the loosest holds
     :ivar session_id: whose task it is
     """
 
-    repo_id: str
-    quantization: str | None = None
-    revision: str | None = None
-    force: bool = False
-    include: tuple[str, ...] = attrs.field(default=(), converter=_strings)
-    exclude: tuple[str, ...] = attrs.field(default=(), converter=_strings)
+    repo_id: str = attrs.field(validator=_text)
+    quantization: str | None = attrs.field(default=None, validator=_perhaps)
+    revision: str | None = attrs.field(default=None, validator=_perhaps)
+    force: bool = attrs.field(default=False, validator=attrs.validators.instance_of(bool))
+    include: tuple[str, ...] = attrs.field(default=(), converter=_strings, validator=_each)
+    exclude: tuple[str, ...] = attrs.field(default=(), converter=_strings, validator=_each)
     cache_dir: Path | None = attrs.field(default=None, converter=attrs.converters.optional(Path))
-    budget: int | None = attrs.field(default=None, validator=_positive)
-    limit: float | None = attrs.field(default=None, validator=_positive)
-    session_id: str = SESSION
+    budget: int | None = attrs.field(default=None, validator=_positive(int))
+    limit: float | None = attrs.field(default=None, validator=_positive(int, float))
+    session_id: str = attrs.field(default=SESSION, validator=_text)
 
     @property
     def reference(self) -> Reference:

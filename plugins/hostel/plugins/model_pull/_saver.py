@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from pathlib import Path
 
 import anyio
 import anyio.to_thread
@@ -25,6 +26,11 @@ class Saver:
         self._writing = anyio.Lock()
         self._asked = self._done = 0
         self._failing = False
+
+    @property
+    def folder(self) -> Path:
+        """Return where the queue is kept."""
+        return self._store.path.parent
 
     async def claim(self) -> bool:
         """Own the queue on disk until `aclose`; False if another process does."""

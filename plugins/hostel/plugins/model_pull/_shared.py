@@ -3,7 +3,7 @@
 Who asks for a blob that is on its way joins and is told at once how far it is. Leaving concerns nobody
 else; the last to leave stops the transfer and waits until it has stopped, and who asks meanwhile waits
 for that and begins anew. So a blob never has two writers in this process, and what happens to its
-partial happens under the lock of its name.
+partial happens under the lock of its name. Of the limiters of all who want it the loosest holds.
 """
 
 from collections.abc import Callable, Coroutine
@@ -14,7 +14,7 @@ import anyio
 import anyio.lowlevel
 
 from hostel.plugins.model_pull._errors import TransferFailed
-from hostel.plugins.model_pull._fetch import Fetched, FetchProgress, Limiter, discard_partial
+from hostel.plugins.model_pull._fetch import Fetched, FetchProgress, Limiter, Loosest, Pace, discard_partial
 from hostel.plugins.model_pull._keyed_lock import KeyedLock
 from hostel.plugins.model_pull._remote import RemoteFile
 
@@ -25,7 +25,7 @@ class Carrier(Protocol):
     """Carries the bytes of one file to its blob."""
 
     async def __call__(
-        self, file: RemoteFile, blob: Path, *, on_progress: Listener, limiter: Limiter | None = None
+        self, file: RemoteFile, blob: Path, *, on_progress: Listener, limiter: Pace | None = None
     ) -> Fetched: ...
 
 
@@ -39,6 +39,7 @@ class _Transfer:
     def __init__(self) -> None:
         self.scope = anyio.CancelScope()
         self.listeners: dict[object, Listener] = {}
+        self.pace = Loosest()
         self.latest: FetchProgress | None = None
         self.outcome: Fetched | Exception | None = None
         self.done = anyio.Event()
@@ -69,15 +70,15 @@ class Transfers:
     ) -> Fetched:
         """Bring a file to its blob, together with everybody else who wants it.
 
-        :param limiter: used if this call begins the transfer
+        :param limiter: how fast this caller wants it at most, None for no limit
         :raises PullError: if it cannot be had
         """
         while (transfer := self._running.get(blob)) is not None and transfer.stopping:
             await transfer.done.wait()
         if transfer is None:
             transfer = self._running[blob] = _Transfer()
-            self._start_soon(self._run, transfer, file, blob, limiter)
-        return await self._attend(transfer, file, on_progress)
+            self._start_soon(self._run, transfer, file, blob)
+        return await self._attend(transfer, file, on_progress, limiter or Limiter(None))
 
     async def discard(self, blob: Path) -> bool:
         """Remove the partial of a blob unless somebody wants it; True if there was one."""
@@ -86,15 +87,20 @@ class Transfers:
         async with self._locks.hold(blob):
             return await discard_partial(blob)
 
-    async def _attend(self, transfer: _Transfer, file: RemoteFile, on_progress: Listener) -> Fetched:
+    async def _attend(
+        self, transfer: _Transfer, file: RemoteFile, on_progress: Listener, limiter: Limiter
+    ) -> Fetched:
         me = object()
         transfer.listeners[me] = on_progress
+        transfer.pace.add(limiter)
         if transfer.latest is not None:
             on_progress(transfer.latest)
         try:
             await transfer.done.wait()
         finally:
             del transfer.listeners[me]
+            if transfer.listeners:
+                transfer.pace.remove(limiter)
             if not transfer.listeners and not transfer.done.is_set():
                 transfer.stopping = True
                 transfer.scope.cancel()
@@ -105,12 +111,12 @@ class Transfers:
         await anyio.lowlevel.checkpoint()
         raise transfer.outcome or TransferFailed(file.path, "it was stopped", 0)
 
-    async def _run(self, transfer: _Transfer, file: RemoteFile, blob: Path, limiter: Limiter | None) -> None:
+    async def _run(self, transfer: _Transfer, file: RemoteFile, blob: Path) -> None:
         try:
             with transfer.scope:
                 async with self._locks.hold(blob):
                     transfer.outcome = await self._carrier(
-                        file, blob, on_progress=transfer.tell, limiter=limiter
+                        file, blob, on_progress=transfer.tell, limiter=transfer.pace
                     )
         except Exception as error:  # noqa: BLE001 - raised again in everyone who waits for it
             transfer.outcome = error

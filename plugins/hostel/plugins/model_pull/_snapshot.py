@@ -1,6 +1,7 @@
 """The queue as its users see it."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import attrs
 
@@ -13,7 +14,9 @@ from hostel.plugins.model_pull._events import (
 )
 from hostel.plugins.model_pull._queue import FailedItem, Queue, QueueItem
 from hostel.plugins.model_pull._request import DownloadId
-from hostel.plugins.model_pull._runs import QueueRunSummary
+from hostel.plugins.model_pull._runs import Ending, QueueRunSummary, RunItem
+
+_ABSENT = {"quantization": None, "percent": None, "rate": None, "eta": None}
 
 
 @attrs.frozen
@@ -42,6 +45,24 @@ def snapshot_of(
         pending_count=len(queue.pending),
         recent_failures=tuple(map(_failure, queue.failed)),
         last_run=last_run,
+    )
+
+
+def snapshot_from_json(saved: Mapping[str, Any]) -> QueueSnapshot:
+    """Read what `to_json` wrote; fields that are not known are left out.
+
+    :raises TypeError, ValueError, LookupError: if it is something else
+    """
+    last = saved["last_run"]
+    return QueueSnapshot(
+        items=tuple(map(_read_row, saved["items"])),
+        max_size=saved["max_size"],
+        active_count=saved["active_count"],
+        pending_count=saved["pending_count"],
+        recent_failures=tuple(
+            FailedDownload(**_known(FailedDownload, row)) for row in saved["recent_failures"]
+        ),
+        last_run=None if last is None else _run(last),
     )
 
 
@@ -82,3 +103,26 @@ def _failure(row: FailedItem) -> FailedDownload:
         attempts=row.item.attempts,
         failed_at=row.failed_at,
     )
+
+
+def _read_row(saved: Mapping[str, Any]) -> QueuedDownload:
+    known = _known(QueuedDownload, {**_ABSENT, **saved})
+    status, requests = DownloadStatus(saved["status"]), tuple(saved["request_ids"])
+    return QueuedDownload(**{**known, "status": status, "request_ids": requests})
+
+
+def _run(saved: Mapping[str, Any]) -> QueueRunSummary:
+    items = tuple(
+        RunItem(item["id"], _counts(item["attempts"]), Ending(item["last"]), item["at"])
+        for item in saved["items"]
+    )
+    counts = {name: _counts(saved[name]) for name in ("attempts", "unique")}
+    return QueueRunSummary(**{**_known(QueueRunSummary, saved), **counts, "items": items})
+
+
+def _counts(saved: Mapping[str, int]) -> dict[Ending, int]:
+    return {Ending(how): count for how, count in saved.items()}
+
+
+def _known(kind: type[attrs.AttrsInstance], saved: Mapping[str, Any]) -> dict[str, Any]:
+    return {field.name: saved[field.name] for field in attrs.fields(kind) if field.name in saved}

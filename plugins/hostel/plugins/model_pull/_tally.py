@@ -8,6 +8,7 @@ the last count always; without any news a tick tells it again, so that a stall s
 import time
 from collections.abc import Callable
 
+from hostel.plugins.model_pull._errors import NoSpace
 from hostel.plugins.model_pull._events import (
     DownloadEvent,
     DownloadStatus,
@@ -36,9 +37,10 @@ class Tally:
         self._plan, self._emit, self._clock = plan, emit, clock
         self._done = [0] * len(plan.files)
         self._totals = [file.remote.size for file in plan.files]
-        self._read = [0] * len(plan.files)
+        self._read, self._read_before = [0] * len(plan.files), [0] * len(plan.files)
         self._phases: dict[int, FetchPhase] = {}
         self._troubles: dict[int, str | None] = {}
+        self._short: set[int] = set()
         self._status = DownloadStatus.DOWNLOADING
         self._rate = RateEstimate()
         self._told = -INTERVAL
@@ -82,7 +84,7 @@ class Tally:
     def file_moved(self, index: int, news: FetchProgress) -> None:
         """Take in where one file stands."""
         self._done[index] = max(self._done[index], news.done)
-        self._read[index] = max(self._read[index], news.fetched)
+        self._read[index] = max(self._read[index], self._read_before[index] + news.fetched)
         if self._totals[index] is None:
             self._totals[index] = news.total
         self._note_phase(index, news)
@@ -91,11 +93,19 @@ class Tally:
         if now - self._told >= INTERVAL:
             self.tell(index)
 
+    def file_short(self, index: int, full: NoSpace) -> None:
+        """Tell that one file waits for room on the disk."""
+        self._short.add(index)
+        self._read_before[index] = self._read[index]
+        self._emit(Notice(self._plan.id, f"{self._path(index)} waits for room: {full}"))
+        self.change(DownloadStatus.PAUSED)
+
     def file_finished(self, index: int, fetched: Fetched) -> None:
         """Take in that one file has its final name."""
         self._totals[index] = fetched.size
         self._done[index] = fetched.size
         self._phases.pop(index, None)
+        self._short.discard(index)
         self._rate = self._rate.sampled(self._clock(), sum(self._read))
         self.tell(index)
         self._emit(FileCompleted(self._plan.id, self._path(index), fetched.size))
@@ -139,6 +149,10 @@ class Tally:
             self._emit(Notice(self._plan.id, f"{path}: {news.trouble}; trying again."))
         self._troubles[index] = news.trouble
         self._phases[index] = news.phase
+        if news.fetched:
+            self._short.discard(index)
+        if self._short:
+            return
         verifying = set(self._phases.values()) <= {FetchPhase.VERIFYING, FetchPhase.PUBLISHING}
         self.change(DownloadStatus.VERIFYING if verifying else DownloadStatus.DOWNLOADING)
 

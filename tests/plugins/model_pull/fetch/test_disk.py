@@ -1,7 +1,6 @@
 """A disk that is full, or fills up, or refuses."""
 
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import anyio
@@ -15,20 +14,6 @@ from hostel.plugins.model_pull.testing import Blob, Fault, LocalHub, Origin
 
 MIB = 1 << 20
 Publish = Callable[[Blob | bytes], RemoteFile]
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 30 MiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=30m", "tmpfs", folder], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip("mounting a small file system needs root")
-    yield folder
-    subprocess.run(["umount", folder], check=True)
 
 
 async def test_a_full_disk_is_told_before_a_byte_is_asked_for(

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hostel.plugins.model_pull._fetch import Limiter
+from hostel.plugins.model_pull._fetch import Limiter, Loosest, loosest
 
 
 @given(st.floats(1e3, 1e9), st.lists(st.integers(1, 1 << 20), min_size=1, max_size=50))
@@ -54,3 +54,25 @@ def test_a_changed_rate_forgets_old_debt() -> None:
 def test_a_senseless_rate_is_refused(rate: float) -> None:
     with pytest.raises(ValueError, match="rate"):
         Limiter(rate)
+
+
+def test_of_several_limiters_the_loosest_holds_and_alone_counts() -> None:
+    slow, fast, pace = Limiter(10_240), Limiter(102_400), Loosest()
+    assert (pace.sip, pace.spend(1 << 40, 0.0)) == (None, 0.0)
+    pace.add(slow)
+    pace.add(fast)
+
+    assert pace.sip == 10_240
+    assert pace.spend(102_400, 1.0) == pytest.approx(1.0)
+    pace.remove(fast)
+    assert pace.sip == 1024
+    assert pace.spend(1024, 1.0) == pytest.approx(0.1)
+    pace.add(Limiter(None))
+    assert pace.sip is None
+
+
+@pytest.mark.parametrize(
+    ("rates", "expected"), [([], None), ([5.0], 5.0), ([5.0, 7.0], 7.0), ([5.0, None], None)]
+)
+def test_no_rate_is_looser_than_any(rates: list[float | None], expected: float | None) -> None:
+    assert loosest(rates) == expected

@@ -218,6 +218,7 @@ $("#search").addEventListener("input", (event) => {
 $("#search").addEventListener("keydown", (event) => {
   if (event.key !== "ArrowDown" && event.key !== "Enter") return;
   event.preventDefault();
+  draw();
   list.focus();
   if (list.rows.length) list.select((list.rows.find((row) => row.kind === "task" && !row.context) ?? list.rows[0]).key, { scroll: true });
 });

@@ -1,7 +1,7 @@
 // One task in full: facts, its life as a strip, its timeline, its children.
 
 import { ask, now, taskPath } from "./api.js";
-import { $, glyph, h, shape, toast } from "./dom.js";
+import { $, glyph, h, patch, shape, toast } from "./dom.js";
 import { LIVE, STATES, clock, doing, duration, fine, moment, progressText, share, title, whoAndWhy } from "./format.js";
 import { keyOfRecord } from "./store.js";
 
@@ -29,6 +29,7 @@ export class Detail {
     if (isOther) {
       this.#history = [];
       this.#children = [];
+      this.#panel.replaceChildren();
       this.#panel.scrollTop = 0;
     }
     this.#panel.hidden = false;
@@ -78,31 +79,30 @@ export class Detail {
   }
 
   #draw(record) {
-    const focused = this.#panel.contains(document.activeElement) ? document.activeElement.dataset.focus : null;
-    const opened = new Set([...this.#panel.querySelectorAll("details[open]")].map((one) => one.dataset.name));
-    this.#panel.dataset.state = record.state;
-    this.#panel.replaceChildren(
+    const fresh = this.#panel.cloneNode(false);
+    fresh.dataset.state = record.state;
+    fresh.append(
       this.#head(record),
-      ...this.#trouble(record, opened),
+      this.#trouble(record),
       this.#progress(record),
       this.#facts(record),
-      ...this.#result(record, opened),
+      this.#result(record),
       this.#family(record),
       this.#life(record),
       this.#timeline(record),
     );
-    if (focused) this.#panel.querySelector(`[data-focus="${focused}"]`)?.focus();
+    patch(this.#panel, fresh);
   }
 
   #head(record) {
     const live = LIVE.has(record.state);
-    const act = (name, words, kind) => h("button", { type: "button", class: kind, data: { focus: name }, onclick: () => this.on.act(name, this.record) }, words);
+    const act = (name, words, kind) => h("button", { type: "button", class: kind, onclick: () => this.on.act(name, this.record) }, words);
     return h("header", {},
       h("div", { class: "head-line" },
         h("span", { class: "state", data: { state: record.state } }, glyph(`g-${record.state}`), STATES[record.state]),
-        h("button", { type: "button", class: "ghost close", data: { focus: "close" }, "aria-label": "Close", title: "Close (Esc)", onclick: () => this.on.close() }, glyph("i-close", "icon"))),
+        h("button", { type: "button", class: "ghost close", "aria-label": "Close", title: "Close (Esc)", onclick: () => this.on.close() }, glyph("i-close", "icon"))),
       h("h2", {}, title(record)),
-      h("button", { type: "button", class: "copy", data: { focus: "copy" }, title: "Copy the id", onclick: () => this.#copy(record.id) }, h("code", {}, record.id), glyph("i-copy", "icon")),
+      h("button", { type: "button", class: "copy", title: "Copy the id", onclick: () => this.#copy(record.id) }, h("code", {}, record.id), glyph("i-copy", "icon")),
       live && h("div", { class: "buttons" },
         act("transfer", "Transfer…", "button"),
         record.state !== "cancel_requested" && act("cancel", "Cancel…", "button danger")),
@@ -118,21 +118,21 @@ export class Detail {
     }
   }
 
-  #trouble(record, opened) {
-    const boxes = [];
+  #trouble(record) {
+    const boxes = h("div");
     if (record.cancel_actor || record.cancel_reason) {
       const asked = this.#history.find((event) => event.type === "cancel_requested");
-      boxes.push(h("div", { class: "box cancel" },
+      boxes.append(h("div", { class: "box cancel" },
         h("b", {}, record.state === "cancelled" ? "Cancelled" : "Asked to stop"),
         record.cancel_actor && h("span", {}, ` by ${record.cancel_actor}`),
         asked && h("time", {}, clock(asked.at)),
         record.cancel_reason && h("p", {}, record.cancel_reason)));
     }
     if (record.failure) {
-      boxes.push(h("div", { class: "box failure" },
+      boxes.append(h("div", { class: "box failure" },
         h("b", {}, record.state === "abandoned" ? "Abandoned" : "Failed"), h("span", {}, ` ${record.failure.kind.replace("_", " ")}`),
         h("p", {}, record.failure.message),
-        record.failure.traceback && h("details", { data: { name: "traceback" }, open: opened.has("traceback") }, h("summary", {}, "Traceback"), h("pre", {}, record.failure.traceback))));
+        record.failure.traceback && h("details", {}, h("summary", {}, "Traceback"), h("pre", {}, record.failure.traceback))));
     }
     return boxes;
   }
@@ -155,7 +155,7 @@ export class Detail {
     const strip = h("div", { class: "strip", "aria-hidden": "true" });
     for (const span of spans) {
       const part = h("i", { data: { state: span.state }, title: `${STATES[span.state]} for ${fine(span.seconds)}` });
-      part.style.flexGrow = Math.max(span.seconds, 0.001);
+      part.style.flexGrow = 1000 * Math.max(span.seconds, 0.001);
       strip.append(part);
     }
     const legend = spans.filter((span) => LIVE.has(span.state)).map((span) => h("span", { data: { state: span.state } }, `${STATES[span.state]} `, h("b", {}, fine(span.seconds))));
@@ -165,7 +165,7 @@ export class Detail {
   #facts(record) {
     const quiet = record.completed_at === null ? `${duration(now() - record.updated_at)} ago` : null;
     const attempt = record.attempt;
-    const parent = record.parent_task_id !== null && h("button", { type: "button", class: "link-button", data: { focus: "parent" }, onclick: () => this.on.openId(record.session_id, record.parent_task_id) }, record.parent_task_id);
+    const parent = record.parent_task_id !== null && h("button", { type: "button", class: "link-button", onclick: () => this.on.openId(record.session_id, record.parent_task_id) }, record.parent_task_id);
     const facts = [
       ["Session", record.session_id], ["Kind", record.kind], ["Producer", record.producer], ["Parent", parent],
       ["Its own session", record.child_session_id],
@@ -179,11 +179,11 @@ export class Detail {
     return list;
   }
 
-  #result(record, opened) {
+  #result(record) {
     const result = record.result;
-    if (!result) return [];
-    const value = result.value !== null && h("details", { data: { name: "value" }, open: opened.has("value") }, h("summary", {}, "Value"), h("pre", {}, JSON.stringify(result.value, null, 2).slice(0, 20_000)));
-    return [h("div", { class: "box result" }, h("b", {}, "Result"), result.summary && h("p", {}, result.summary), value)];
+    if (!result) return h("div");
+    const value = result.value !== null && h("details", {}, h("summary", {}, "Value"), h("pre", {}, JSON.stringify(result.value, null, 2).slice(0, 20_000)));
+    return h("div", { class: "box result" }, h("b", {}, "Result"), result.summary && h("p", {}, result.summary), value);
   }
 
   #family(record) {

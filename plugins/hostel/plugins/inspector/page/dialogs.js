@@ -6,6 +6,10 @@ import { plural, title } from "./format.js";
 
 const ACTOR = "inspector page";
 
+function closeOutside(event) {
+  if (event.target === this) this.close("");
+}
+
 function askFor(heading, fields, verb, kind) {
   const dialog = $("#dialog");
   return new Promise((done) => {
@@ -16,7 +20,7 @@ function askFor(heading, fields, verb, kind) {
         h("button", { class: `button ${kind}`, value: "yes" }, verb)));
     dialog.replaceChildren(form);
     dialog.returnValue = "";
-    dialog.onclick = (event) => event.target === dialog && dialog.close("");
+    dialog.onclick = closeOutside;
     dialog.onclose = () => done(dialog.returnValue === "yes");
     dialog.showModal();
     form.querySelector("input")?.focus();
@@ -60,7 +64,7 @@ export function showKeys() {
   const keys = [["/", "find"], ["↑ ↓  j k", "move"], ["← →", "fold, unfold"], ["Enter", "open the task"], ["c", "cancel it"], ["t", "transfer it"], ["1 2 3", "tasks, downloads, plugins"], ["Esc", "close"]];
   const dialog = $("#dialog");
   dialog.onclose = null;
-  dialog.onclick = (event) => event.target === dialog && dialog.close();
+  dialog.onclick = closeOutside;
   dialog.replaceChildren(h("form", { method: "dialog" }, h("h2", {}, "Keys"),
     h("dl", { class: "keylist" }, ...keys.flatMap(([key, what]) => [h("dt", {}, h("kbd", {}, key)), h("dd", {}, what)])),
     h("div", { class: "buttons" }, h("button", { class: "button primary" }, "Close"))));

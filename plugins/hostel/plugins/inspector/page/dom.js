@@ -8,7 +8,7 @@ export function h(tag, props = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(props)) {
     if (value === undefined || value === null || value === false) continue;
-    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    if (name.startsWith("on")) element[name] = value;
     else if (name === "class") element.className = value;
     else if (name === "data") Object.assign(element.dataset, value);
     else element.setAttribute(name, value === true ? "" : value);
@@ -35,6 +35,24 @@ export function shape(tag, attributes) {
 
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
+}
+
+// Make `element` look like `fresh` with as few changes as possible: what is focused, pressed, opened or moving
+// stays so.
+export function patch(element, fresh) {
+  for (const { name } of [...element.attributes]) if (name !== "open" && !fresh.hasAttribute(name)) element.removeAttribute(name);
+  for (const { name, value } of fresh.attributes) if (name !== "style" && element.getAttribute(name) !== value) element.setAttribute(name, value);
+  if (element.style.cssText !== fresh.style.cssText) element.style.cssText = fresh.style.cssText;
+  element.onclick = fresh.onclick;
+  const [old, wanted] = [[...element.childNodes], [...fresh.childNodes]];
+  wanted.forEach((child, place) => {
+    const known = old[place];
+    if (!known) element.append(child);
+    else if (known.nodeName !== child.nodeName) known.replaceWith(child);
+    else if (child.nodeType === Node.TEXT_NODE) setText(known, child.textContent);
+    else patch(known, child);
+  });
+  for (const extra of old.slice(wanted.length)) extra.remove();
 }
 
 let toastTimer = 0;

@@ -8,6 +8,9 @@ const keyOf = (session, id) => `${session}\u0000${id}`;
 
 export const keyOfRecord = (record) => keyOf(record.session_id, record.id);
 
+// A runtime that starts again counts anew: numbers compare within one host only.
+const isOld = (record, known) => known && known.host_id === record.host_id && known.seq >= record.seq;
+
 export class Store {
   tasks = new Map();
   sessions = new Map();
@@ -24,7 +27,7 @@ export class Store {
     if (type === "transferred") this.#remove(keyOf(event.from_session_id, record.id));
     const key = keyOfRecord(record);
     const known = this.tasks.get(key);
-    if (known && known.seq >= record.seq) return null;
+    if (isOld(record, known)) return null;
     this.#put(key, record, known);
     return record;
   }
@@ -39,7 +42,7 @@ export class Store {
       const key = keyOfRecord(record);
       this.#seen.add(key);
       const known = this.tasks.get(key);
-      if (!known || known.seq < record.seq) this.#put(key, record, known);
+      if (!isOld(record, known)) this.#put(key, record, known);
     }
     if (!part.complete) return;
     for (const key of this.tasks.keys()) if (!this.#seen.has(key)) this.#remove(key);

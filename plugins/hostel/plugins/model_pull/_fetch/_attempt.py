@@ -21,7 +21,7 @@ class Attempt:
     :param hire: make the worker of an index
     :param record: make durable what is in place; it may take long
     :param published: whether somebody else has published the file
-    :param limited: a limiter decides how fast it goes, so that speed says nothing about the host
+    :param limited: whether a limiter decides how fast it goes, so that speed says nothing about the host
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class Attempt:
         *,
         record: Callable[[], None],
         published: Callable[[], bool],
-        limited: bool,
+        limited: Callable[[], bool],
     ) -> None:
         self.ledger, self._limited = ledger, limited
         self._hire, self._record, self._published = hire, record, published
@@ -75,7 +75,7 @@ class Attempt:
             self.ledger.end(Adopted())
             return
         rate = (self.ledger.fetched - before) / (time.monotonic() - began)
-        self.ledger.measured(rate, limited=self._limited)
+        self.ledger.measured(rate, limited=self._limited())
         self._record()
 
     def _staff(self) -> None:

@@ -9,7 +9,7 @@ import anyio.to_thread
 import attrs
 
 from hostel.plugins.model_pull._fetch._budget import ConnectionBudget
-from hostel.plugins.model_pull._fetch._limiter import Limiter
+from hostel.plugins.model_pull._fetch._limiter import Pace
 from hostel.plugins.model_pull._fetch._lock import locked, locked_now
 from hostel.plugins.model_pull._fetch._part import discard_files, part_path
 from hostel.plugins.model_pull._fetch._report import Fetched, FetchPhase, FetchProgress
@@ -25,7 +25,7 @@ async def fetch(
     *,
     connections: int | None = None,
     budget: ConnectionBudget | None = None,
-    limiter: Limiter | None = None,
+    limiter: Pace | None = None,
     verify: bool = True,
     patience: float = 300.0,
     stall: float = 15.0,

@@ -26,7 +26,7 @@ from hostel.plugins.model_pull._fetch._attempt import Attempt
 from hostel.plugins.model_pull._fetch._budget import ConnectionBudget, Share
 from hostel.plugins.model_pull._fetch._digest import FollowingHasher
 from hostel.plugins.model_pull._fetch._ledger import Adopted, Anew, Complete, Ending, Ledger, Stopped
-from hostel.plugins.model_pull._fetch._limiter import Limiter
+from hostel.plugins.model_pull._fetch._limiter import Pace
 from hostel.plugins.model_pull._fetch._line import EnvironmentLine, Line
 from hostel.plugins.model_pull._fetch._part import Part, Sidecar, part_path, read_sidecar
 from hostel.plugins.model_pull._fetch._plan import UNKNOWN, RangePlan
@@ -48,7 +48,7 @@ class Terms:
     """What the caller of `fetch` wants; see there."""
 
     connections: int | None = None
-    limiter: Limiter | None = None
+    limiter: Pace | None = None
     verify: bool = True
     patience: float = 300.0
     stall: float = 15.0
@@ -96,8 +96,9 @@ class Transfer:
                 part.discard()
                 raise
             except NoSpace as full:
-                part.give_room(read_sidecar(part.path, self._file).done)
-                left = max(full.needed, (self._file.size or 0) - self._high)
+                done = read_sidecar(part.path, self._file).done
+                part.give_room(done)
+                left = max(full.needed, (self._file.size or 0) - sum(map(len, done)))
                 raise NoSpace(full.path, left, full.free) from full.__cause__
             finally:
                 if not read_sidecar(part.path, self._file).done:
@@ -177,7 +178,7 @@ class Transfer:
                 functools.partial(self._hire, part, ledger, way.ranges),
                 record=record,
                 published=lambda: adoptable(self._blob, self._file) is not None,
-                limited=self._terms.limiter is not None and self._terms.limiter.sip is not None,
+                limited=self._limited,
             )
             with self._lock:
                 self._attempts += 1
@@ -228,6 +229,9 @@ class Transfer:
 
         direct = SocketLine(self._tls, self._reached, connect_timeout=connect_timeout, stall=stall)
         return EnvironmentLine(direct, proxied)
+
+    def _limited(self) -> bool:
+        return self._terms.limiter is not None and self._terms.limiter.sip is not None
 
     def _record(self, part: Part, ledger: Ledger) -> None:
         with ledger.look() as plan:

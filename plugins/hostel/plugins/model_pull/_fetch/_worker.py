@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from hostel.plugins.model_pull._errors import BadResponse, ContentChanged, PullError
 from hostel.plugins.model_pull._fetch._ledger import Ledger
-from hostel.plugins.model_pull._fetch._limiter import Limiter
+from hostel.plugins.model_pull._fetch._limiter import Pace
 from hostel.plugins.model_pull._fetch._line import Line, LineBroken, Reply
 from hostel.plugins.model_pull._fetch._plan import Span
 from hostel.plugins.model_pull._fetch._reply import Body, Busy, Changed, Nonsense
@@ -45,7 +45,7 @@ class Worker:
         write: Callable[[memoryview, int], None],
         reserve: Callable[[int], None],
         *,
-        limiter: Limiter | None,
+        limiter: Pace | None,
         ranges: bool,
     ) -> None:
         self._index, self._ledger, self._source, self._line = index, ledger, source, line

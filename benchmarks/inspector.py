@@ -1,0 +1,234 @@
+"""What an inspector costs, in one run: `python benchmarks/inspector.py [asyncio] [trio] [page]`.
+
+Readers of event streams run in a process of their own. `page` opens the page with 10,000 tasks in Chromium
+(extra `test`, and Chromium installed) and reads the times from the browser's trace."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+import anyio.lowlevel
+import httpx
+from anyio.streams.text import TextReceiveStream
+
+from hostel.plugins.inspector import Inspector
+from hostel.runtime import Runtime
+from hostel.sessions import BackgroundTaskHost, Progress, TaskSpec
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+READERS = 1_000
+TASKS = 100
+SECONDS = 4.0
+ROUNDS = 3
+MANY = 100_000
+REQUESTS = 300
+
+READER = """
+import asyncio, sys
+host, port, token, count = sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4])
+events = opened = 0
+async def read():
+    global events, opened
+    reader, writer = await asyncio.open_connection(host, port, limit=1 << 20)
+    head = f"Host: {host}:{port}\\r\\nAuthorization: Bearer {token}"
+    writer.write(f"GET /api/events HTTP/1.1\\r\\n{head}\\r\\n\\r\\n".encode())
+    await reader.read(10)
+    opened += 1
+    while data := await reader.read(1 << 18):
+        events += data.count(b"\\nevent: ")
+async def main():
+    tasks = [asyncio.create_task(read()) for _ in range(count)]
+    while opened < count:
+        await asyncio.sleep(0.01)
+    while True:
+        print(events, flush=True)
+        await asyncio.sleep(0.1)
+asyncio.run(main())
+"""
+
+
+def row(*cells: str) -> None:
+    print("  ".join(f"{cell:>18}" if place else f"{cell:<54}" for place, cell in enumerate(cells)))
+
+
+async def publish(host: BackgroundTaskHost, seconds: float) -> float:
+    """Publish progress as fast as it goes, letting others run after each; return the rate."""
+    count, start = 0, time.perf_counter()
+    while time.perf_counter() - start < seconds:
+        await host.update(f"t{count % TASKS}", progress=Progress(f"step {count}", count, 1 << 40))
+        count += 1
+        await anyio.lowlevel.checkpoint()
+    return count / (time.perf_counter() - start)
+
+
+async def streams() -> None:
+    inspector = Inspector()
+    async with Runtime(plugins=[inspector], load_installed=False, blocked=["model_pull"]) as runtime:
+        for number in range(TASKS):
+            await runtime.tasks.register("s", TaskSpec(id=f"t{number}"))
+        for readers in (1, READERS):
+            slowdowns, rates = [], []
+            for _ in range(ROUNDS):
+                alone = await publish(runtime.tasks, SECONDS / 2)
+                beside, delivered = await _publish_to(readers, inspector, runtime.tasks)
+                slowdowns.append(alone / beside)
+                rates.append(delivered)
+            row(
+                f"{readers:,} readers of everything",
+                f"{statistics.median(rates):,.0f} events/s",
+                f"publisher / {statistics.median(slowdowns):.2f}",
+            )
+
+
+async def _publish_to(readers: int, inspector: Inspector, host: BackgroundTaskHost) -> tuple[float, float]:
+    url = httpx.URL(inspector.url)
+    command = [sys.executable, "-c", READER, url.host, str(url.port), inspector.token, str(readers)]
+    async with await anyio.open_process(command) as process:
+        assert process.stdout is not None
+        counts = TextReceiveStream(process.stdout)
+        await anext(counts)
+        start, before = time.perf_counter(), await _latest(counts)
+        rate = await publish(host, SECONDS)
+        after = await _latest(counts)
+        seconds = time.perf_counter() - start
+        process.kill()
+    return rate, (after - before) / seconds
+
+
+async def _latest(counts: AsyncIterator[str]) -> int:
+    told = "0"
+    with anyio.move_on_after(0.15):
+        async for lines in counts:
+            told = lines.split()[-1]
+    return int(told)
+
+
+async def a_million_past_a_reader_that_never_reads() -> None:
+    inspector = Inspector()
+    async with Runtime(plugins=[inspector], load_installed=False, blocked=["model_pull"]) as runtime:
+        await runtime.tasks.register("s", TaskSpec(id="a"))
+        url = httpx.URL(inspector.url)
+        head = f"Host: localhost\r\nAuthorization: Bearer {inspector.token}"
+        async with await anyio.connect_tcp(url.host, url.port or 80) as stuck:
+            await stuck.send(f"GET /api/events HTTP/1.1\r\n{head}\r\n\r\n".encode())
+            used = [await _memory_after(runtime.tasks, count) for count in (100_000, 900_000)]
+    row("a reader that never reads, 1,000,000 events", f"{(used[1] - used[0]) / 2**20:+.1f} MiB", "")
+
+
+async def _memory_after(host: BackgroundTaskHost, count: int) -> int:
+    for number in range(count):
+        await host.update("a", progress=Progress(f"step {number}", number, count))
+        if number % 20 == 0:
+            await anyio.lowlevel.checkpoint()
+    gc.collect()
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+async def lists() -> None:
+    inspector = Inspector()
+    async with Runtime(plugins=[inspector], load_installed=False, blocked=["model_pull"]) as runtime:
+        headers = {"authorization": f"Bearer {inspector.token}"}
+        async with httpx.AsyncClient(base_url=inspector.url, headers=headers, trust_env=False) as http:
+            for number in range(100):
+                await runtime.tasks.register("s", TaskSpec(id=f"t{number}"))
+            few = await _times(http)
+            for number in range(100, MANY):
+                await runtime.tasks.register(f"s{number % 100}", TaskSpec(id=f"t{number}"))
+            gc.collect()
+            many = await _times(http)
+    for name, times in (("100 tasks out of 100", few), (f"100 tasks out of {MANY:,}", many)):
+        p50, p99 = times[len(times) // 2], times[int(len(times) * 0.99)]
+        row(f"list of {name}", f"p50 {p50 * 1e3:.1f} ms", f"p99 {p99 * 1e3:.1f} ms")
+    row("", "", f"p99 x {many[int(len(many) * 0.99)] / few[int(len(few) * 0.99)]:.2f}")
+
+
+async def _times(http: httpx.AsyncClient) -> list[float]:
+    times = []
+    for _ in range(REQUESTS):
+        start = time.perf_counter()
+        await http.get("/api/tasks", params={"limit": 100})
+        times.append(time.perf_counter() - start)
+    return sorted(times)
+
+
+PAGE = """
+import sys, anyio
+from hostel.plugins.inspector import Inspector
+from hostel.runtime import Runtime
+from hostel.sessions import TaskSpec
+async def main():
+    inspector = Inspector()
+    async with Runtime(plugins=[inspector], load_installed=False, blocked=["model_pull"]) as runtime:
+        for n in range(10_000):
+            parent = f"t{n - n % 10}" if n % 10 else None
+            spec = TaskSpec(id=f"t{n}", label=f"Task {n}", parent_task_id=parent)
+            await runtime.tasks.register_external(f"s{n // 500}", spec)
+        print(inspector.page_url, flush=True)
+        await anyio.sleep_forever()
+anyio.run(main)
+"""
+
+
+def page() -> None:
+    from playwright.sync_api import sync_playwright
+
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    with subprocess.Popen([sys.executable, "-c", PAGE], stdout=subprocess.PIPE, text=True) as program:
+        assert program.stdout is not None
+        url = program.stdout.readline().strip()
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(
+                executable_path=chromium, args=["--no-sandbox", "--disable-gpu"]
+            )
+            tab = browser.new_page(viewport={"width": 1280, "height": 800})
+            browser.start_tracing(page=tab, categories=["devtools.timeline", "loading", "v8"])
+            start = time.perf_counter()
+            tab.goto(url)
+            tab.wait_for_selector('.pill[data-state="live"] i:text-is("10,000")', timeout=60_000)
+            loaded = time.perf_counter() - start
+            events = json.loads(browser.stop_tracing())["traceEvents"]
+            browser.close()
+        program.kill()
+    begun = min(event["ts"] for event in events if event["name"] == "navigationStart")
+    painted = next(event for event in events if event["name"] == "firstContentfulPaint")
+    tasks = [
+        e for e in events if e.get("tid") == painted["tid"] and e["pid"] == painted["pid"] and "dur" in e
+    ]
+    script = sum(e["dur"] for e in tasks if e["name"] in ("FunctionCall", "EvaluateScript", "v8.run")) / 1e3
+    longest = max(e["dur"] for e in tasks if e["name"] == "FunctionCall") / 1e3
+    row("page with 10,000 tasks: first paint", f"{(painted['ts'] - begun) / 1e3:.0f} ms", "")
+    row("page with 10,000 tasks: all of them there", f"{loaded * 1e3:.0f} ms", "")
+    row("page with 10,000 tasks: script until then", f"{script:.0f} ms", f"longest {longest:.0f} ms")
+
+
+def main() -> None:
+    wanted = sys.argv[1:] or ["asyncio", "trio", "page"]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["XDG_RUNTIME_DIR"] = folder
+        for loop in ("asyncio", "trio"):
+            if loop in wanted:
+                row(f"on {loop}", "", "")
+                anyio.run(streams, backend=loop)
+                anyio.run(a_million_past_a_reader_that_never_reads, backend=loop)
+                anyio.run(lists, backend=loop)
+        if "page" in wanted:
+            page()
+
+
+if __name__ == "__main__":
+    main()

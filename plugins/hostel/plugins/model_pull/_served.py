@@ -1,0 +1,160 @@
+"""Queues of runtimes that serve, asked over HTTP: each has left a card with its address and token."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import httpx
+
+from hostel.plugins.model_pull._errors import PullError
+from hostel.plugins.model_pull._queue import NotInQueue
+from hostel.plugins.model_pull._snapshot import snapshot_from_json
+from hostel.runtime import cards
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from hostel.plugins.model_pull._events import QueueSnapshot
+    from hostel.plugins.model_pull._request import DownloadRequest
+    from hostel.runtime.cards import Card
+    from hostel.sessions import JsonValue
+
+    Json = Mapping[str, Any]
+
+SECONDS = 30.0
+RESOLVING_SECONDS = 120.0
+
+
+@attrs.define
+class NotReached(PullError):
+    """A runtime has a card and does not answer as one."""
+
+    url: str
+    reason: str
+
+    @property
+    def message(self) -> str:
+        return f"The runtime at {self.url} does not answer ({self.reason}): try again, or stop it."
+
+
+@attrs.define
+class Refused(PullError):
+    """A runtime does not do what it was asked; `detail` is its sentence."""
+
+    url: str
+    detail: str
+
+    @property
+    def message(self) -> str:
+        return self.detail
+
+
+@attrs.frozen
+class ServedQueue:
+    """The queue of one runtime.
+
+    :raises NotReached: from each verb, if it does not answer
+    :raises Refused: from each verb, if it answers with a problem
+    :raises NotInQueue: from each verb that takes a name it does not know
+    """
+
+    card: Card
+
+    @property
+    def url(self) -> str:
+        """Return the address of the runtime."""
+        return self.card.url
+
+    @property
+    def where(self) -> str:
+        """Return how to name it to a user."""
+        return f"the runtime at {self.url}"
+
+    def snapshot(self) -> QueueSnapshot:
+        """Return what runs, waits and failed."""
+        answer = self._ask("GET", "/queue")
+        try:
+            return snapshot_from_json(answer)
+        except (TypeError, ValueError, LookupError) as error:
+            raise NotReached(self.url, "it is of another version of hostel") from error
+
+    def stored_in(self) -> Path | None:
+        """Return the folder whose queue it keeps, None if its queue is in memory only."""
+        folder = self._ask("GET", "/queue").get("stored_in")
+        return None if folder is None else Path(str(folder)).resolve()
+
+    def add(self, wish: DownloadRequest) -> tuple[str, int]:
+        """Put a model into the queue and return the name and the place of its download; 0: it is here."""
+        body = {**wish.to_params(), "session_id": wish.session_id}
+        answer = self._ask("POST", "", body, seconds=RESOLVING_SECONDS)
+        return str(answer["id"]), int(answer["position"])
+
+    def reorder(self, name: str, position: int) -> int:
+        """Move a waiting download and return its place."""
+        return int(self._ask("POST", "/reorder", {"id": name, "position": position})["position"])
+
+    def retry(self, name: str) -> int:
+        """Queue a failed download again and return its place."""
+        return int(self._ask("POST", "/retry", {"id": name})["position"])
+
+    def cancel(self, name: str, *, clear_cache: bool) -> None:
+        """Cancel a download for everyone who waits for it; one that failed is forgotten."""
+        self._ask("POST", "/cancel", {"id": name, "clear_cache": clear_cache})
+
+    def clear(self) -> None:
+        """Forget all failures."""
+        self._ask("POST", "/clear", {})
+
+    def _ask(
+        self, method: str, path: str, body: Mapping[str, JsonValue] | None = None, *, seconds: float = SECONDS
+    ) -> Json:
+        url = f"{self.url}/api/downloads{path}"
+        headers = {"authorization": f"Bearer {self.card.token}"}
+        try:  # trust_env=False: a proxy of the environment must not see the token
+            with httpx.Client(headers=headers, timeout=seconds, trust_env=False) as http:
+                response = http.request(method, url, json=body)
+            answer = response.json()
+            if not isinstance(answer, dict):
+                raise ValueError("it sends no object")
+        except (httpx.HTTPError, ValueError) as error:
+            raise NotReached(self.url, str(error) or type(error).__name__) from error
+        if response.is_error:
+            raise self._problem(response.status_code, answer, body)
+        return answer
+
+    def _problem(self, status: int, answer: Json, body: Json | None) -> PullError:
+        if status == httpx.codes.NOT_FOUND and body and "id" in body:
+            return NotInQueue(str(body["id"]))
+        return Refused(self.url, str(answer.get("detail", f"it answers {status}")))
+
+
+@attrs.frozen
+class Served:
+    """The queues of all runtimes of this user that serve and pull models.
+
+    :ivar queues: that of the data folder first
+    :ivar owns_stored: whether the first is that of the data folder
+    :ivar troubles: what kept a runtime out
+    """
+
+    queues: tuple[ServedQueue, ...]
+    owns_stored: bool
+    troubles: tuple[PullError, ...]
+
+
+def served(data_dir: Path) -> Served:
+    """Ask every runtime that has left a card."""
+    ours: list[ServedQueue] = []
+    others: list[ServedQueue] = []
+    troubles: list[PullError] = []
+    for card in cards.running():
+        queue = ServedQueue(card)
+        try:
+            (ours if queue.stored_in() == data_dir.resolve() else others).append(queue)
+        except NotReached as error:
+            troubles.append(error)
+        except Refused:
+            continue  # no downloads there
+    return Served((*ours, *others), bool(ours), tuple(troubles))

@@ -1,0 +1,318 @@
+"""The page and the event stream in a real browser."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright import sync_api
+
+from .cutting import cut_wire
+from .program import Program, running
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+TASK = "hostel-row.task:not([hidden])"
+SESSION = "hostel-row.session:not([hidden])"
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[sync_api.Browser]:
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module", params=["asyncio", "trio"])
+def program(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+    folder = tmp_path_factory.mktemp("run")
+    folder.chmod(0o700)
+    with running(request.param, folder) as program:
+        yield program
+
+
+class Visit:
+    """One tab, and what went wrong in it."""
+
+    def __init__(self, page: sync_api.Page) -> None:
+        self.page = page
+        self.complaints: list[str] = []
+        self.requested: list[str] = []
+        page.set_default_timeout(10_000)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("console", self._heard)
+        page.on("request", lambda request: self.requested.append(request.url))
+
+    def _heard(self, message: sync_api.ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(message.text)
+
+    def row(self, text: str) -> sync_api.Locator:
+        return self.page.locator(TASK, has_text=text)
+
+    def pill(self, state: str) -> sync_api.Locator:
+        return self.page.locator(f'.pill[data-state="{state}"]')
+
+
+@pytest.fixture
+def visit(browser: sync_api.Browser, program: Program) -> Iterator[Visit]:
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    visit = Visit(context.new_page())
+    visit.page.goto(program.page_url)
+    visit.row("Build it all").wait_for()
+    yield visit
+    context.close()
+    assert visit.complaints == []
+
+
+def test_a_task_appears_moves_and_ends_before_ones_eyes(visit: Visit, program: Program) -> None:
+    program.tell("work seen")
+    row = visit.row("Work seen")
+
+    row.wait_for()
+    row.locator(".percent", has_text="96 %").wait_for()
+    program.tell("finish seen")
+    sync_api.expect(row).to_have_attribute("data-state", "completed")
+    sync_api.expect(row).to_contain_text("all done")
+
+
+def test_texts_of_tasks_are_shown_and_never_obeyed(visit: Visit) -> None:
+    row = visit.row("<b>bold</b>")
+    row.click()
+
+    sync_api.expect(row).to_contain_text("<img src=x onerror=alert(1)>")
+    assert visit.page.locator("#scroller b:has-text('bold'), #scroller img, .detail img").count() == 0
+    sync_api.expect(visit.page.locator(".detail h2")).to_contain_text("<b>bold</b>")
+
+
+def test_children_are_below_their_parents_and_fold_away(visit: Visit) -> None:
+    parent, child = visit.row("Build it all"), visit.row("child")
+    sync_api.expect(child).to_have_attribute("aria-level", "3")
+    sync_api.expect(parent).to_have_attribute("aria-expanded", "true")
+
+    parent.locator(".twist").click()
+
+    sync_api.expect(child).to_have_count(0)
+    sync_api.expect(parent).to_have_attribute("aria-expanded", "false")
+
+
+def test_cancelling_asks_first_and_keeps_the_reason(visit: Visit, program: Program) -> None:
+    program.tell("work doomed")
+    visit.row("Work doomed").click()
+    visit.page.locator(".detail").get_by_role("button", name="Cancel").click()
+    visit.page.get_by_role("button", name="Leave it").click()
+    sync_api.expect(visit.page.locator(".detail .state")).to_have_text("running")
+
+    visit.page.locator(".detail").get_by_role("button", name="Cancel").click()
+    visit.page.get_by_label("Why").fill("it is too slow")
+    visit.page.get_by_role("button", name="Cancel the task").click()
+
+    sync_api.expect(visit.page.locator(".detail .state")).to_have_text("cancelled")
+    sync_api.expect(visit.page.locator(".detail .box.cancel")).to_contain_text("by inspector page")
+    sync_api.expect(visit.page.locator(".detail .box.cancel")).to_contain_text("it is too slow")
+    sync_api.expect(visit.page.locator(".timeline")).to_contain_text("asked to stop")
+
+
+def test_a_task_can_be_handed_to_another_session(visit: Visit, program: Program) -> None:
+    program.tell("work moved")
+    visit.row("Work moved").click()
+    visit.page.keyboard.press("t")
+    visit.page.get_by_label("To session").fill("elsewhere")
+    visit.page.keyboard.press("Enter")
+
+    visit.page.locator(SESSION, has_text="elsewhere").wait_for()
+    sync_api.expect(visit.page.locator(".timeline")).to_contain_text("from chat to elsewhere")
+    program.tell("finish moved")
+    sync_api.expect(visit.page.locator(".detail .state")).to_have_text("completed")
+
+
+def test_a_failure_shows_why_and_where(visit: Visit) -> None:
+    visit.pill("failed").click()
+    visit.row("broken").click()
+
+    box = visit.page.locator(".detail .box.failure")
+    sync_api.expect(box).to_contain_text("the disk is made of paper")
+    box.locator("summary").click()
+    sync_api.expect(box.locator("pre")).to_contain_text("raise RuntimeError")
+
+
+def test_tasks_are_found_by_text_state_and_kind(visit: Visit) -> None:
+    visit.page.keyboard.press("/")
+    visit.page.keyboard.type("build all")
+    sync_api.expect(visit.page.locator(TASK)).to_have_count(1)
+    visit.page.locator("#search").fill("no such thing at all")
+    sync_api.expect(visit.page.get_by_text("Nothing matches")).to_be_visible()
+    visit.page.get_by_role("button", name="Show all").click()
+    visit.row("broken").wait_for()
+
+    visit.pill("waiting").click()
+    visit.page.locator("#kind").select_option("observer")
+    sync_api.expect(visit.row("child")).to_be_visible()
+    sync_api.expect(visit.page.locator(f"{TASK}:not(.context)")).to_have_count(1)
+
+
+def test_everything_can_be_done_from_the_keyboard(visit: Visit) -> None:
+    page = visit.page
+    page.keyboard.press("/")
+    page.keyboard.type("build")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    sync_api.expect(page.locator(".detail h2")).to_have_text("Build it all")
+
+    page.keyboard.press("c")
+    sync_api.expect(page.get_by_role("heading", name="Cancel this task?")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.keyboard.press("Escape")
+    sync_api.expect(page.locator(".detail")).to_be_hidden()
+    page.keyboard.press("ArrowLeft")
+    sync_api.expect(visit.row("child")).to_have_count(0)
+    page.keyboard.press("3")
+    sync_api.expect(page.get_by_role("heading", name="Plugins")).to_be_visible()
+    page.keyboard.press("2")
+    sync_api.expect(page.get_by_text("Nothing is being pulled")).to_be_visible()
+    page.keyboard.press("1")
+    page.keyboard.press("?")
+    sync_api.expect(page.get_by_role("heading", name="Keys")).to_be_visible()
+
+
+def test_the_token_leaves_the_address_and_is_in_no_request(visit: Visit, program: Program) -> None:
+    token = program.page_url.partition("token=")[2]
+
+    assert visit.page.url == program.page_url.partition("#")[0]
+    assert not [url for url in visit.requested if token in url]
+    visit.page.reload()
+    visit.row("Build it all").wait_for()
+
+
+def test_without_a_token_it_asks_for_one(browser: sync_api.Browser, program: Program) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(program.page_url.partition("#")[0])
+    for token in ("wrong", program.page_url.partition("token=")[2]):
+        sync_api.expect(page.get_by_role("heading", name="locked")).to_be_visible()
+        page.get_by_label("Token").fill(token)
+        page.get_by_role("button", name="Unlock").click()
+
+    page.locator(TASK, has_text="Build it all").wait_for()
+    context.close()
+
+
+@pytest.mark.parametrize("width", [320, 390, 768, 1024, 1440])
+def test_nothing_sticks_out_at_any_width(visit: Visit, width: int) -> None:
+    visit.page.set_viewport_size({"width": width, "height": 800})
+    alone = visit.page.evaluate("document.documentElement.scrollWidth")
+    visit.row("Build it all").click()
+    beside_a_task = visit.page.evaluate("document.documentElement.scrollWidth")
+
+    assert max(alone, beside_a_task) <= width
+
+
+def test_it_is_light_and_dark(visit: Visit) -> None:
+    colours = set()
+    for scheme in ("light", "dark"):
+        visit.page.emulate_media(color_scheme=scheme)
+        colours.add(visit.page.evaluate("getComputedStyle(document.body).backgroundColor"))
+    visit.page.get_by_role("button", name="Switch between light and dark").click()
+    visit.page.get_by_role("button", name="Switch between light and dark").click()
+    colours.add(visit.page.evaluate("getComputedStyle(document.body).backgroundColor"))
+
+    assert len(colours) == 2
+
+
+def test_quiet_tasks_stand_out(visit: Visit) -> None:
+    visit.page.evaluate("document.querySelector('#stuck-after').add(new Option('now', '0'))")
+    visit.page.locator("#stuck-after").select_option("now")
+
+    sync_api.expect(visit.row("Build it all")).to_contain_text("stuck")
+    visit.pill("stuck").click()
+    sync_api.expect(visit.row("Build it all")).to_be_visible()
+
+
+def test_the_browsers_own_event_source_misses_nothing_when_it_is_cut_off(
+    browser: sync_api.Browser, program: Program
+) -> None:
+    parts = urlsplit(program.page_url)
+    token = parts.fragment.partition("=")[2]
+    with cut_wire(("127.0.0.1", parts.port or 0), after=1_500_000) as wire:
+        context = browser.new_context(extra_http_headers={"authorization": f"Bearer {token}"})
+        page = context.new_page()
+        page.goto(f"http://127.0.0.1:{wire.port}/")
+        page.evaluate(
+            """() => new Promise((ready) => {
+              window.told = [];
+              const source = new EventSource("/api/events?session_id=burst");
+              source.onopen = () => ready();
+              source.addEventListener("registered", (event) => told.push(JSON.parse(event.data).task_id));
+              source.addEventListener("missed", () => told.push("missed"));
+            })"""
+        )
+        program.tell("burst 10000")
+        for _ in range(300):
+            if page.evaluate("told.length") >= 10_000:
+                break
+            page.wait_for_timeout(100)
+        told = page.evaluate("told")
+        context.close()
+        assert wire.cuts >= 3
+
+    assert told == [f"b{number}" for number in range(10_000)]
+
+
+def test_the_page_survives_cuts_and_shows_ten_thousand_tasks(
+    browser: sync_api.Browser, tmp_path: Path
+) -> None:
+    tmp_path.chmod(0o700)
+    with running("asyncio", tmp_path) as program:
+        parts = urlsplit(program.page_url)
+        with cut_wire(("127.0.0.1", parts.port or 0), after=4_000_000) as wire:
+            context = browser.new_context(viewport={"width": 1280, "height": 800})
+            page = context.new_page()
+            page.goto(f"http://127.0.0.1:{wire.port}/#{parts.fragment}")
+            page.locator(TASK, has_text="Build it all").wait_for()
+            program.tell("many 10000")
+            live = page.locator('.pill[data-state="live"] i')
+            sync_api.expect(live).to_have_text("10,003", timeout=30_000)
+            elements = page.locator("hostel-row").count()
+            page.evaluate("document.querySelector('#scroller').scrollTop = 1e9")
+            page.locator(TASK, has_text="child").wait_for()
+            elements = max(elements, page.locator("hostel-row").count())
+            context.close()
+            assert wire.cuts >= 1
+
+    assert elements < 80
+
+
+def test_the_page_comes_back_with_a_runtime_that_starts_again(
+    browser: sync_api.Browser, tmp_path: Path
+) -> None:
+    tmp_path.chmod(0o700)
+    env = {"HOSTEL_TOKEN": "the-same-token-again"}
+    context = browser.new_context()
+    page = context.new_page()
+    with running("trio", tmp_path, env=env) as first:
+        page.goto(first.page_url)
+        page.locator(TASK, has_text="Build it all").wait_for()
+        first.tell("work old")
+        page.locator(TASK, has_text="Work old").wait_for()
+        port = urlsplit(first.page_url).port or 0
+    sync_api.expect(page.locator("#link")).to_have_attribute("data-state", "lost")
+    with running("trio", tmp_path, port=port, env=env):
+        sync_api.expect(page.locator("#link")).to_have_attribute("data-state", "live", timeout=15_000)
+        page.locator(TASK, has_text="Build it all").wait_for()
+        sync_api.expect(page.locator(TASK, has_text="Work old")).to_have_count(0)
+    context.close()
