@@ -9,10 +9,9 @@ may start members is the host alone, and it joins them before it is gone."""
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import Context, copy_context
-from functools import partial
-from typing import TYPE_CHECKING, Protocol, TypeVarTuple
+from typing import TYPE_CHECKING, Protocol, TypeVarTuple, cast
 
 import anyio
 
@@ -29,7 +28,7 @@ class Crew:
 
     def __init__(self) -> None:
         trio = _running_trio()
-        self._start = _asyncio_start() if trio is None else _trio_start()
+        self._loop: _Loop = _Asyncio() if trio is None else _Trio()
         self.scope: _MakeScope = anyio.CancelScope if trio is None else trio.CancelScope
         self._members = 0
         self._idle: anyio.Event | None = None
@@ -39,8 +38,21 @@ class Crew:
 
     def start(self, func: AsyncFunction[*Args], *args: *Args, context: Context | None = None) -> None:
         """Start `func(*args)`, which must not raise, in `context` (a copy of the caller's by default)."""
+        self.enlist(self._member, func, args, context=context)
+
+    def enlist(self, func: AsyncFunction[*Args], *args: *Args, context: Context | None = None) -> None:
+        """Do as `start` for a function that calls `leave` at its end, and is spared a frame each time it is
+        resumed.
+        """
         self._members += 1
-        self._start(self._member, func, args, context=context or copy_context())
+        self._loop.start(func, args, context or copy_context())
+
+    def leave(self) -> None:
+        """Count out the running member."""
+        self._loop.ended()
+        self._members -= 1
+        if not self._members and self._idle is not None:
+            self._idle.set()
 
     async def join(self, seconds: float) -> bool:
         """Wait until no member runs, at most `seconds`; tell whether that was reached."""
@@ -54,21 +66,44 @@ class Crew:
         try:
             await func(*args)
         finally:
-            self._members -= 1
-            if not self._members and self._idle is not None:
-                self._idle.set()
+            self.leave()
 
 
-class _Start(Protocol):
-    def __call__(
-        self,
-        member: Callable[[AsyncFunction[*Args], tuple[*Args]], Awaitable[None]],
-        func: AsyncFunction[*Args],
-        args: tuple[*Args],
-        /,
-        *,
-        context: Context,
-    ) -> object: ...
+class _Loop(Protocol):
+    def start(self, func: AsyncFunction[*Args], args: tuple[*Args], context: Context) -> None: ...
+
+    def ended(self) -> None: ...
+
+
+class _Asyncio:
+    def __init__(self) -> None:
+        import asyncio
+
+        self._current = asyncio.current_task
+        self._loop = asyncio.get_running_loop()
+        self._alive: set[object] = set()  # the loop itself holds only weak references
+
+    def start(self, func: AsyncFunction[*Args], args: tuple[*Args], context: Context) -> None:
+        coroutine = cast("Coroutine[None, None, None]", func(*args))
+        task = self._loop.create_task(coroutine, context=context)
+        if not task.done():  # an eager task factory may have run all of it
+            self._alive.add(task)
+
+    def ended(self) -> None:
+        self._alive.discard(self._current())
+
+
+class _Trio:
+    def __init__(self) -> None:
+        from trio.lowlevel import spawn_system_task
+
+        self._spawn = spawn_system_task
+
+    def start(self, func: AsyncFunction[*Args], args: tuple[*Args], context: Context) -> None:
+        self._spawn(func, *args, context=context)
+
+    def ended(self) -> None:
+        pass
 
 
 class _MakeScope(Protocol):
@@ -96,23 +131,3 @@ class Scope(Protocol):
 def _running_trio() -> ModuleType | None:
     trio = sys.modules.get("trio")
     return trio if trio is not None and trio.lowlevel.in_trio_run() else None
-
-
-def _asyncio_start() -> _Start:
-    import asyncio
-
-    loop = asyncio.get_running_loop()
-    alive: set[asyncio.Task[None]] = set()  # the loop itself holds only weak references
-
-    def start(member, func, args, *, context):  # type: ignore[no-untyped-def]
-        task = loop.create_task(member(func, args), context=context)
-        alive.add(task)
-        task.add_done_callback(alive.discard)
-
-    return start
-
-
-def _trio_start() -> _Start:
-    from trio.lowlevel import spawn_system_task
-
-    return partial(spawn_system_task, name="a task of hostel")

@@ -138,7 +138,7 @@ class Engine:
     def start(self, entry: Entry, spec: TaskSpec, body: Body[*Args], args: tuple[*Args]) -> None:
         """Start the body of a registered task, once its registration is durable."""
         entry.running = True
-        self.bodies.start(self._run, entry, spec, body, args, self.receipt())
+        self.bodies.enlist(self._run, entry, spec, body, args, self.receipt())
 
     def start_hidden(
         self,
@@ -150,7 +150,7 @@ class Engine:
         """Start a hidden task of the session."""
         if session.hidden is None:
             session.hidden = HiddenTasks(session.id)
-        self.bodies.start(self._run_hidden, session, session.hidden.add(label), func, args)
+        self.bodies.enlist(self._run_hidden, session, session.hidden.add(label), func, args)
 
     async def _run_hidden(
         self,
@@ -159,9 +159,12 @@ class Engine:
         func: Callable[[*Args], Awaitable[object]],
         args: tuple[*Args],
     ) -> None:
-        if session.hidden is not None:
-            await session.hidden.run(task, func, args)
-        self.table.discard_if_unused(session)
+        try:
+            if session.hidden is not None:
+                await session.hidden.run(task, func, args)
+            self.table.discard_if_unused(session)
+        finally:
+            self.bodies.leave()
 
     def raise_hidden_failures(self, session: SessionTasks) -> None:
         """:raises HiddenTasksFailed: with what has failed in the session since the last time, if anything
@@ -297,17 +300,20 @@ class Engine:
         args: tuple[*Args],
         registration: Receipt | None,
     ) -> None:
-        enter(self, entry)
-        if registration is not None and not await self._is_durable(entry, registration):
-            return
-        ending: Ending = STOPPED
-        while not entry.must_stop:
-            ending = await run_once(self.bodies, entry, body, args, spec.timeout)
-            if not self._may_retry(entry, ending):
-                break
-            await self._back_off(entry, spec.retry)
-            ending = STOPPED
-        self._finish(entry, ending)
+        try:
+            enter(self, entry)
+            if registration is not None and not await self._is_durable(entry, registration):
+                return
+            ending: Ending = STOPPED
+            while not entry.must_stop:
+                ending = await run_once(self.bodies, entry, body, args, spec.timeout)
+                if not self._may_retry(entry, ending):
+                    break
+                await self._back_off(entry, spec.retry)
+                ending = STOPPED
+            self._finish(entry, ending)
+        finally:
+            self.bodies.leave()
 
     async def _is_durable(self, entry: Entry, registration: Receipt) -> bool:
         try:
