@@ -182,7 +182,7 @@ def idle(site: Site, folder: Path) -> list[str]:
 
 SCENARIOS = [
     Scenario(
-        "one connection, unthrottled, not verified",
+        "one connection, unthrottled",
         None,
         {"hostel": ours(connections=1, verify=False), "curl": curl, "huggingface_hub": huggingface},
         [
@@ -194,7 +194,7 @@ SCENARIOS = [
         warm_up=True,
     ),
     Scenario(
-        "50 MB/s per connection, 8 connections",
+        "8 connections of 50 MB/s",
         50 * 1000**2,
         {
             "hostel": ours(connections=8, verify=False),
@@ -210,13 +210,13 @@ SCENARIOS = [
         rarely=frozenset({"huggingface_hub"}),
     ),
     Scenario(
-        "50 MB/s per connection, 8 shards, 8 connections in all",
+        "8 shards, 8 connections of 50 MB/s",
         50 * 1000**2,
         {"hostel": ours(connections=8, verify=False, shards=True), "curl --parallel": curl_parallel},
         [Goal("speed over curl --parallel", speed("hostel", "curl --parallel"), least=0.9)],
     ),
     Scenario(
-        "200 MB/s in all, verified against not verified",
+        "verified, 4 connections of 50 MB/s",
         50 * 1000**2,
         {"verified": ours(connections=4, verify=True), "not verified": ours(connections=4, verify=False)},
         [
@@ -240,7 +240,7 @@ def main() -> None:
 
 def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--size", default="1G", help="bytes of the file (M, G)")
     parser.add_argument("--only", default="", help="run the scenarios whose title contains this")
     parser.add_argument("--details", action="store_true", help="show what each client took")

@@ -5,6 +5,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from hostel.plugins.model_pull import (
@@ -29,7 +30,7 @@ from hostel.plugins.model_pull._pull import UNLIMITED, Pulled, carry_out
 from hostel.plugins.model_pull._reference import parse_reference
 from hostel.plugins.model_pull._room import LOOK_SECONDS, with_room
 from hostel.plugins.model_pull.testing import Blob, Fault, LocalHub, Origin
-from hostel.sessions import LocalBackgroundTaskHost
+from hostel.sessions import LocalBackgroundTaskHost, TaskState
 
 MIB = 1 << 20
 CONTENT = Blob(20 * MIB, seed=1)
@@ -116,7 +117,7 @@ async def test_while_one_waits_for_room_the_queue_begins_nothing(hub: LocalHub, 
         manager.subscribe() as events,
     ):
         with anyio.fail_after(30):
-            manager.pull("org/m")
+            handle = manager.pull("org/m", session_id="s")
             async for event in events:
                 squatter.take(event)
                 if paused(event):
@@ -124,12 +125,15 @@ async def test_while_one_waits_for_room_the_queue_begins_nothing(hub: LocalHub, 
                 elif await manager.pending_count() == 1 and squatter.file.stat().st_size:
                     [first, second] = (await manager.get_queue_snapshot()).items
                     assert (first.status, second.status) == (DownloadStatus.PAUSED, DownloadStatus.QUEUED)
+                    while (await host.list_managed("s"))[0].state is not TaskState.WAITING:
+                        await anyio.lowlevel.checkpoint()
                     squatter.leave()
                 elif isinstance(event, Completed):
                     order.append(event.id)
                     if len(order) == 2:
                         break
 
+    assert (await handle).exists()
     assert sorted(name.partition(":")[0] for name in order) == ["org/m", "org/n"]
 
 

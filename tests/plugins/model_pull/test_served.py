@@ -58,12 +58,14 @@ async def serving(data_dir: Path | None = None) -> AsyncIterator[tuple[DownloadM
 
 async def test_what_is_added_from_outside_is_queued_where_it_is_served(slow_hub: LocalHub) -> None:
     async with serving() as (manager, queue):
-        places = [await ask(queue.add, DownloadRequest(f"org/{name}", session_id="s")) for name in "mno"]
+        wishes = [DownloadRequest(f"org/{name}", session_id="s", limit=MIB) for name in "mno"]
+        places = [await ask(queue.add, wish) for wish in wishes]
 
         assert places == [("org/m:Q8_0", 1), ("org/n:Q8_0", 2), ("org/o:Q8_0", 3)]
         assert await manager.pending_count() == 1
         shown = await ask(queue.snapshot)
         assert [row.status for row in shown.items][2] is DownloadStatus.QUEUED
+        assert {group.limiter.rate for group in manager._downloads.groups.values()} == {MIB}
         await manager.cancel_all()
 
 

@@ -160,13 +160,20 @@ class Desk:
                 await group.begun.wait()
         while True:
             news, done = group.news, group.done.is_set()
-            if group.progress is not None and group.progress is not request.progress:
+            if group.paused:
+                await self._wait_out_pause(group, context)
+            elif group.progress is not None and group.progress is not request.progress:
                 request.progress = group.progress
                 await self._tell(request, group.progress, context)
             elif done:
                 return
             else:
                 await news.wait()
+
+    async def _wait_out_pause(self, group: Group, context: TaskContext) -> None:
+        async with context.waiting("waiting for room on the disk"):
+            while group.paused:
+                await group.news.wait()
 
     async def _tell(self, request: Request, progress: Progress, context: TaskContext) -> None:
         await context.progress(done=progress.downloaded, total=progress.total, unit="bytes")

@@ -212,7 +212,7 @@ class Downloads:
     @property
     def _held(self) -> bool:
         """Return whether nothing may begin: the end is near, or a download waits for room on the disk."""
-        return self.closing or any(group.status is DownloadStatus.PAUSED for group in self.groups.values())
+        return self.closing or any(group.paused for group in self.groups.values())
 
     def _launch(self, group: Group) -> None:
         if self._run is None:

@@ -54,6 +54,11 @@ class Group:
     def standing(self) -> Standing:
         return Standing(self.status, self.progress)
 
+    @property
+    def paused(self) -> bool:
+        """Return whether it waits for room on the disk."""
+        return self.status is DownloadStatus.PAUSED and not self.done.is_set()
+
     def note(self, event: DownloadEvent) -> None:
         """Take in what happened and wake who watches."""
         if isinstance(event, Progress):
