@@ -24,7 +24,7 @@ class Terminal:
     def __init__(self, folder: Path, command: str, *, width: int) -> None:
         self._socket = str(
             folder / f"tmux{next(NUMBERS)}"
-        )  # a server each: one that ends takes its socket along
+        )  # one that ends takes its socket along
         more = {"TERM": "xterm-256color", "LC_ALL": "C.UTF-8", "HOSTEL_DATA_DIR": str(folder / "data")}
         self._environment = environment(folder, more)
         told = f"trap : INT; unset COLUMNS LINES; {command}; echo exit=$?; exec cat"
