@@ -10,7 +10,7 @@ import pytest
 from playwright import sync_api
 
 from .cutting import cut_wire
-from .program import Program, running
+from .program import SECONDS, Program, running
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = [
@@ -32,6 +32,7 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-ge
 @pytest.fixture(scope="module")
 def browser() -> Iterator[sync_api.Browser]:
     with sync_api.sync_playwright() as playwright:
+        sync_api.expect.set_options(timeout=SECONDS * 1_000)
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
         browser.close()
@@ -52,7 +53,7 @@ class Visit:
         self.page = page
         self.complaints: list[str] = []
         self.requested: list[str] = []
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(SECONDS * 1_000)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("console", self._heard)
         page.on("request", lambda request: self.requested.append(request.url))
@@ -351,10 +352,7 @@ def test_the_browsers_own_event_source_misses_nothing_when_it_is_cut_off(
             })"""
         )
         program.tell("burst 10000")
-        for _ in range(300):
-            if page.evaluate("told.length") >= 10_000:
-                break
-            page.wait_for_timeout(100)
+        page.wait_for_function("() => told.length >= 10_000", timeout=SECONDS * 1_000)
         told = page.evaluate("told")
         context.close()
         assert wire.cuts >= 3
@@ -375,7 +373,7 @@ def test_the_page_survives_cuts_and_shows_ten_thousand_tasks(
             page.locator(TASK, has_text="Build it all").wait_for()
             program.tell("many 10000")
             live = page.locator('.pill[data-state="live"] i')
-            sync_api.expect(live).to_have_text("10,003", timeout=30_000)
+            sync_api.expect(live).to_have_text("10,003")
             elements = page.locator("hostel-row").count()
             page.evaluate("document.querySelector('#scroller').scrollTop = 1e9")
             page.locator(TASK, has_text="child").wait_for()
@@ -401,7 +399,7 @@ def test_the_page_comes_back_with_a_runtime_that_starts_again(
         port = urlsplit(first.page_url).port or 0
     sync_api.expect(page.locator("#link")).to_have_attribute("data-state", "lost")
     with running("trio", tmp_path, port=port, env=env):
-        sync_api.expect(page.locator("#link")).to_have_attribute("data-state", "live", timeout=15_000)
+        sync_api.expect(page.locator("#link")).to_have_attribute("data-state", "live")
         page.locator(TASK, has_text="Build it all").wait_for()
         sync_api.expect(page.locator(TASK, has_text="Work old")).to_have_count(0)
     context.close()
