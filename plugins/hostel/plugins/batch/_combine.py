@@ -47,7 +47,7 @@ class Combined(Generic[In, Out]):
         run: Callable[[Sequence[In]], Awaitable[Sequence[Out]]],
         *,
         at_most: int = 500,
-        gather: float = 0.015,
+        gather: float = 0.005,
     ) -> None:
         self._run, self._at_most, self._gather = run, at_most, gather
         self._several = False

@@ -171,7 +171,7 @@ class Daemon:
             claimed = await self._insist(self._claim, capacity)
             for request in claimed:
                 self._take(request, crew)
-            self._awaited = len(self._held) // 2 if claimed else 0
+            self._awaited = len(self._held) * 3 // 4 if claimed else 0
             with anyio.move_on_after(PACE if claimed else self._until_next_look()):
                 await self._woken.wait()
 

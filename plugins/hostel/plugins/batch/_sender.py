@@ -1,30 +1,37 @@
-"""Sends requests over HTTP: the one place that names httpx.
+"""Sends requests over HTTP.
 
-Every request in flight has a connection of its own, kept open for the next one, so finding a connection costs
-the same however many there are. Four limits hold: to connect, to the first byte of the answer, between its
-pieces, and for all of it. The daemon's key goes to the daemon's upstream only; error texts never repeat
-headers.
+Four limits hold: to connect, to the first byte of the answer, between its pieces, and for all of it. The
+daemon's key goes to the daemon's upstream only; error texts never repeat headers.
 """
 
-import ssl
+import zlib
 from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
-from functools import cache, lru_cache
+from functools import lru_cache
 from time import time
 from types import TracebackType
-from typing import Protocol, Self
+from typing import NamedTuple, Protocol, Self
 from urllib.parse import quote
 
 import anyio
 import attrs
+import httpcore
 import httpx
 
 from . import _secrets
+from ._connections import Connection, Connections, Origin
 from ._records import RequestData
 from ._states import Failure, FailureKind
+from ._streams import closing
 
 BATCH_HEADERS = ("id", "endpoint", "created_at", "completion_window")
 MAX_ANSWER = 64 * 1024 * 1024
+_ALWAYS = (
+    ("accept", "application/json"),
+    ("accept-encoding", "identity"),
+    ("content-type", "application/json"),
+    ("user-agent", "hostel"),
+)
 
 
 @attrs.frozen
@@ -53,11 +60,6 @@ class Timeouts:
     whole: float = 600.0
 
 
-@cache
-def _trust() -> ssl.SSLContext:
-    return httpx.create_ssl_context()
-
-
 class HttpSender:
     """Sends to the endpoint that a request names, else to `upstream`.
 
@@ -77,7 +79,7 @@ class HttpSender:
     ) -> None:
         self._upstream, self._api_key, self._secrets = upstream, api_key, secrets
         self._timeouts, self._batch_headers = timeouts, batch_headers
-        self._idle: dict[str, list[httpx.AsyncHTTPTransport]] = {}
+        self._connections = Connections()
 
     async def __aenter__(self) -> Self:
         return self
@@ -85,36 +87,27 @@ class HttpSender:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        idle, self._idle = self._idle, {}
-        with anyio.CancelScope(shield=True):
-            for transport in (each for transports in idle.values() for each in transports):
-                await transport.aclose()
+        await self._connections.aclose()
 
     async def __call__(self, request: RequestData) -> Reply | Failure:
         built = self._build(request)
         if isinstance(built, Failure):
             return built
-        origin = f"{built.url.scheme}://{built.url.netloc.decode('ascii')}"
-        transport = self._take(origin)
         try:
-            reply = await self._send(transport, built)
-        except BaseException:
-            with anyio.CancelScope(shield=True):
-                await transport.aclose()
-            raise
-        self._idle.setdefault(origin, []).append(transport)
+            connection = await self._connections.take(built.origin)
+        except ValueError as error:
+            return _unbuilt(f"the proxy of the environment is of no use: {error}")
+        reply: Reply | Failure | None = None
+        try:
+            reply = await self._send(connection, built.request)
+        finally:
+            if isinstance(reply, Reply):
+                self._connections.keep(built.origin, connection)
+            else:
+                await self._connections.drop(connection)
         return reply
 
-    def _take(self, origin: str) -> httpx.AsyncHTTPTransport:
-        idle = self._idle.get(origin)
-        if idle:
-            return idle.pop()
-        return httpx.AsyncHTTPTransport(
-            verify=_trust() if origin.startswith("https:") else False,
-            limits=httpx.Limits(max_connections=1, keepalive_expiry=30.0),
-        )
-
-    def _build(self, request: RequestData) -> httpx.Request | Failure:
+    def _build(self, request: RequestData) -> "_Built | Failure":
         base = request.endpoint or self._upstream
         if base is None:
             return _unbuilt("there is no upstream to send it to")
@@ -125,79 +118,80 @@ class HttpSender:
         if key and not (key.isascii() and key.isprintable()):
             return _unbuilt(f"the secret {reference} does not fit in a header")
         try:
-            url = _url(base, request.path)
-            headers = self._headers(request, key)
-            content = (
-                request.body.encode()
-                if request.body and request.method not in ("GET", "HEAD", "DELETE")
-                else None
-            )
-            built = httpx.Request(request.method, url, headers=headers, content=content)
+            url, host, origin = _address(base, request.path)
+            body = b"" if request.method in ("GET", "HEAD", "DELETE") else request.body.encode()
+            headers = [("host", host), *self._headers(request, key), ("content-length", str(len(body)))]
+            return _Built(origin, httpcore.Request(request.method, url, headers=headers, content=body))
         except (httpx.InvalidURL, ValueError, TypeError) as error:
-            return _unbuilt(type(error).__name__)
-        if url.scheme not in ("http", "https") or not url.host:
-            return _unbuilt("its address is not an http address")
-        built.extensions["timeout"] = {
-            "connect": self._timeouts.connect,
-            "write": self._timeouts.between_pieces,
-        }
-        return built
+            return _unbuilt(str(error) if type(error) is ValueError else type(error).__name__)
 
-    def _headers(self, request: RequestData, key: str | None) -> dict[str, str]:
-        headers = {"accept": "application/json", "content-type": "application/json", "user-agent": "hostel"}
+    def _headers(self, request: RequestData, key: str | None) -> list[tuple[str, str]]:
+        headers = [*_ALWAYS]
         if key:
-            headers["authorization"] = f"Bearer {key}"
-        headers["x-hostel-request-id"] = str(request.id)
+            headers.append(("authorization", f"Bearer {key}"))
+        headers.append(("x-hostel-request-id", str(request.id)))
         if request.custom_id is not None:
-            headers["x-hostel-custom-id"] = quote(request.custom_id, safe="")
-        for field in self._batch_headers:
-            if field in request.batch_metadata:
-                name = quote(field.replace("_", "-"), safe="")
-                headers[f"x-hostel-batch-{name}"] = quote(request.batch_metadata[field], safe="/:")
+            headers.append(("x-hostel-custom-id", quote(request.custom_id, safe="")))
+        known = request.batch_metadata
+        headers.extend(_batch_header(field, known[field]) for field in self._batch_headers if field in known)
         return headers
 
-    async def _send(self, transport: httpx.AsyncHTTPTransport, request: httpx.Request) -> Reply | Failure:
+    async def _send(self, connection: Connection, request: httpcore.Request) -> Reply | Failure:
         limits, end = self._timeouts, anyio.current_time() + self._timeouts.whole
+        request.extensions["timeout"] = {"connect": limits.connect, "write": limits.between_pieces}
         try:
             with anyio.fail_after(limits.whole) as phase:
                 phase.deadline = min(end, anyio.current_time() + limits.connect + limits.first_byte)
-                response = await transport.handle_async_request(request)
+                response = await connection.handle_async_request(request)
+                headers = httpx.Headers(response.headers)
                 body = await self._read(response, phase, end)
-        except (TimeoutError, httpx.TimeoutException) as error:
+            body = _unpacked(body, headers.get("content-encoding", ""))
+        except (TimeoutError, httpcore.TimeoutException) as error:
             return Failure(FailureKind.TIMEOUT, f"no answer in time ({type(error).__name__})")
-        except (httpx.LocalProtocolError, httpx.UnsupportedProtocol) as error:
+        except (httpcore.LocalProtocolError, httpcore.UnsupportedProtocol) as error:
             return _unbuilt(type(error).__name__)
-        except httpx.TransportError as error:
+        except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.ProxyError, zlib.error) as error:
             return Failure(FailureKind.NETWORK_ERROR, f"{type(error).__name__}: {error}")
-        if body is None:
+        if len(body) > MAX_ANSWER:
             return Failure(
                 FailureKind.NON_RETRIABLE_HTTP_STATUS, f"the answer is larger than {MAX_ANSWER} bytes"
             )
-        request_id = response.headers.get("x-request-id")
-        return Reply(response.status_code, body, request_id, retry_after(response.headers, time()))
+        text = body.decode(errors="replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
+        return Reply(response.status, text, headers.get("x-request-id"), retry_after(headers, time()))
 
-    async def _read(self, response: httpx.Response, phase: anyio.CancelScope, end: float) -> str | None:
+    async def _read(self, response: httpcore.Response, phase: anyio.CancelScope, end: float) -> bytes:
+        """Read an answer; of one that is too large, more than is allowed."""
         pieces: list[bytes] = []
         size = 0
-        packed = "content-encoding" in response.headers
-        stream = response.aiter_bytes() if packed else response.aiter_raw()
         try:
-            while size <= MAX_ANSWER:
-                phase.deadline = min(end, anyio.current_time() + self._timeouts.between_pieces)
-                piece = await anext(stream, None)
-                if piece is None:
-                    return (
-                        b"".join(pieces).decode(errors="replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
-                    )
-                pieces.append(piece)
-                size += len(piece)
-        except BaseException:
+            async with closing(response.aiter_stream()) as stream:
+                async for piece in stream:
+                    phase.deadline = min(end, anyio.current_time() + self._timeouts.between_pieces)
+                    pieces.append(piece)
+                    size += len(piece)
+                    if size > MAX_ANSWER:
+                        break
+        finally:
             with anyio.CancelScope(shield=True):
                 await response.aclose()
-            raise
-        with anyio.CancelScope(shield=True):
-            await response.aclose()
-        return None
+        return b"".join(pieces)
+
+
+class _Built(NamedTuple):
+    origin: Origin
+    request: httpcore.Request
+
+
+def _unpacked(data: bytes, encoding: str) -> bytes:
+    """Unpack an answer that comes packed although nobody asked for that, up to a byte more than is allowed.
+
+    :raises zlib.error: if it cannot be unpacked
+    """
+    if encoding in ("", "identity"):
+        return data
+    if encoding not in ("gzip", "x-gzip", "deflate"):
+        raise zlib.error("it is packed in a way that was not asked for")
+    return zlib.decompressobj(zlib.MAX_WBITS | 32).decompress(data, MAX_ANSWER + 1)
 
 
 def _unbuilt(why: str) -> Failure:
@@ -205,11 +199,20 @@ def _unbuilt(why: str) -> Failure:
 
 
 @lru_cache(maxsize=256)
-def _url(base: str, path: str) -> httpx.URL:
+def _address(base: str, path: str) -> tuple[httpcore.URL, str, Origin]:
     base = base.rstrip("/")
     if base.endswith("/v1") and path.startswith("/v1/"):
         base = base.removesuffix("/v1")
-    return httpx.URL(base + path)
+    url = httpx.URL(base + path)
+    if url.scheme not in ("http", "https") or not url.host:
+        raise ValueError("its address is not an http address")
+    raw = httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
+    return raw, url.netloc.decode("ascii"), Origin(url.raw_scheme, url.raw_host, url.port)
+
+
+@lru_cache(maxsize=1024)
+def _batch_header(field: str, value: str) -> tuple[str, str]:
+    return f"x-hostel-batch-{quote(field.replace('_', '-'), safe='')}", quote(value, safe="/:")
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:

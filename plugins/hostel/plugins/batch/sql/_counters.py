@@ -59,20 +59,22 @@ def _may_end(counted: Mapping[str, int]) -> bool:
     return counted.get("in_flight", 0) < 0 or counted.get("pending", 0) + counted.get("processing", 0) < 0
 
 
+_CANCELLING, _EXPIRING = batches.c.cancelling_at.is_not(None), batches.c.expiring_at.is_not(None)
+_ENDED = sa.and_(batches.c.pending == 0, batches.c.processing == 0, ~_CANCELLING, ~_EXPIRING)
+_IDLE = sa.and_(batches.c.in_flight == 0, sa.or_(_CANCELLING, sa.and_(_EXPIRING, batches.c.pending == 0)))
+_AT = sa.bindparam("at", type_=batches.c.completed_at.type)
+_FINALISE = (
+    sa.update(batches)
+    .where(batches.c.no.in_(sa.bindparam("nos", expanding=True)), unfinished, sa.or_(_ENDED, _IDLE))
+    .values(
+        finalizing_at=sa.func.coalesce(batches.c.finalizing_at, _AT),
+        completed_at=sa.case((sa.and_(~_CANCELLING, ~_EXPIRING), _AT)),
+        cancelled_at=sa.case((_CANCELLING, _AT)),
+        expired_at=sa.case((sa.and_(_EXPIRING, ~_CANCELLING), _AT)),
+    )
+)
+
+
 def finalise(connection: sa.Connection, nos: Sequence[int], now: float) -> None:
     """End the batches whose last line is decided, or that were stopped and have nothing in flight."""
-    cancelling, expiring = batches.c.cancelling_at.is_not(None), batches.c.expiring_at.is_not(None)
-    done = sa.and_(batches.c.pending == 0, batches.c.processing == 0)
-    idle = sa.and_(batches.c.in_flight == 0, sa.or_(cancelling, sa.and_(expiring, batches.c.pending == 0)))
-    ended = sa.and_(done, ~cancelling, ~expiring)
-    at = sa.literal(now)
-    connection.execute(
-        sa.update(batches)
-        .where(batches.c.no.in_(nos), unfinished, sa.or_(ended, idle))
-        .values(
-            finalizing_at=sa.func.coalesce(batches.c.finalizing_at, at),
-            completed_at=sa.case((sa.and_(~cancelling, ~expiring), at)),
-            cancelled_at=sa.case((cancelling, at)),
-            expired_at=sa.case((sa.and_(expiring, ~cancelling), at)),
-        )
-    )
+    connection.execute(_FINALISE, {"nos": list(nos), "at": now})

@@ -79,14 +79,21 @@ class Group:
 
     def stood(self, key: Key) -> RequestState:
         """Say where a line stood before."""
-        return _standing(*(self.before.get(key._replace(escalated=escalated)) for escalated in (0, 1)))
+        original, twin = twins(key)
+        return _standing(self.before.get(original), self.before.get(twin))
 
     def stands(self, key: Key) -> RequestState:
         """Say where a line stands."""
-        return _standing(*(self.row(key._replace(escalated=escalated)) for escalated in (0, 1)))
+        original, twin = twins(key)
+        return _standing(self.row(original), self.row(twin))
 
     def changed(self) -> list[tuple[Row, Row]]:
         return [(self.before[key], row) for key, row in sorted(self.after.items())]
+
+
+def twins(key: Key) -> tuple[Key, Key]:
+    """Name both requests of a line, the original first."""
+    return Key(key.batch_no, key.line, 0), Key(key.batch_no, key.line, 1)
 
 
 def _standing(original: Row | None, escalation: Row | None) -> RequestState:

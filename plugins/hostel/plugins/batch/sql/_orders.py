@@ -28,10 +28,14 @@ from ._schema import batches, daemons, lanes, requests, results, templates, unfi
 CHUNK = 2000
 
 
+_KNOWN = sa.select(batches).where(
+    batches.c.id.in_(sa.bindparam("ids", expanding=True)), batches.c.deleted_at.is_(None)
+)
+
+
 def _numbers(connection: sa.Connection, names: Iterable[RequestId]) -> dict[BatchId, Row]:
     wanted = sorted({name.batch_id for name in names})
-    query = sa.select(batches).where(batches.c.id.in_(wanted), batches.c.deleted_at.is_(None))
-    return {BatchId(row.id): row for row in connection.execute(query)}
+    return {BatchId(row.id): row for row in connection.execute(_KNOWN, {"ids": wanted})}
 
 
 def persist(connection: sa.Connection, reports: Sequence[AnyRequest], now: float) -> list[Outcome]:
@@ -56,6 +60,20 @@ def persist(connection: sa.Connection, reports: Sequence[AnyRequest], now: float
     ]
 
 
+_BEGIN = (
+    sa.update(requests)
+    .where(
+        requests.c.batch_no == sa.bindparam("no"),
+        requests.c.escalated == sa.bindparam("twin"),
+        requests.c.lease == sa.bindparam("held_lease"),
+        requests.c.line.in_(sa.bindparam("lines", expanding=True)),
+        requests.c.state == RequestState.CLAIMED,
+    )
+    .values(state=RequestState.PROCESSING, started_at=sa.bindparam("started"))
+    .returning(requests.c.line)
+)
+
+
 def _begin(
     connection: sa.Connection, known: Mapping[BatchId, Row], reports: Sequence[AnyRequest]
 ) -> set[RequestId]:
@@ -69,15 +87,8 @@ def _begin(
             started = max(started, report.state.started_at)
     begun: set[RequestId] = set()
     for (no, escalated, lease), lines in sorted(groups.items()):
-        held = sa.and_(
-            requests.c.batch_no == no,
-            requests.c.escalated == escalated,
-            requests.c.lease == lease,
-            requests.c.line.in_(sorted(lines)),
-            requests.c.state == RequestState.CLAIMED,
-        )
-        marked = sa.update(requests).where(held).values(state=RequestState.PROCESSING, started_at=started)
-        begun |= {lines[line] for line in connection.execute(marked.returning(requests.c.line)).scalars()}
+        held = {"no": no, "twin": escalated, "held_lease": lease, "lines": sorted(lines), "started": started}
+        begun |= {lines[line] for line in connection.execute(_BEGIN, held).scalars()}
     return begun
 
 

@@ -24,7 +24,7 @@ from hostel.plugins.batch._states import HELD, Completed, RequestState
 
 from ._counters import add_to_batches, add_to_lanes
 from ._database import Contended
-from ._decide import Group, Order, Outcome, Row, decide
+from ._decide import Group, Order, Outcome, Row, decide, twins
 from ._dialect import Key
 from ._rows import load_failure
 from ._schema import requests, results
@@ -114,7 +114,7 @@ def _update_of(was: Row, row: Row) -> dict[str, Any]:
 
 
 def _lines(changed: Iterable[tuple[Row, Row]]) -> list[Key]:
-    return sorted({row.key._replace(escalated=0) for _, row in changed})
+    return sorted({Key(row.batch_no, row.line, 0) for _, row in changed})
 
 
 def _count_lines(group: Group, changed: Sequence[tuple[Row, Row]], totals: dict[int, Counter[str]]) -> None:
@@ -153,7 +153,7 @@ def _write_results(
 
 def _result_of(group: Group, line: Key, outcome: RequestState, totals: Counter[str]) -> dict[str, Any]:
     if outcome is RequestState.COMPLETED:
-        winner = next(key for key in (line, line._replace(escalated=1)) if _is_completed(group.row(key)))
+        winner = next(key for key in twins(line) if _is_completed(group.row(key)))
         order = group.names[winner]
         return _answer_of(winner, order, totals)
     return _failure_of(group, line, totals)
