@@ -1,4 +1,4 @@
-"""A function for a browser: the texts in sight whose contrast with what is painted behind them is below 4.5."""
+"""A function for a browser: the texts in sight whose contrast with what is behind them is below 4.5."""
 
 FAINT = """() => {
   const pen = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
