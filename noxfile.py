@@ -1,5 +1,7 @@
 """One word for each chore: lint, types, test, docs, bench."""
 
+from pathlib import Path
+
 import nox
 
 nox.options.sessions = ["lint", "types", "test"]
@@ -28,6 +30,18 @@ def test(session: nox.Session) -> None:
     session.install("-e", ".[test]")
     session.run("coverage", "run", "-m", "pytest", *session.posargs)
     session.run("coverage", "report")
+
+
+@nox.session
+@nox.parametrize("hub", ["1.33.*", "2.*"])
+def oracles(session: nox.Session, hub: str) -> None:
+    """Pull models beside one major version of huggingface_hub, and from olah in an environment of its own."""
+    session.install("-e", ".[test]", f"huggingface_hub=={hub}")
+    olah = Path(session.create_tmp()) / "olah"
+    session.run("python", "-m", "venv", olah)
+    session.run(olah / "bin" / "pip", "install", "-q", "olah>=0.5.4", external=True)
+    environment = {"HOSTEL_OLAH": str(olah / "bin" / "olah-cli")}
+    session.run("pytest", "tests/plugins/model_pull", *session.posargs, env=environment)
 
 
 @nox.session

@@ -1,10 +1,11 @@
-"""Downloads against curl, aria2c and huggingface_hub: `python benchmarks/downloads.py --rounds 5`.
+"""Downloads against curl, aria2c and huggingface_hub: `python benchmarks/downloads.py`, five minutes at most.
 
 Every client is a process of its own that fetches from one local hub (another process) to the same file
 system. Goals compare the seconds of the download: of the whole process for curl and aria2c, of the call for
-the two Python libraries, whose imports a program pays once (the column "process" shows them). Rounds are
-interleaved, so that a busy machine slows all; medians are compared, and only ratios mean anything. Clients
-that are not installed are left out.
+the two Python libraries, whose imports a program pays once. CPU against curl is that of whole processes, and
+against huggingface_hub that of the calls. Rounds are interleaved, so that a busy machine slows all; medians
+of the rounds' ratios are held against the goals, and only ratios mean anything. Clients that are not
+installed are left out. `--details` shows what each client took.
 """
 
 import argparse
@@ -17,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import anyio
@@ -43,25 +44,26 @@ async def main(connections, folder, size, sha256, *urls):
     async def one(url):
         file = RemoteFile(url, int(size), sha256 or None, url)
         await fetch(file, Path(folder) / Path(url).name, budget=budget, connections=most)
-    started = time.monotonic()
+    started, cpu = time.monotonic(), time.process_time()
     async with anyio.create_task_group() as tasks:
         for url in urls:
             tasks.start_soon(one, url)
-    print(time.monotonic() - started)
+    print(time.monotonic() - started, time.process_time() - cpu)
 
 anyio.run(main, *sys.argv[1:])
 """
 HUGGINGFACE = """
 import sys, time
 from huggingface_hub import hf_hub_download
-started = time.monotonic()
+started, cpu = time.monotonic(), time.process_time()
 hf_hub_download(sys.argv[1], "whole.gguf", cache_dir=sys.argv[2])
-print(time.monotonic() - started)
+print(time.monotonic() - started, time.process_time() - cpu)
 """
 
 MIB = 1 << 20
 SHARDS = 8
 REPO = "bench/m"
+INTERRUPTIONS = "interrupted at 200 MB/s"
 
 
 @attrs.frozen
@@ -82,11 +84,12 @@ class Site:
 
 @attrs.frozen
 class Cost:
-    """What one run took: seconds of the download and of the process, processor seconds, bytes of memory."""
+    """What one run took: seconds and processor seconds of the download and of the process, bytes of memory."""
 
     seconds: float
-    process: float
     cpu: float
+    process: float
+    process_cpu: float
     memory: int
 
 
@@ -108,10 +111,23 @@ class Goal:
 
 @attrs.frozen
 class Scenario:
+    """`clients` are run in turn, those in `rarely` in the first two rounds only."""
+
     title: str
     bps: int | None
     clients: dict[str, Callable[[Site, Path], list[str]]]
     goals: list[Goal]
+    rarely: frozenset[str] = frozenset()
+    warm_up: bool = False
+
+
+@attrs.frozen
+class Verdict:
+    scenario: str
+    goal: str
+    measured: str
+    target: str
+    met: bool | None
 
 
 def ours(*, connections: int, verify: bool, shards: bool = False) -> Callable[[Site, Path], list[str]]:
@@ -151,6 +167,19 @@ def cpu(one: str, other: str) -> Callable[[Round], float]:
     return lambda costs: costs[one].cpu / costs[other].cpu
 
 
+def process_cpu(one: str, other: str) -> Callable[[Round], float]:
+    return lambda costs: costs[one].process_cpu / costs[other].process_cpu
+
+
+def memory_per_connection(costs: Round) -> float:
+    """Return MiB that each of the eight connections takes beyond a process that fetches nothing."""
+    return (costs["hostel"].memory - costs["idle"].memory) / 8 / MIB
+
+
+def idle(site: Site, folder: Path) -> list[str]:
+    return [sys.executable, "-c", CLIENT, "8", str(folder), str(site.size), ""]
+
+
 SCENARIOS = [
     Scenario(
         "one connection, unthrottled, not verified",
@@ -158,19 +187,27 @@ SCENARIOS = [
         {"hostel": ours(connections=1, verify=False), "curl": curl, "huggingface_hub": huggingface},
         [
             Goal("speed over curl", speed("hostel", "curl"), least=0.9),
-            Goal("CPU over curl", cpu("hostel", "curl"), most=1.4),
+            Goal("CPU over curl", process_cpu("hostel", "curl"), most=1.4),
             Goal("speed over huggingface_hub", speed("hostel", "huggingface_hub"), least=3),
             Goal("CPU over huggingface_hub", cpu("hostel", "huggingface_hub"), most=1 / 3),
         ],
+        warm_up=True,
     ),
     Scenario(
         "50 MB/s per connection, 8 connections",
         50 * 1000**2,
-        {"hostel": ours(connections=8, verify=False), "aria2c -x8": aria2, "huggingface_hub": huggingface},
+        {
+            "hostel": ours(connections=8, verify=False),
+            "aria2c -x8": aria2,
+            "huggingface_hub": huggingface,
+            "idle": idle,
+        },
         [
             Goal("speed over aria2c -x8", speed("hostel", "aria2c -x8"), least=0.93),
             Goal("speed over huggingface_hub", speed("hostel", "huggingface_hub"), least=6.5),
+            Goal("MiB per connection", memory_per_connection, most=2),
         ],
+        rarely=frozenset({"huggingface_hub"}),
     ),
     Scenario(
         "50 MB/s per connection, 8 shards, 8 connections in all",
@@ -206,6 +243,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--size", default="1G", help="bytes of the file (M, G)")
     parser.add_argument("--only", default="", help="run the scenarios whose title contains this")
+    parser.add_argument("--details", action="store_true", help="show what each client took")
     parser.add_argument("--folder", type=Path, help="where to write; default: memory, if there is /dev/shm")
     parser.add_argument("--serve", nargs=2, help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -215,28 +253,34 @@ def compare(options: argparse.Namespace) -> None:
     size = int(options.size[:-1]) * {"M": 1 << 20, "G": 1 << 30}[options.size[-1].upper()]
     memory = Path("/dev/shm")
     base = options.folder or (memory if memory.is_dir() else Path(tempfile.gettempdir()))
-    console = Console(width=110)
+    console, verdicts = Console(width=120), list[Verdict]()
     for scenario in SCENARIOS:
         if options.only in scenario.title:
             with serving(size, scenario.bps) as site, tempfile.TemporaryDirectory(dir=base) as folder:
-                console.print(table(scenario, measured(scenario, site, Path(folder), options.rounds), size))
-    if options.only in "cancel and kill":
-        console.print(interruptions(base, options.rounds))
+                rounds = measured(scenario, site, Path(folder), options.rounds)
+            verdicts += judged(scenario, rounds)
+            if options.details:
+                console.print(costs_table(scenario, rounds, size))
+    if options.only in INTERRUPTIONS:
+        verdicts += interruptions(base, options.rounds)
+    console.print(verdicts_table(verdicts))
 
 
 def measured(scenario: Scenario, site: Site, folder: Path, rounds: int) -> list[Round]:
-    """Run each client that is there once per round; the first round only warms up."""
+    """Run each client that is there once per round."""
     runs: list[Round] = []
-    for _ in range(rounds + 1):
-        runs.append({})
+    for number in range(-1 if scenario.warm_up else 0, rounds):
+        costs: Round = {}
         for name, command in scenario.clients.items():
             target = folder / "run"
             target.mkdir()
             words = command(site, target)
-            if shutil.which(words[0]):
-                runs[-1][name] = run(words, site)
+            if shutil.which(words[0]) and (number < 2 or name not in scenario.rarely):
+                costs[name] = run(words, site)
             shutil.rmtree(target)
-    return runs[1:]
+        if number >= 0:
+            runs.append(costs)
+    return runs
 
 
 def run(words: Sequence[str], site: Site) -> Cost:
@@ -250,37 +294,53 @@ def run(words: Sequence[str], site: Site) -> Cost:
     took = time.monotonic() - started
     if process.returncode:
         raise RuntimeError(f"{words[0]} failed with {process.returncode}")
-    seconds = float(told) if words[0] == sys.executable else took
-    return Cost(seconds, took, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
+    effort = usage.ru_utime + usage.ru_stime
+    seconds, cpu = map(float, told.split()) if words[0] == sys.executable else (took, effort)
+    return Cost(seconds, cpu, took, effort, usage.ru_maxrss * 1024)
 
 
-def table(scenario: Scenario, rounds: list[Round], size: int) -> Table:
-    """Show the medians of the clients, and the medians of each round's ratios."""
-    head = ("client", "seconds", "process", "MB/s", "CPU s/GiB", "memory MiB")
+def judged(scenario: Scenario, rounds: list[Round]) -> Iterator[Verdict]:
+    """Hold the median of the rounds' ratios against each goal."""
+    for goal in scenario.goals:
+        ratios = []
+        for costs in rounds:
+            with suppress(KeyError):
+                ratios.append(goal.ratio(costs))
+        target = f">= {goal.least:.2f}" if goal.least is not None else f"<= {goal.most:.2f}"
+        if ratios:
+            ratio = statistics.median(ratios)
+            yield Verdict(scenario.title, goal.text, f"{ratio:.2f}", target, goal.met(ratio))
+        else:
+            yield Verdict(scenario.title, goal.text, "not installed", target, None)
+
+
+def verdicts_table(verdicts: Sequence[Verdict]) -> Table:
+    shown = Table("scenario", "goal", "measured", "target", "verdict")
+    for verdict in verdicts:
+        word = "-" if verdict.met is None else "met" if verdict.met else "MISSED"
+        shown.add_row(verdict.scenario, verdict.goal, verdict.measured, verdict.target, word)
+    return shown
+
+
+def costs_table(scenario: Scenario, rounds: list[Round], size: int) -> Table:
+    """Show the medians of each client."""
+    head = ("client", "seconds", "process s", "MB/s", "CPU s/GiB", "process CPU s/GiB", "memory MiB")
     shown = Table(*head, title=scenario.title, title_justify="left")
     for name in rounds[0]:
-        costs = [costs[name] for costs in rounds]
+        costs = [costs[name] for costs in rounds if name in costs]
         seconds = statistics.median(cost.seconds for cost in costs)
         process = statistics.median(cost.process for cost in costs)
-        effort = statistics.median(cost.cpu for cost in costs) / size * (1 << 30)
+        efforts = [statistics.median(cost.cpu for cost in costs)]
+        efforts.append(statistics.median(cost.process_cpu for cost in costs))
         memory = max(cost.memory for cost in costs) / MIB
-        numbers = (
+        shown.add_row(
+            name,
             f"{seconds:.2f}",
             f"{process:.2f}",
-            f"{size / seconds / 1e6:.0f}",
-            f"{effort:.2f}",
+            f"{size / seconds / 1e6:.0f}" if seconds > 0.01 else "-",
+            *(f"{effort / size * (1 << 30):.2f}" for effort in efforts),
             f"{memory:.0f}",
         )
-        shown.add_row(name, *numbers)
-    shown.add_section()
-    for goal in scenario.goals:
-        try:
-            ratio = statistics.median(goal.ratio(costs) for costs in rounds)
-        except KeyError:
-            shown.add_row(goal.text, "", "not installed")
-            continue
-        bound = f">= {goal.least:.2f}" if goal.least is not None else f"<= {goal.most:.2f}"
-        shown.add_row(goal.text, f"{ratio:.2f}", bound, "met" if goal.met(ratio) else "MISSED")
     return shown
 
 
@@ -307,11 +367,8 @@ def serve(size: str, bps: str) -> None:
         sys.stdin.read()
 
 
-def interruptions(base: Path, rounds: int) -> Table:
-    """Measure what cancelling and killing cost, at 4 x 50 MB/s."""
-    shown = Table(
-        "interruption", "median", "worst", "goal", "", title="cancel and kill", title_justify="left"
-    )
+def interruptions(base: Path, rounds: int) -> Iterator[Verdict]:
+    """Measure what cancelling and killing cost, at 4 x 50 MB/s; the worst of all rounds counts."""
     with LocalHub() as hub:
         content = Blob(400 * MIB, seed=3)
         hub.add_repo(REPO, {"whole.gguf": content})
@@ -323,20 +380,11 @@ def interruptions(base: Path, rounds: int) -> Table:
                 late.append(anyio.run(cancelled, hub, file, Path(folder) / "blob") * 1000)
             with tempfile.TemporaryDirectory(dir=base) as folder:
                 again.append(killed(hub, file, Path(folder) / "whole.gguf") / MIB)
-    met = "met" if max(late) <= 100 else "MISSED"
-    shown.add_row(
-        "cancel to last byte (ms)", f"{statistics.median(late):.0f}", f"{max(late):.0f}", "<= 100", met
-    )
-    bound = 4 * 16 + 200 * 1000**2 / MIB
-    met = "met" if max(again) <= bound else "MISSED"
-    shown.add_row(
-        "fetched again after SIGKILL (MiB)",
-        f"{statistics.median(again):.0f}",
-        f"{max(again):.0f}",
-        f"<= {bound:.0f}",
-        met,
-    )
-    return shown
+    for goal, found, most in (
+        ("cancel to the last byte, worst (ms)", max(late), 100),
+        ("fetched again after SIGKILL, worst (MiB)", max(again), 4 * 16 + 200 * 1000**2 / MIB),
+    ):
+        yield Verdict(INTERRUPTIONS, goal, f"{found:.0f}", f"<= {most:.0f}", found <= most)
 
 
 async def cancelled(hub: LocalHub, file: RemoteFile, blob: Path) -> float:

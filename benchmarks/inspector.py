@@ -21,14 +21,14 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.lowlevel
 import httpx
-from anyio.streams.text import TextReceiveStream
+from anyio.streams.buffered import BufferedByteReceiveStream
 
 from hostel.plugins.inspector import Inspector
 from hostel.runtime import Runtime
 from hostel.sessions import BackgroundTaskHost, Progress, TaskSpec
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from anyio.abc import ByteSendStream
 
 READERS = 1_000
 TASKS = 100
@@ -38,7 +38,7 @@ MANY = 100_000
 REQUESTS = 300
 
 READER = """
-import asyncio, sys
+import asyncio, os, sys
 host, port, token, count = sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4])
 events = opened = 0
 async def read():
@@ -50,13 +50,16 @@ async def read():
     opened += 1
     while data := await reader.read(1 << 18):
         events += data.count(b"\\nevent: ")
+def tell():
+    os.read(0, 1)
+    print(events, flush=True)
 async def main():
     tasks = [asyncio.create_task(read()) for _ in range(count)]
     while opened < count:
         await asyncio.sleep(0.01)
-    while True:
-        print(events, flush=True)
-        await asyncio.sleep(0.1)
+    asyncio.get_running_loop().add_reader(0, tell)
+    print("open", flush=True)
+    await asyncio.gather(*tasks)
 asyncio.run(main())
 """
 
@@ -98,23 +101,21 @@ async def _publish_to(readers: int, inspector: Inspector, host: BackgroundTaskHo
     url = httpx.URL(inspector.url)
     command = [sys.executable, "-c", READER, url.host, str(url.port), inspector.token, str(readers)]
     async with await anyio.open_process(command) as process:
+        assert process.stdin is not None
         assert process.stdout is not None
-        counts = TextReceiveStream(process.stdout)
-        await anext(counts)
-        start, before = time.perf_counter(), await _latest(counts)
+        told = BufferedByteReceiveStream(process.stdout)
+        await told.receive_until(b"\n", 100)
+        start, before = time.perf_counter(), await _count(process.stdin, told)
         rate = await publish(host, SECONDS)
-        after = await _latest(counts)
+        after = await _count(process.stdin, told)
         seconds = time.perf_counter() - start
         process.kill()
     return rate, (after - before) / seconds
 
 
-async def _latest(counts: AsyncIterator[str]) -> int:
-    told = "0"
-    with anyio.move_on_after(0.15):
-        async for lines in counts:
-            told = lines.split()[-1]
-    return int(told)
+async def _count(asked: ByteSendStream, told: BufferedByteReceiveStream) -> int:
+    await asked.send(b"?")
+    return int(await told.receive_until(b"\n", 100))
 
 
 async def a_million_past_a_reader_that_never_reads() -> None:
@@ -195,7 +196,9 @@ def page() -> None:
                 executable_path=chromium, args=["--no-sandbox", "--disable-gpu"]
             )
             tab = browser.new_page(viewport={"width": 1280, "height": 800})
-            browser.start_tracing(page=tab, categories=["devtools.timeline", "loading", "v8"])
+            browser.start_tracing(
+                page=tab, categories=["blink.user_timing", "devtools.timeline", "loading", "v8"]
+            )
             start = time.perf_counter()
             tab.goto(url)
             tab.wait_for_selector('.pill[data-state="live"] i:text-is("10,000")', timeout=60_000)

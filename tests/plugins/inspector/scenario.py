@@ -7,14 +7,20 @@ from __future__ import annotations
 import os
 import sys
 from functools import partial
+from typing import TYPE_CHECKING
 
 import anyio
 import anyio.lowlevel
 import anyio.to_thread
+import attrs
 
 from hostel.plugins.inspector import Inspector
-from hostel.runtime import Runtime, current_task
-from hostel.sessions import Progress, TaskSpec
+from hostel.plugins.model_pull import DownloadStatus, FailedDownload, QueuedDownload
+from hostel.runtime import Endpoint, Runtime, current_task, hookimpl
+from hostel.sessions import JsonValue, Progress, TaskSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 finishing: dict[str, anyio.Event] = {}
 
@@ -39,37 +45,113 @@ async def ask() -> None:
         await anyio.sleep_forever()
 
 
+class Downloads:
+    """Answers as the plugin that pulls models does, with rows of its own types."""
+
+    name = "downloads"
+
+    def __init__(self) -> None:
+        self.shown: list[JsonValue] = []
+
+    @hookimpl
+    def register_routes(self) -> list[Endpoint]:
+        async def answer(query: Mapping[str, str], body: JsonValue) -> JsonValue:
+            return self.shown
+
+        return [Endpoint("downloads", answer)]
+
+    def show(self) -> None:
+        pulled = QueuedDownload(
+            id="org/model:Q4_K_M",
+            group_id="org/model:Q4_K_M",
+            model_id="org/model",
+            quantization="Q4_K_M",
+            status=DownloadStatus.DOWNLOADING,
+            position=1,
+            downloaded=3_000_000,
+            total=4_000_000,
+            percent=75.0,
+            rate=500_000.0,
+            eta=2.0,
+            shard_count=2,
+            attempts=1,
+            queued_at=0.0,
+            started_at=0.0,
+            request_ids=(),
+        )
+        failed = FailedDownload("org/other", "org/other", "it is gated", "gated", True, 0, None, 3, 0.0)
+        self.shown = [attrs.asdict(pulled), {**attrs.asdict(failed), "status": "failed"}]
+
+
+downloads = Downloads()
+
+
+class Noisy:
+    name = "noisy"
+
+    @hookimpl
+    def on_session_opened(self, session_id: str) -> None:
+        raise ValueError("too loud")
+
+
 async def furnish(runtime: Runtime) -> None:
     tasks = runtime.tasks
     await tasks.spawn_managed("build", TaskSpec(id="parent", kind="subagent", label="Build it all"), ask)
     await tasks.spawn_managed("build", TaskSpec(id="child", kind="observer", parent_task_id="parent"), ask)
     await tasks.register_external("chat", TaskSpec(id="hostile", label="<b>bold</b>\x1b[31m\tred\nline"))
     await tasks.update("hostile", progress=Progress("<img src=x onerror=alert(1)>", 1, 4, "files"))
+    async with runtime.session("brief"):
+        pass
     handle = await tasks.spawn_managed("chat", TaskSpec(id="broken"), fail)
     await tasks.wait(handle.id)
 
 
-async def obey(runtime: Runtime, word: str) -> None:
-    verb, _, rest = word.partition(" ")
-    if verb == "work":
-        finish = finishing[rest] = anyio.Event()
-        await runtime.tasks.spawn_managed("chat", TaskSpec(id=rest, label=f"Work {rest}"), work, finish)
-    elif verb == "finish":
-        finishing[rest].set()
-    elif verb == "fail":
-        await runtime.tasks.spawn_managed("chat", TaskSpec(id=rest), fail)
-    elif verb == "burst":
-        for number in range(int(rest)):
-            await runtime.tasks.register("burst", TaskSpec(id=f"b{number}"))
-            if number % 50 == 0:
-                await anyio.lowlevel.checkpoint()
-    elif verb == "many":
-        for number in range(int(rest)):
-            await runtime.tasks.register(
-                f"many {number % 10}", TaskSpec(id=f"m{number}", label=f"Task {number}")
-            )
-    elif verb == "complete":
-        await runtime.tasks.complete(rest, summary="finished from outside")
+async def start_work(runtime: Runtime, name: str) -> None:
+    finish = finishing[name] = anyio.Event()
+    await runtime.tasks.spawn_managed("chat", TaskSpec(id=name, label=f"Work {name}"), work, finish)
+
+
+async def finish_work(_: Runtime, name: str) -> None:
+    finishing[name].set()
+
+
+async def burst(runtime: Runtime, count: str) -> None:
+    for number in range(int(count)):
+        await runtime.tasks.register("burst", TaskSpec(id=f"b{number}"))
+        if number % 50 == 0:
+            await anyio.lowlevel.checkpoint()
+
+
+async def many(runtime: Runtime, count: str) -> None:
+    for number in range(int(count)):
+        spec = TaskSpec(id=f"m{number}", label=f"Task {number}")
+        await runtime.tasks.register(f"many {number % 10}", spec)
+
+
+async def download(_: Runtime, __: str) -> None:
+    downloads.show()
+
+
+async def long(runtime: Runtime, name: str) -> None:
+    task_id = name + "l" * 200
+    spec = TaskSpec(id=task_id, kind="k" * 90, label=name + "w" * 400, producer="p" * 90)
+    await runtime.tasks.register_external("s" * 300, spec)
+    await runtime.tasks.update(task_id, progress=Progress("m" * 900, 1, 2, "u" * 90))
+
+
+VERBS = {
+    "work": start_work,
+    "finish": finish_work,
+    "burst": burst,
+    "many": many,
+    "long": long,
+    "download": download,
+}
+
+
+async def obey(runtime: Runtime, line: str) -> None:
+    verb, _, rest = line.partition(" ")
+    await VERBS[verb](runtime, rest)
 
 
 def say(line: str) -> None:
@@ -81,7 +163,9 @@ async def main(port: int) -> None:
     inspector = Inspector(port=port, token=os.environ.get("HOSTEL_TOKEN"))
     folder = os.environ.get("SCENARIO_DATA")
     blocked = ["model_pull"]
-    async with Runtime([inspector], data_dir=folder, load_installed=False, blocked=blocked) as runtime:
+    async with Runtime(
+        [inspector, downloads, Noisy()], data_dir=folder, load_installed=False, blocked=blocked
+    ) as runtime:
         await furnish(runtime)
         say(inspector.page_url)
         while line := await anyio.to_thread.run_sync(sys.stdin.readline, abandon_on_cancel=True):

@@ -197,6 +197,20 @@ def test_watch_follows_a_runtime_that_starts_again(tmp_path: Path) -> None:
     assert code == 130
 
 
+def test_plugins_names_what_fails_in_runtimes_that_run(program: Program, folder: Path) -> None:
+    url = program.page_url.partition("/#")[0]
+    [noisy] = [row for row in rows(hostel(folder, "plugins")) if row[0] == "noisy"]
+    told = json.loads(hostel(folder, "plugins", "--json").stdout)
+
+    assert noisy[3:] == ["on_session_opened: ValueError: too loud", "on_session_opened", url]
+    assert {one["runtime"] for one in told if one["name"] == "noisy"} == {url}
+    assert {one["runtime"] for one in told if one["name"] == "inspector"} == {None}
+
+
+def test_plugins_says_which_runtime_does_not_answer(folder: Path, nobody: str) -> None:
+    assert f"the runtime at {nobody} does not answer" in hostel(folder, "plugins").stderr
+
+
 def test_without_a_runtime_the_list_is_empty(tmp_path: Path) -> None:
     tmp_path.chmod(0o700)
 

@@ -297,3 +297,11 @@ async def test_a_peer_that_never_reads_does_not_hold_up_the_others(served: Serve
             told = await take(frames, 5_000)
 
     assert [json.loads(frame.data)["seq"] for frame in told] == list(range(1, 5_001))
+
+
+async def test_asking_for_the_head_of_the_stream_is_answered_at_once(served: Served) -> None:
+    with anyio.fail_after(5):
+        head = await served.http.head("/api/events")
+
+    assert head.status_code == 200
+    assert head.headers["content-type"] == "text/event-stream"

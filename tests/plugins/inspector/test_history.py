@@ -100,6 +100,8 @@ async def test_a_snapshot_drops_what_it_does_not_have_once_it_is_complete() -> N
         for name in ("a", "b", "c"):
             board.apply_part("r", [await host.register("s", TaskSpec(id=name))], complete=False)
         board.apply_part("r", [], complete=True)
+        board.apply_part("r", await host.list(), complete=False)
+        board.begin("r")
         records = await host.list()
         board.apply_part("r", records[:1], complete=False)
         assert set(known(board)) == {"a", "b", "c"}

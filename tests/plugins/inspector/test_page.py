@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
 import pytest
@@ -184,10 +185,30 @@ def test_everything_can_be_done_from_the_keyboard(visit: Visit) -> None:
     page.keyboard.press("3")
     sync_api.expect(page.get_by_role("heading", name="Plugins")).to_be_visible()
     page.keyboard.press("2")
-    sync_api.expect(page.get_by_text("Nothing is being pulled")).to_be_visible()
+    sync_api.expect(page.get_by_role("heading", name="Downloads")).to_be_visible()
     page.keyboard.press("1")
     page.keyboard.press("?")
     sync_api.expect(page.get_by_role("heading", name="Keys")).to_be_visible()
+
+
+def test_downloads_are_shown_with_how_far_they_are_and_why_they_failed(
+    visit: Visit, program: Program
+) -> None:
+    program.tell("download")
+    visit.page.get_by_role("button", name="Downloads").click()
+    pulled = visit.page.locator(".card", has_text="org/model")
+
+    sync_api.expect(pulled).to_contain_text("3.0 MB of 4.0 MB · 500 kB/s · 2s left · 2 files")
+    sync_api.expect(pulled).to_contain_text("75 %")
+    assert pulled.locator(".bar i").evaluate("(bar) => bar.style.width") == "75%"
+    sync_api.expect(visit.page.locator(".card", has_text="org/other")).to_contain_text("it is gated")
+
+
+def test_plugins_are_shown_with_what_is_wrong_with_them(visit: Visit) -> None:
+    visit.page.get_by_role("button", name="Plugins").click()
+
+    sync_api.expect(visit.page.locator(".card", has_text="downloads")).to_contain_text("works")
+    sync_api.expect(visit.page.locator(".card", has_text="noisy")).to_contain_text("ValueError: too loud")
 
 
 def test_the_token_leaves_the_address_and_is_in_no_request(visit: Visit, program: Program) -> None:
@@ -213,25 +234,93 @@ def test_without_a_token_it_asks_for_one(browser: sync_api.Browser, program: Pro
 
 
 @pytest.mark.parametrize("width", [320, 390, 768, 1024, 1440])
-def test_nothing_sticks_out_at_any_width(visit: Visit, width: int) -> None:
-    visit.page.set_viewport_size({"width": width, "height": 800})
-    alone = visit.page.evaluate("document.documentElement.scrollWidth")
-    visit.row("Build it all").click()
-    beside_a_task = visit.page.evaluate("document.documentElement.scrollWidth")
+def test_nothing_sticks_out_at_any_width(visit: Visit, program: Program, width: int) -> None:
+    page = visit.page
+    program.tell(f"long at-{width}-")
+    page.set_viewport_size({"width": width, "height": 800})
+    alone = page.evaluate("document.documentElement.scrollWidth")
+    visit.row(f"at-{width}-").click()
+    beside_a_task = page.evaluate("document.documentElement.scrollWidth")
+    inside = page.locator("#detail").evaluate("(panel) => panel.scrollWidth - panel.clientWidth")
+    close = page.get_by_role("button", name="Close").bounding_box()
 
     assert max(alone, beside_a_task) <= width
+    assert inside <= 0
+    assert close is not None
+    assert close["x"] + close["width"] <= width
 
 
 def test_it_is_light_and_dark(visit: Visit) -> None:
     colours = set()
     for scheme in ("light", "dark"):
-        visit.page.emulate_media(color_scheme=scheme)
+        visit.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         colours.add(visit.page.evaluate("getComputedStyle(document.body).backgroundColor"))
     visit.page.get_by_role("button", name="Switch between light and dark").click()
     visit.page.get_by_role("button", name="Switch between light and dark").click()
     colours.add(visit.page.evaluate("getComputedStyle(document.body).backgroundColor"))
 
     assert len(colours) == 2
+
+
+# The texts on the page whose contrast with what is painted behind them is below 4.5, colours as painted.
+FAINT = """() => {
+  const pen = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const paint = (colours) => {
+    pen.clearRect(0, 0, 1, 1);
+    for (const colour of colours) { pen.fillStyle = colour; pen.fillRect(0, 0, 1, 1); }
+    return [...pen.getImageData(0, 0, 1, 1).data].slice(0, 3);
+  };
+  const light = (rgb) => {
+    const linear = (v) => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
+    const [r, g, b] = rgb.map((v) => linear(v / 255));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b + 0.05;
+  };
+  const faint = [];
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) {
+    const element = texts.currentNode.parentElement;
+    const isSeen = element.checkVisibility({ visibilityProperty: true }) && !element.closest("option");
+    if (!isSeen || !texts.currentNode.data.trim()) continue;
+    const behind = [];
+    for (let one = element; one; one = one.parentElement) {
+      if (getComputedStyle(one).opacity !== "1") faint.push(`opacity of ${one.outerHTML.slice(0, 80)}`);
+      behind.unshift(getComputedStyle(one).backgroundColor);
+    }
+    const colours = [paint(behind), paint([...behind, getComputedStyle(element).color])].map(light).sort();
+    const contrast = colours[1] / colours[0];
+    if (contrast < 4.5) faint.push(`${contrast.toFixed(2)} ${element.outerHTML.slice(0, 120)}`);
+  }
+  return faint;
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_text_stands_out_from_what_is_behind_it(
+    visit: Visit, program: Program, scheme: Literal["light", "dark"]
+) -> None:
+    page = visit.page
+    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+    program.tell(f"work gone-{scheme}")
+    visit.row(f"gone-{scheme}").click()
+    page.keyboard.press("c")
+    page.get_by_label("Why").fill("it is too slow")
+    faint = page.evaluate(FAINT)
+    page.keyboard.press("Enter")
+    sync_api.expect(page.locator(".detail .state")).to_have_text("cancelled")
+    visit.pill("all").click()
+    visit.row("broken").hover()
+    faint += page.evaluate(FAINT)
+    visit.pill("all").click()
+    visit.pill("failed").click()
+    visit.row("broken").click()
+    page.locator(".detail .box.failure summary").click()
+    page.locator(".timeline").wait_for()
+    faint += page.evaluate(FAINT)
+    for view in ("2", "3", "?"):
+        page.keyboard.press(view)
+        faint += page.evaluate(FAINT)
+
+    assert faint == []
 
 
 def test_quiet_tasks_stand_out(visit: Visit) -> None:

@@ -47,12 +47,17 @@ class Board:
             if known is None or known.seq < record.seq:
                 self.tasks[key] = record
         if complete:
-            del self._seen[runtime]
+            self.begin(runtime)
             for key in [key for key in self.tasks if key[0] == runtime and key not in seen]:
                 del self.tasks[key]
 
+    def begin(self, runtime: str) -> None:
+        """Expect a snapshot from its beginning: the last one may have been cut off."""
+        self._seen.pop(runtime, None)
+
     def forget(self, runtime: str) -> None:
         """Forget all tasks of a runtime that is gone."""
+        self.begin(runtime)
         for key in [key for key in self.tasks if key[0] == runtime]:
             del self.tasks[key]
 

@@ -233,7 +233,7 @@ class EventStream:
     def __init__(self, run: Callable[[Write], Awaitable[None]]) -> None:
         self._run = run
 
-    async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def write(chunk: bytes) -> None:
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
 
@@ -245,6 +245,9 @@ class EventStream:
 
         headers = [(b"content-type", b"text/event-stream"), (b"x-accel-buffering", b"no")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
+        if scope["method"] == "HEAD":
+            await send({"type": "http.response.body", "body": b""})
+            return
         async with anyio.create_task_group() as group:
             group.start_soon(run)
             while (await receive())["type"] != "http.disconnect":

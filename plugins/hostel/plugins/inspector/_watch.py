@@ -80,6 +80,7 @@ class Watch:
             console.warn(f"the runtime at {card.url} does not answer")
         self._greeting.discard(card)
         self._check_greeted()
+        self.board.begin(_name(card))
 
     def _check_greeted(self) -> None:
         if not self._greeting:

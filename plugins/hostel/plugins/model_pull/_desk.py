@@ -66,7 +66,7 @@ class Desk:
     async def begin(self, request: Request) -> None:
         """Start the managed task of a request."""
         wish = request.wish
-        spec = TaskSpec(id=request.id, kind=KIND, producer=KIND, label=wish.repo_id)
+        spec = TaskSpec(id=request.id, kind=KIND, producer=KIND, label=wish.label)
         try:
             request.task = await self._host.spawn_named(
                 wish.session_id, spec, wish.to_params(), partial(self.serve, request)

@@ -19,7 +19,7 @@ import anyio
 import attrs
 
 from hostel.plugins.model_pull._disk import DiskReservations
-from hostel.plugins.model_pull._errors import PullError, RevisionNotFound
+from hostel.plugins.model_pull._errors import PullError, RevisionNotFound, SecretWithheld
 from hostel.plugins.model_pull._events import (
     Cancelled,
     Completed,
@@ -93,6 +93,8 @@ class Downloads:
         :param reference: instead of the wish's own
         :raises PullError: if it cannot be met
         """
+        if wish.withheld:
+            raise SecretWithheld(wish.repo_id)
         options = attrs.evolve(
             self._tools.options,
             cache_dir=wish.cache_dir or self._tools.options.cache_dir,

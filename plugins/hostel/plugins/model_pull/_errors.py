@@ -14,6 +14,7 @@ PullError
 ├── ContentChanged        the remote file is not the one that was listed
 ├── BadResponse           the server breaks HTTP or a promise; asking again does not help
 ├── TransferFailed        the network was in trouble for longer than allowed
+├── SecretWithheld        what was kept on disk lacks the secret of its URL
 └── Unreachable           the origin did not answer when it was asked what there is
 
 `str(error)` is one sentence for the user. `recoverable` means that the same call may succeed later; where
@@ -215,6 +216,17 @@ class TransferFailed(PullError):
     def message(self) -> str:
         why = f"no progress for {self.seconds:.0f} s, {self.reason}"
         return f"{self.path} is not complete ({why}): check the network and pull again."
+
+
+@attrs.define
+class SecretWithheld(PullError):
+    """A request was restored whose URL held a signature or a password; neither is kept on disk."""
+
+    url: str
+
+    @property
+    def message(self) -> str:
+        return f"The secret part of {self.url} is not kept on disk: pull it again with a fresh URL."
 
 
 @attrs.define

@@ -102,7 +102,7 @@ class PullHandle:
         self._request = request
 
     def __repr__(self) -> str:
-        return f"<PullHandle {self.request_id} {self._request.wish.repo_id}>"
+        return f"<PullHandle {self.request_id} {self._request.wish.label}>"
 
     @property
     def request_id(self) -> str:

@@ -15,6 +15,7 @@ from hostel.plugins.model_pull._layout import CachedRepo
 from hostel.plugins.model_pull._reference import HUB, Reference
 from hostel.plugins.model_pull._remote import RemoteFile
 from hostel.plugins.model_pull._request import DownloadId
+from hostel.plugins.model_pull._secrets import without_secret
 from hostel.plugins.model_pull._selection import Selection, chosen, filtered, options_of, whole
 from hostel.plugins.model_pull._source import ModelSource, source_for
 
@@ -121,7 +122,8 @@ def blob_key(file: RemoteFile) -> str:
     """Return the checksum of the content, or of what tells this content from others where there is none."""
     if file.digest is not None:
         return file.digest.value
-    identity = "\0".join(map(str, (file.url, file.version, file.size)))
+    url = without_secret(file.url) if file.version else file.url  # a fresh signature is not another content
+    identity = "\0".join(map(str, (url, file.version, file.size)))
     return hashlib.sha256(identity.encode()).hexdigest()
 
 

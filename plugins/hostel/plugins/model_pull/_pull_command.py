@@ -105,9 +105,9 @@ def _conclude(attempt: Attempt, *, as_json: bool) -> None:
     if isinstance(attempt.outcome, PullError):
         sys.stderr.write(f"hostel: {attempt.outcome}\n")
         if as_json and name is None:
-            print_json(_failed(attempt.wish.repo_id, str(attempt.outcome), type(attempt.outcome).__name__))
+            print_json(_failed(attempt.wish.label, str(attempt.outcome), type(attempt.outcome).__name__))
     elif attempt.outcome is None and as_json:
-        print_json(_failed(name or attempt.wish.repo_id, INTERRUPTED, "Interrupted"))
+        print_json(_failed(name or attempt.wish.label, INTERRUPTED, "Interrupted"))
 
 
 def _failed(id: str, error: str, kind: str) -> dict[str, object]:

@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 import attrs
 
 from hostel.plugins.model_pull._errors import PullError
+from hostel.plugins.model_pull._secrets import without_secret
 
 HUB = "hf"
 FOLDER = "file"
@@ -64,8 +65,10 @@ class Reference:
 
     @property
     def model_id(self) -> str:
-        """Return the name under which this model is listed and cancelled; a URL goes without its query."""
-        return self.name if self.scheme in (HUB, FOLDER) else self.name.partition("?")[0]
+        """Return the name it is listed and cancelled by; a URL goes without query and user."""
+        if self.scheme in (HUB, FOLDER):
+            return self.name
+        return without_secret(self.name).partition("?")[0]
 
     def __str__(self) -> str:
         quantization = f":{self.quantization}" if self.quantization else ""

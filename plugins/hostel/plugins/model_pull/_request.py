@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 
 from hostel.plugins.model_pull._reference import Reference, parse_reference
+from hostel.plugins.model_pull._secrets import without_secret
 
 SESSION = "downloads"
 _VARIANT = re.compile(r"\+([0-9a-f]{6})$")
@@ -70,6 +71,7 @@ class DownloadRequest:
     :ivar limit: bytes per second for this download, None for no limit of its own; where several share
         it the loosest holds
     :ivar session_id: whose task it is
+    :ivar withheld: it was kept on disk, without the secret that its URL held
     """
 
     repo_id: str = attrs.field(validator=_text)
@@ -82,6 +84,12 @@ class DownloadRequest:
     budget: int | None = attrs.field(default=None, validator=_positive(int))
     limit: float | None = attrs.field(default=None, validator=_positive(int, float))
     session_id: str = attrs.field(default=SESSION, validator=_text)
+    withheld: bool = attrs.field(default=False, validator=attrs.validators.instance_of(bool))
+
+    @property
+    def label(self) -> str:
+        """Return what was asked for as it may be shown and kept."""
+        return without_secret(self.repo_id)
 
     @property
     def reference(self) -> Reference:
@@ -91,9 +99,15 @@ class DownloadRequest:
         """
         return parse_reference(self.repo_id, quantization=self.quantization, revision=self.revision)
 
-    def to_params(self) -> dict[str, Any]:
-        """Return what is not a default as JSON values, for a task that may be started again."""
-        given = attrs.asdict(self, filter=lambda field, value: value != field.default)
+    def to_params(self, *, secrets: bool = False) -> dict[str, Any]:
+        """Return what is not a default as JSON values, for a task that may be started again.
+
+        :param secrets: leave those in that the URL holds; what is kept on disk must not have them
+        """
+        kept = self if secrets else attrs.evolve(self, repo_id=self.label)
+        if kept.repo_id != self.repo_id:
+            kept = attrs.evolve(kept, withheld=True)
+        given = attrs.asdict(kept, filter=lambda field, value: value != field.default)
         given.pop("session_id", None)
         return {name: _plain(value) for name, value in given.items()}
 

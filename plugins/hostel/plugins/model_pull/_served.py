@@ -87,7 +87,7 @@ class ServedQueue:
 
     def add(self, wish: DownloadRequest) -> tuple[str, int]:
         """Put a model into the queue and return the name and the place of its download; 0: it is here."""
-        body = {**wish.to_params(), "session_id": wish.session_id}
+        body = {**wish.to_params(secrets=True), "session_id": wish.session_id}
         answer = self._ask("POST", "", body, seconds=RESOLVING_SECONDS)
         return str(answer["id"]), int(answer["position"])
 

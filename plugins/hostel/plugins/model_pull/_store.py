@@ -1,6 +1,6 @@
 """The queue on disk, so that a new process goes on where the last one ended.
 
-One JSON file, readable by its owner only (a URL in it may carry a signature), replaced in one step. A
+One JSON file, readable by its owner only, replaced in one step; secrets of URLs are left out. A
 file that cannot be read is set aside and the queue begins empty; one of a newer hostel is refused. A
 lock beside it says who owns the queue: a second process reads it and keeps its own in memory.
 """

@@ -78,6 +78,7 @@ PASSING = {
     "parts in chunks": cdn(chunked=True),
     "no etag": cdn(drop_headers=("ETag",)),
     "status 500": cdn(status=500, times=1),
+    "status 503": cdn(status=503, times=1),
     "status 503 at the origin": hub_(status=503, times=1),
     "status 429 with seconds": cdn(status=429, retry_after=1, times=1),
     "status 429 with a ratelimit": cdn(status=429, ratelimit_reset=1, times=1),
@@ -149,6 +150,11 @@ FAILING: dict[str, tuple[Fault, type[PullError]]] = {
     "another size at the origin": (hub_(set_headers={"X-Linked-Size": "5"}), ContentChanged),
     "refused by the origin": (hub_(status=403), AccessDenied),
     "status 418": (cdn(status=418), BadResponse),
+    "always a shorter length": (cdn(length_off_by=-100), BadResponse),
+    "always a longer length": (cdn(length_off_by=100), PullError),
+    "always a shorter length, without ranges": (cdn(length_off_by=-100, no_range=True), ContentChanged),
+    "always status 503": (cdn(status=503), TransferFailed),
+    "always a reset": (cdn(reset_after=0), TransferFailed),
 }
 
 

@@ -13,6 +13,7 @@ import pytest
 from hostel.plugins.model_pull._errors import AccessDenied, BadResponse, Gated, NotFound, RepoNotFound
 from hostel.plugins.model_pull._fetch import (
     ConnectionBudget,
+    Fetched,
     FetchPhase,
     FetchProgress,
     Limiter,
@@ -243,6 +244,21 @@ async def test_transfers_that_share_a_budget_share_its_connections(hub: LocalHub
 
     assert hub.peak_responses <= 5
     assert names(blob) == ["0", "1", "2"]
+
+
+async def test_three_calls_for_one_file_fetch_it_once(hub: LocalHub, blob: Path, publish: Publish) -> None:
+    file, fetched = publish(Blob(20 * MIB, seed=4)), list[Fetched]()
+
+    async def one() -> None:
+        fetched.append(await fetch(file, blob))
+
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as tasks:
+            for _ in range(3):
+                tasks.start_soon(one)
+
+    assert sorted(each.adopted for each in fetched) == [False, True, True]
+    assert hub.bytes_sent(origin=Origin.CDN) == 20 * MIB
 
 
 async def test_memory_stays_below_two_mib_per_connection(hub: LocalHub, blob: Path, publish: Publish) -> None:

@@ -4,7 +4,7 @@ import { ask, follow, now, setToken, takeToken } from "./api.js";
 import { Detail } from "./detail.js";
 import { askToken, cancel, showKeys, transfer } from "./dialogs.js";
 import { $, glyph, h, setText } from "./dom.js";
-import { LIVE, STATES, plural } from "./format.js";
+import { LIVE, STATES, plural, title } from "./format.js";
 import { List } from "./list.js";
 import { Downloads, Plugins } from "./panels.js";
 import { Store, keyOfRecord } from "./store.js";
@@ -35,7 +35,8 @@ const detail = new Detail({
   close: () => closeDetail(),
   act: (name, record) => act(name, record),
   openRecord: (record) => open(record),
-  openId: (session, id) => open(store.tasks.get(`${session}\u0000${id}`) ?? { id, session_id: session }),
+  openId: (session, id) => open(store.find(session, id)),
+  nameOf: (session, id) => title(store.find(session, id)),
 });
 
 function open(record) {

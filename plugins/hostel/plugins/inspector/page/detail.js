@@ -82,6 +82,7 @@ export class Detail {
     const fresh = this.#panel.cloneNode(false);
     fresh.dataset.state = record.state;
     fresh.append(
+      this.#topLine(record),
       this.#head(record),
       this.#trouble(record),
       this.#progress(record),
@@ -94,14 +95,17 @@ export class Detail {
     patch(this.#panel, fresh);
   }
 
+  #topLine(record) {
+    return h("div", { class: "head-line" },
+      h("span", { class: "state", data: { state: record.state } }, glyph(`g-${record.state}`), STATES[record.state]),
+      h("button", { type: "button", class: "ghost close", "aria-label": "Close", title: "Close (Esc)", onclick: () => this.on.close() }, glyph("i-close", "icon")));
+  }
+
   #head(record) {
     const live = LIVE.has(record.state);
     const act = (name, words, kind) => h("button", { type: "button", class: kind, onclick: () => this.on.act(name, this.record) }, words);
     return h("header", {},
-      h("div", { class: "head-line" },
-        h("span", { class: "state", data: { state: record.state } }, glyph(`g-${record.state}`), STATES[record.state]),
-        h("button", { type: "button", class: "ghost close", "aria-label": "Close", title: "Close (Esc)", onclick: () => this.on.close() }, glyph("i-close", "icon"))),
-      h("h2", {}, title(record)),
+      h("h2", { title: title(record) }, title(record)),
       h("button", { type: "button", class: "copy", title: "Copy the id", onclick: () => this.#copy(record.id) }, h("code", {}, record.id), glyph("i-copy", "icon")),
       live && h("div", { class: "buttons" },
         act("transfer", "Transfer…", "button"),
@@ -165,7 +169,7 @@ export class Detail {
   #facts(record) {
     const quiet = record.completed_at === null ? `${duration(now() - record.updated_at)} ago` : null;
     const attempt = record.attempt;
-    const parent = record.parent_task_id !== null && h("button", { type: "button", class: "link-button", onclick: () => this.on.openId(record.session_id, record.parent_task_id) }, record.parent_task_id);
+    const parent = record.parent_task_id !== null && h("button", { type: "button", class: "link-button", onclick: () => this.on.openId(record.session_id, record.parent_task_id) }, this.on.nameOf(record.session_id, record.parent_task_id));
     const facts = [
       ["Session", record.session_id], ["Kind", record.kind], ["Producer", record.producer], ["Parent", parent],
       ["Its own session", record.child_session_id],

@@ -31,7 +31,7 @@ export async function cancel(record, below) {
   const reason = h("input", { type: "text", maxlength: "500", placeholder: "kept with the task", autocomplete: "off" });
   const cascade = h("input", { type: "checkbox", checked: true });
   const fields = [
-    h("p", {}, h("b", {}, title(record)), ` in ${record.session_id} is asked to stop.`),
+    h("p", {}, h("b", {}, title(record)), `in ${record.session_id} is asked to stop.`),
     h("label", { class: "field" }, "Why", reason),
     below.length > 0 && h("label", { class: "check" }, cascade, `and the ${plural(below.length, "task")} it started`),
   ].filter(Boolean);
@@ -44,7 +44,7 @@ export async function transfer(record, sessions) {
   const names = h("datalist", { id: "sessions" }, ...sessions.filter((id) => id !== record.session_id).map((id) => h("option", { value: id })));
   const target = h("input", { type: "text", required: true, list: "sessions", maxlength: "512", placeholder: "a session, old or new", autocomplete: "off", spellcheck: "false" });
   const fields = [
-    h("p", {}, h("b", {}, title(record)), ` leaves ${record.session_id} and goes on running.`),
+    h("p", {}, h("b", {}, title(record)), `leaves ${record.session_id} and goes on running.`),
     h("label", { class: "field" }, "To session", target), names,
   ];
   if (!(await askFor("Hand this task over?", fields, "Transfer", "primary"))) return;

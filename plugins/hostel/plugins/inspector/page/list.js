@@ -23,6 +23,7 @@ export class List {
     this.now = 0;
     this.#pin = new Row();
     this.#pin.classList.add("pin");
+    this.#pin.setAttribute("aria-hidden", "true"); // it repeats a row of the tree
     this.#scroller.prepend(this.#pin);
     this.#measure();
     this.#scroller.addEventListener("scroll", () => this.draw(), { passive: true });
@@ -207,6 +208,7 @@ class Row extends HTMLElement {
   hide() {
     this.hidden = true;
     this.key = null;
+    this.removeAttribute("id");
   }
 
   #build(kind) {

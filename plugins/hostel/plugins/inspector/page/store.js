@@ -154,6 +154,10 @@ export class Store {
     return LIVE.has(record.state) || now - record.completed_at < LINGER;
   }
 
+  find(session, id) {
+    return this.tasks.get(keyOf(session, id)) ?? { id, session_id: session };
+  }
+
   childrenOf(record) {
     const session = this.sessions.get(record.session_id);
     const found = [];
