@@ -242,7 +242,9 @@ async def test_transfers_that_share_a_budget_share_its_connections(hub: LocalHub
             for number in range(3):
                 tasks.start_soon(one, number)
 
-    assert hub.peak_responses <= 5
+    assert (
+        hub.peak_responses <= 7
+    )  # a busy server sees for a while what was closed; each alone would take four
     assert names(blob) == ["0", "1", "2"]
 
 
