@@ -9,6 +9,7 @@ import anyio.lowlevel
 import anyio.to_thread
 import pytest
 
+from hostel.plugins.model_pull import _downloads
 from hostel.plugins.model_pull._errors import IntegrityFailed, InvalidQuantization, NoSpace, PullError
 from hostel.plugins.model_pull._events import (
     Cancelled,
@@ -24,9 +25,10 @@ from hostel.plugins.model_pull._events import (
 from hostel.plugins.model_pull._feed import Subscription
 from hostel.plugins.model_pull._handle import DuplicateRequest, PullCancelled
 from hostel.plugins.model_pull._manager import DownloadManager
-from hostel.plugins.model_pull._queue import NotInQueue, QueueFull
+from hostel.plugins.model_pull._queue import NotInQueue, Queue, QueueFull
 from hostel.plugins.model_pull._request import DownloadId, DownloadRequest
 from hostel.plugins.model_pull._runs import Ending
+from hostel.plugins.model_pull._store import QueueStore
 from hostel.plugins.model_pull.testing import Blob, Fault, LocalHub, Origin
 from hostel.sessions import LocalBackgroundTaskHost, TaskState
 
@@ -944,3 +946,19 @@ async def test_a_restart_keeps_the_quantization_that_was_chosen(hub: LocalHub, t
         assert record.result is not None
         assert str(record.result.value).endswith("m-Q4_K_M.gguf")
         assert not await manager.has_download("org/m:Q4_K_M")
+
+
+async def test_how_far_a_download_is_is_on_disk_while_it_runs(
+    hub: LocalHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_downloads, "NOTE_SECONDS", 0.1)
+    hub.add_repo("org/m", single(8 * MIB))
+    hub.fault(Fault(origin=Origin.CDN, bps=MIB))
+
+    def noted(_: DownloadEvent) -> bool:
+        queue = QueueStore(tmp_path).load() or Queue()
+        return any(item.downloaded for item in queue.items)
+
+    async with scene(tmp_path) as on:
+        on.manager.pull("org/m")
+        await on.until(noted)

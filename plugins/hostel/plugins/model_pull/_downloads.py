@@ -27,6 +27,7 @@ from hostel.plugins.model_pull._events import (
     DownloadStatus,
     Failed,
     GroupEvent,
+    Progress,
     QueueSnapshot,
     StatusChanged,
 )
@@ -47,6 +48,7 @@ from hostel.plugins.model_pull._source import ModelSource
 from hostel.sessions._ids import new_id
 
 DISCARD_SECONDS = 10.0
+NOTE_SECONDS = 5.0
 
 
 @attrs.frozen
@@ -84,6 +86,7 @@ class Downloads:
         self.closing = False
         self._tools, self._feed = tools, feed
         self._start_soon, self._on_change = start_soon, on_change
+        self._noted = time.monotonic()
         self._run: Run | None = None
         self._last_run: QueueRunSummary | None = None
 
@@ -295,6 +298,13 @@ class Downloads:
         if item is not None and group.progress is not None:
             self.queue = self.queue.replace(attrs.evolve(item, downloaded=group.progress.downloaded))
 
+    def _note_all_bytes(self) -> None:
+        """Keep now and then how far it is, for whoever looks after a crash."""
+        self._noted = time.monotonic()
+        for group in self.groups.values():
+            self._note_bytes(group)
+        self._on_change()
+
     def _conclude(self, group: Group, how: Ending, event: GroupEvent) -> None:
         now = time.time()
         self._emit(group, event)
@@ -342,6 +352,8 @@ class Downloads:
         before = group.status
         group.note(event)
         self._feed.publish(event)
+        if isinstance(event, Progress) and time.monotonic() - self._noted >= NOTE_SECONDS:
+            self._note_all_bytes()
         if DownloadStatus.PAUSED in (before, group.status) and before is not group.status:
             self._pump()
             self._changed()
