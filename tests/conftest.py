@@ -1,6 +1,7 @@
 """Every async test runs on asyncio and trio; each test must leave no thread and no open file behind."""
 
 import gc
+import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,13 @@ import pytest
 from trio.testing import MockClock
 
 LOOPS = ["asyncio", "trio"]
+
+
+def pytest_configure() -> None:
+    if (
+        signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    ):  # in a background job; what we start would inherit it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

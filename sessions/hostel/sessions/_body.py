@@ -32,6 +32,7 @@ from ._states import TaskState
 
 if TYPE_CHECKING:
     from ._crew import Crew
+    from ._records import JsonValue
 
 Args = TypeVarTuple("Args")
 Body = Callable[[*Args], Awaitable[object] | object]
@@ -106,6 +107,18 @@ def verdict(ending: Ending, *, saw_request: bool) -> Verdict:
             return CANCELLED
         case TimedOut(seconds):
             return _failed(TaskFailure(FailureKind.TIMEOUT, f"not done after {seconds:g} s"))
+
+
+def reported(state: TaskState, summary: str | None, value: JsonValue) -> Verdict:
+    """Return how a task ends of which somebody says so."""
+    if state in (TaskState.FAILED, TaskState.ABANDONED):
+        return Verdict(state, None, TaskFailure(FailureKind.REPORTED, summary or f"reported as {state}"))
+    kept = outcome_of(value)
+    if summary is None and kept is None:
+        return Verdict(state, None, None)
+    return Verdict(
+        state, TaskOutcome(summary or (kept.summary if kept else None), kept.value if kept else None), None
+    )
 
 
 def outcome_of(value: object) -> TaskOutcome | None:

@@ -10,7 +10,7 @@ import anyio.lowlevel
 
 from . import _reducer as changes
 from ._again import to_keep
-from ._body import outcome_of
+from ._body import reported
 from ._context import current_entry, current_task_id
 from ._engine import Engine, Resume
 from ._entry import CancelHook, Entry, Result, Verdict
@@ -29,13 +29,10 @@ from ._portal import HostPortal
 from ._records import (
     EVERYTHING,
     CancelPolicy,
-    FailureKind,
     JsonValue,
     Progress,
     SessionSummary,
-    TaskFailure,
     TaskFilter,
-    TaskOutcome,
     TaskPage,
     TaskRecord,
     TaskSpec,
@@ -360,7 +357,7 @@ class LocalBackgroundTaskHost:
         entry = self._told_of(task_id, session_id)
         if state.is_live:
             raise IllegalTransition(task_id, entry.record.state, state)
-        return await self._complete(entry, _verdict(state, summary, value))
+        return await self._complete(entry, reported(state, summary, value))
 
     async def mark_terminal(
         self, session_id: str, task_id: str, state: TaskState, *, summary: str | None = None
@@ -370,7 +367,7 @@ class LocalBackgroundTaskHost:
         """
         entry = self._engine.table.reported(task_id, session_id)
         if entry is not None and state.is_terminal:
-            await self._complete(entry, _verdict(state, summary, None))
+            await self._complete(entry, reported(state, summary, None))
 
     async def mark_live_state(self, session_id: str, task_id: str, state: TaskState) -> None:
         """Move a task between running and waiting; do nothing if it is unknown, asked to stop or ended."""
@@ -462,7 +459,7 @@ class LocalBackgroundTaskHost:
         if entry.managed and entry.live:
             raise TaskStillRuns(task_id, session_id)
         if entry.live:
-            engine.end(entry, _verdict(TaskState.ABANDONED, "unregistered", None), keep=False)
+            engine.end(entry, reported(TaskState.ABANDONED, "unregistered", None), keep=False)
         else:
             engine.table.remove(entry)
         await self._durable()
@@ -551,14 +548,3 @@ class LocalBackgroundTaskHost:
         receipt = self._running.receipt() if self._running is not None else None
         if receipt is not None:
             await receipt.durable()
-
-
-def _verdict(state: TaskState, summary: str | None, value: JsonValue) -> Verdict:
-    if state in (TaskState.FAILED, TaskState.ABANDONED):
-        return Verdict(state, None, TaskFailure(FailureKind.REPORTED, summary or f"reported as {state}"))
-    kept = outcome_of(value)
-    if summary is None and kept is None:
-        return Verdict(state, None, None)
-    return Verdict(
-        state, TaskOutcome(summary or (kept.summary if kept else None), kept.value if kept else None), None
-    )

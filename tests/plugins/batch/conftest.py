@@ -2,6 +2,7 @@
 
 import gc
 import importlib
+import os
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -36,7 +37,10 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
     if postgres_binaries() is None:
-        pytest.skip("PostgreSQL's server is not installed: apt-get install postgresql")
+        missing = "PostgreSQL's server is not installed: apt-get install postgresql"
+        if os.environ.get("CI"):
+            pytest.fail(missing)
+        pytest.skip(missing)
     with PostgresServer() as server:
         yield server
 

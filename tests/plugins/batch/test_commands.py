@@ -2,11 +2,14 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import anyio
 import pytest
 from anyio.from_thread import start_blocking_portal
 
@@ -29,6 +32,16 @@ class Shell:
         assert done.returncode == code, done.stderr
         self.errors = done.stderr
         return done.stdout
+
+    @contextmanager
+    def started(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+        pipe = subprocess.PIPE
+        command = [*HOSTEL, "batch", *arguments]
+        with subprocess.Popen(command, env=self.environment, stdout=pipe, stderr=pipe, text=True) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
 
     def file(self, *names: str, tail: str = "") -> str:
         path = self.folder / "in.jsonl"
@@ -80,6 +93,51 @@ def test_failed_lines_give_exit_code_one_and_can_be_retried(shell: Shell, upstre
     assert json.loads(line)["response"]["status_code"] == 400
     again = json.loads(shell("retry", shown["id"], "--json"))
     assert again["status"] == "in_progress"
+    assert shell.errors == "hostel: failed requests that are to be sent again: 1\n"
+
+
+def test_failed_lines_are_sent_again_at_once_given_an_upstream(shell: Shell, upstream: Upstream) -> None:
+    upstream.script = lambda call: Answer(400, "no") if call.number == 0 else Answer()
+    shown = json.loads(shell("submit", shell.file("a"), "--upstream", upstream.url, "--json", code=1))
+
+    again = json.loads(shell("retry", shown["id"], "--upstream", upstream.url, "--json"))
+
+    assert (again["status"], again["request_counts"]) == (
+        "completed",
+        {"total": 1, "completed": 1, "failed": 0},
+    )
+
+
+def test_an_interrupted_batch_says_how_to_go_on_and_does(shell: Shell, upstream: Upstream) -> None:
+    with shell.started("submit", shell.file("a"), "--upstream", "http://127.0.0.1:9") as process:
+        assert process.stderr is not None
+        said = process.stderr.readline()
+        assert said.startswith("hostel: a request was not answered (ConnectError")
+        assert said.endswith("trying again until the window ends\n")
+        process.send_signal(signal.SIGINT)
+        _, last = process.communicate(timeout=30)
+    assert process.returncode == 130
+    (shown,) = json.loads(shell("ls", "--json"))
+    assert f"`hostel batch retry {shown['id']} --upstream URL`" in last
+
+    done = json.loads(shell("retry", shown["id"], "--upstream", upstream.url, "--json"))
+
+    assert done["status"] == "completed"
+
+
+def test_a_batch_whose_process_was_killed_keeps_its_answers(shell: Shell, upstream: Upstream) -> None:
+    upstream.script = lambda call: Answer() if call.prompt == "a" else Answer(hold=anyio.Event())
+    with shell.started("submit", shell.file("a", "b"), "--upstream", upstream.url, "--detach") as process:
+        process.communicate(timeout=30)
+    (shown,) = json.loads(shell("ls", "--json"))
+    with shell.started("retry", shown["id"], "--upstream", upstream.url) as process:
+        while json.loads(shell("show", shown["id"], "--json"))["request_counts"]["completed"] == 0:
+            assert process.poll() is None
+        process.kill()
+
+    assert [json.loads(line)["custom_id"] for line in shell("results", shown["id"]).splitlines()] == ["a"]
+    cancelled = json.loads(shell("cancel", shown["id"], "--json"))
+    assert cancelled["status"] == "cancelling"
 
 
 def test_a_file_that_is_not_valid_gives_exit_code_two_and_the_line(shell: Shell, upstream: Upstream) -> None:
@@ -103,5 +161,5 @@ def test_what_cannot_be_done_is_one_sentence(shell: Shell) -> None:
     assert shell.errors.startswith("hostel: say where requests go")
     shell("show", "batch_unknown", code=1)
     assert shell.errors == "hostel: There is no batch batch_unknown.\n"
-    shell("submit", shell.file("a"), "--detach", "--window", "soon", code=1)
+    shell("submit", shell.file("a"), "--detach", "--window", "soon", code=2)
     assert "no window" in shell.errors

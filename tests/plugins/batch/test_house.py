@@ -132,6 +132,14 @@ async def test_a_batch_that_expires_is_a_failed_task(house: House, upstream: Ups
     assert record.state is TaskState.FAILED
 
 
+async def test_a_batch_expires_though_nobody_works_on_it(tmp_path: Path) -> None:
+    async with Runtime(data_dir=tmp_path, load_installed=False) as runtime:
+        house = House(runtime, await runtime.get(Batches).storage())
+        record = await house.ended(await house.submit("a", window="50ms"))
+
+    assert record.state is TaskState.FAILED
+
+
 async def test_a_batch_with_invalid_input_is_no_task(house: House) -> None:
     batch = await house.submit()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import UTC, datetime
 from pathlib import Path  # noqa: TC003  # typer reads annotations when it runs
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -13,7 +14,10 @@ from hostel.runtime import console
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from hostel.runtime import Upstream as Endpoint
+
     from ._records import Batch
+    from ._submit import Retry, Submit
     from .sql import SqlStorage
 
 T = TypeVar("T")
@@ -27,6 +31,15 @@ Store = Annotated[
         help="File or postgresql: URL of the store; the data folder's by default.",
     ),
 ]
+Upstream = Annotated[
+    str | None,
+    typer.Option(
+        envvar="HOSTEL_UPSTREAM",
+        help="Base URL of the endpoint that answers; HOSTEL_UPSTREAM_KEY may hold its key.",
+        metavar="URL",
+    ),
+]
+Concurrency = Annotated[int, typer.Option(min=1, help="Requests in flight per model.", metavar="N")]
 Name = Annotated[str, typer.Argument(help="The batch's id.")]
 
 
@@ -44,11 +57,9 @@ def submit(
     file: Annotated[
         Path, typer.Argument(help="Lines of requests in OpenAI's form.", exists=True, dir_okay=False)
     ],
-    upstream: Annotated[
-        str | None, typer.Option(envvar="HOSTEL_UPSTREAM", help="Base URL of the endpoint that answers.")
-    ] = None,
+    upstream: Upstream = None,
     window: Annotated[str, typer.Option(help="Time to finish in, such as 30m or 24h.")] = "24h",
-    model_concurrency: Annotated[int, typer.Option(min=1, help="Requests in flight per model.")] = 10,
+    model_concurrency: Concurrency = 10,
     endpoint: Annotated[
         str | None, typer.Option(help="Path of the requests; that of the first line by default.")
     ] = None,
@@ -63,22 +74,17 @@ def submit(
             "say where requests go: --upstream URL, or --detach to leave them to `hostel serve`",
             console.USAGE,
         )
+    from ._submit import Submit
+
     there = None if upstream is None or detach else console.upstream(upstream, model_concurrency)
-
-    async def run() -> Batch:
-        from ._submit import Order, submit_and_wait
-
-        order = Order(file, endpoint, window, session)
-        return await submit_and_wait(_place(store), order, there)
-
-    batch = _run(run)
+    batch = _work(store, Submit(file, endpoint, window, session), there)
     _print(batch, as_json=as_json)
     if batch.failed_at is not None:
         for problem in batch.errors:
             sys.stderr.write(f"{file}: {problem}\n")
         raise typer.Exit(console.USAGE)
-    if not detach and (batch.completed_at is None or batch.failed_requests):
-        raise typer.Exit(console.FAILED)
+    if there is not None:
+        _exit_as(batch)
 
 
 def list_batches(
@@ -94,7 +100,10 @@ def list_batches(
 
 def show(batch: Name, store: Store = None, as_json: Json = False) -> None:
     """Show one batch."""
-    _print(_with_store(store, lambda storage: storage.get_batch(_id(batch))), as_json=as_json)
+    found = _with_store(store, lambda storage: storage.get_batch(_id(batch)))
+    _print(found, as_json=as_json)
+    if not as_json:
+        console.print_table(("", ""), [("problem", str(problem)) for problem in found.errors], "")
 
 
 def results(batch: Name, store: Store = None) -> None:
@@ -117,17 +126,41 @@ def cancel(batch: Name, store: Store = None, as_json: Json = False) -> None:
     _print(_with_store(store, run), as_json=as_json)
 
 
-def retry(batch: Name, store: Store = None, as_json: Json = False) -> None:
-    """Send the failed requests of a batch again."""
+def retry(
+    batch: Name,
+    upstream: Upstream = None,
+    model_concurrency: Concurrency = 10,
+    store: Store = None,
+    as_json: Json = False,
+) -> None:
+    """Send the failed requests of a batch again; given an upstream here, otherwise by `hostel serve`."""
+    from ._submit import Retry
 
-    async def run(storage: SqlStorage) -> tuple[int, Batch]:
-        retried = await storage.retry_failed_requests_for_batch(_id(batch))
-        return retried, await storage.get_batch(_id(batch))
-
-    retried, found = _with_store(store, run)
-    if not as_json:
-        sys.stderr.write(f"{retried} requests wait to be sent again\n")
+    there = None if upstream is None else console.upstream(upstream, model_concurrency)
+    found = _work(store, Retry(_id(batch)), there)
     _print(found, as_json=as_json)
+    if there is not None:
+        _exit_as(found)
+
+
+def _work(store: str | None, order: Submit | Retry, upstream: Endpoint | None) -> Batch:
+    from ._submit import Work
+
+    work = Work(_place(store), order, upstream)
+    try:
+        return _run(work.run)
+    except KeyboardInterrupt:
+        if work.batch_id is not None:
+            console.warn(
+                f"{work.batch_id} is not finished: `hostel batch retry {work.batch_id} --upstream URL` or"
+                f" `hostel serve --upstream URL` goes on, `hostel batch cancel {work.batch_id}` ends it"
+            )
+        raise
+
+
+def _exit_as(batch: Batch) -> None:
+    if batch.completed_at is None or batch.failed_requests:
+        raise typer.Exit(console.FAILED)
 
 
 def _id(text: str) -> Any:
@@ -141,11 +174,13 @@ def _place(store: str | None) -> str | Path:
 
 
 def _run(call: Callable[[], Awaitable[T]]) -> T:
-    from ._errors import BatchError
+    from ._errors import BatchError, InvalidInput
 
     async def guarded() -> T:
         try:
             return await call()
+        except InvalidInput as error:
+            console.fail(error, console.USAGE)
         except BatchError as error:
             console.fail(error)
 
@@ -190,6 +225,10 @@ def _row(batch: Batch) -> tuple[str, ...]:
     return batch.id, batch_status(batch), f"{done}/{batch.total_requests}", batch.session_id, batch.endpoint
 
 
+def _local(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).astimezone().isoformat(" ", "seconds")
+
+
 def _print(batch: Batch, *, as_json: bool) -> None:
     if as_json:
         console.print_json(_object(batch))
@@ -199,4 +238,5 @@ def _print(batch: Batch, *, as_json: bool) -> None:
 
     said = [("batch", batch.id), ("status", batch_status(batch)), ("requests", summary(batch))]
     said += [("session", batch.session_id), ("endpoint", batch.endpoint), ("file", batch.file_id)]
+    said += [("window", f"{batch.completion_window}, until {_local(batch.expires_at)}")]
     console.print_table(("", ""), said, "")

@@ -32,7 +32,7 @@ from ._retry import RetryPolicy
 from ._sender import Reply, Sender
 from ._states import LIVE, Claimed, Failed, Failure, FailureKind, Pending, Processing
 from ._storage import Storage
-from ._verdict import verdict
+from ._verdict import said, verdict
 
 log = logging.getLogger("hostel.batch")
 T = TypeVar("T")
@@ -90,6 +90,7 @@ class Daemon:
         self.concurrency = dict(concurrency or {})
         self.default_concurrency = default_concurrency
         self.stats = DaemonStats()
+        self.trouble: str | None = None
         self._storage, self._sender, self._clock, self._retry = storage, sender, clock, retry
         self._everywhere, self._escalations = dict(everywhere or {}), dict(escalations or {})
         self._claim_size, self._poll, self._grace = claim_size, poll, grace
@@ -223,6 +224,7 @@ class Daemon:
         data, routed = self._route(request.data, was.batch_expires_at)
         reply = await self._send(data)
         after = verdict(started, reply, self._clock(), self._retry, random.random(), routed)
+        self.trouble = said(reply) if isinstance(after, Pending) else None
         return Request(request.data, after, request.lease)  # type: ignore[return-value]  # one of the union
 
     def _route(self, data: RequestData, deadline: float) -> tuple[RequestData, str | None]:

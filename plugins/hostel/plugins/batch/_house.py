@@ -51,6 +51,7 @@ DAEMON_TASK = "batch-daemon"
 DAEMON_SESSION = "batches"
 LOOK_EVERY = 0.5
 DAEMON_GRACE = 3.0
+STALE_AFTER = 30.0
 PIECE = 1024 * 1024
 DEFAULT_ENDPOINT = "/v1/chat/completions"
 
@@ -76,6 +77,11 @@ class Batches:
     def works(self) -> bool:
         """Whether requests are sent from here."""
         return self._daemon is not None
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the last request that came back is to be sent again; None once one was answered."""
+        return None if self._daemon is None else self._daemon.trouble
 
     async def storage(self) -> SqlStorage:
         """Open the store on first use and mirror its unfinished batches from then on."""
@@ -240,9 +246,16 @@ class Batches:
                     await self.adopt(batch)
                 for batch_id in list(self._known):
                     await self._mirror_one(batch_id)
+                await self._tidy(storage)
             except StorageUnavailable as error:
                 log.warning("%s", error)
             await self.rest()
+
+    async def _tidy(self, storage: SqlStorage) -> None:
+        """Do what daemons do beside sending, where none runs: end what is late, free what the dead hold."""
+        async with self._looking:
+            if not self.works and not self._closing:
+                await storage.sweep(STALE_AFTER)
 
     async def _mirror_one(self, batch_id: BatchId) -> None:
         try:
@@ -293,7 +306,7 @@ def summary(batch: Batch) -> str:
         "cancelled": batch.canceled_requests,
     }
     said = [f"{count} {word}" for word, count in counts.items() if count]
-    return ", ".join(said) or f"{batch.total_requests} waiting"
+    return ", ".join(said) or (f"{batch.total_requests} waiting" if batch.total_requests else "none")
 
 
 def end_state(batch: Batch) -> TaskState:

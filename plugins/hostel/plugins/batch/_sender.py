@@ -97,15 +97,16 @@ class HttpSender:
             connection = await self._connections.take(built.origin)
         except ValueError as error:
             return _unbuilt(f"the proxy of the environment is of no use: {error}")
-        reply: Reply | Failure | None = None
+        usable = False
         try:
             reply = await self._send(connection, built.request)
+            usable = isinstance(reply, Reply)
+            return reply
         finally:
-            if isinstance(reply, Reply):
+            if usable:
                 self._connections.keep(built.origin, connection)
             else:
                 await self._connections.drop(connection)
-        return reply
 
     def _build(self, request: RequestData) -> "_Built | Failure":
         base = request.endpoint or self._upstream

@@ -1,4 +1,4 @@
-"""Submitting a file from the command line: store it, work on it, show how far it is."""
+"""Working on a batch from the command line: make it, send its requests, show how far it is."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import anyio
 import attrs
 
-from hostel.runtime import Runtime
+from hostel.runtime import Runtime, console
 
 from ._house import NAME, Batches
 from ._records import Batch, BatchInput
@@ -18,11 +18,13 @@ if TYPE_CHECKING:
 
     from hostel.runtime import Upstream
 
-    from .sql import SqlStorage
+    from ._ids import BatchId
+
+LOOK_EVERY = 0.2
 
 
 @attrs.frozen
-class Order:
+class Submit:
     """A file to submit; `endpoint=None` takes that of its first line."""
 
     file: Path
@@ -30,36 +32,75 @@ class Order:
     window: str
     session_id: str
 
-
-async def submit_and_wait(place: str | Path, order: Order, upstream: Upstream | None) -> Batch:
-    """Submit a file and, given an upstream, work until it is finished."""
-    async with Runtime(blocked=[NAME]) as runtime:
-        batches = Batches(runtime, place)
-        try:
-            storage = await batches.storage()
-            file_id = await batches.upload(order.file)
-            endpoint = order.endpoint or await batches.endpoint_of(file_id)
-            batch = await batches.submit(
-                BatchInput(file_id, endpoint, order.window, session_id=order.session_id)
-            )
-            if upstream is not None and batch.failed_at is None:
-                await batches.work(
-                    upstream.url, api_key=upstream.api_key, default_concurrency=upstream.concurrency
-                )
-                await _wait(storage, batch)
-            return await storage.get_batch(batch.id)
-        finally:
-            await batches.aclose()
+    async def begin(self, batches: Batches) -> Batch:
+        """Store the file and make a batch of it."""
+        file_id = await batches.upload(self.file)
+        endpoint = self.endpoint or await batches.endpoint_of(file_id)
+        return await batches.submit(BatchInput(file_id, endpoint, self.window, session_id=self.session_id))
 
 
-async def _wait(storage: SqlStorage, batch: Batch) -> None:
+@attrs.frozen
+class Retry:
+    """A batch whose failed requests are to be sent again."""
+
+    batch_id: BatchId
+
+    async def begin(self, batches: Batches) -> Batch:
+        """Let the failed requests wait again."""
+        storage = await batches.storage()
+        retried = await storage.retry_failed_requests_for_batch(self.batch_id)
+        if retried:
+            console.warn(f"failed requests that are to be sent again: {retried}")
+        batch = await storage.get_batch(self.batch_id)
+        await batches.adopt(batch)
+        return batch
+
+
+@attrs.define
+class Work:
+    """What a command has begun; `batch_id` is known once there is a batch."""
+
+    place: str | Path
+    order: Submit | Retry
+    upstream: Upstream | None
+    batch_id: BatchId | None = None
+
+    async def run(self) -> Batch:
+        """Begin and, given an upstream, send requests until the batch is finished."""
+        async with Runtime(blocked=[NAME]) as runtime:
+            batches = Batches(runtime, self.place)
+            try:
+                batch = await self.order.begin(batches)
+                self.batch_id = batch.id
+                if self.upstream is not None and not batch.is_finished:
+                    await batches.work(
+                        self.upstream.url,
+                        api_key=self.upstream.api_key,
+                        default_concurrency=self.upstream.concurrency,
+                    )
+                    await _wait(batches, batch)
+                return await (await batches.storage()).get_batch(batch.id)
+            finally:
+                await batches.aclose()
+
+
+async def _wait(batches: Batches, batch: Batch) -> None:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    shown = Console(stderr=True)
+    wide = None if sys.stderr.isatty() else 10_000
+    shown = Console(stderr=True, width=wide, highlight=False)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    told: str | None = None
     with Progress(*columns, console=shown, disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task(batch.id, total=batch.total_requests)
-        while not (found := await storage.get_batch(batch.id)).is_finished:
+        while (found := await batches.look(batch.id)) is not None and not found.is_finished:
             bar.update(task, completed=found.completed_requests + found.failed_requests)
-            await anyio.sleep(0.2)
+            if batches.trouble is not None and batches.trouble != told:
+                told = batches.trouble
+                shown.print(
+                    f"hostel: {told}; trying again until the window ends", markup=False, highlight=False
+                )
+            await anyio.sleep(LOOK_EVERY)
+        if found is not None:
+            bar.update(task, completed=found.completed_requests + found.failed_requests)

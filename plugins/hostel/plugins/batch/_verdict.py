@@ -38,3 +38,10 @@ def _failure_of(reply: Reply) -> Failure:
     again = reply.status >= 500 or reply.status in RETRIED_STATUSES
     kind = FailureKind.RETRIABLE_HTTP_STATUS if again else FailureKind.NON_RETRIABLE_HTTP_STATUS
     return Failure(kind, f"HTTP {reply.status}", reply.status, reply.body, reply.request_id)
+
+
+def said(reply: Reply | Failure) -> str:
+    """Say in a few words what came back."""
+    if isinstance(reply, Failure):
+        return f"a request was not answered ({reply.message})"
+    return f"a request was answered with HTTP {reply.status}"

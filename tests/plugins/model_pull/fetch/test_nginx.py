@@ -14,8 +14,12 @@ import pytest
 
 from hostel.plugins.model_pull._errors import BadResponse, ContentChanged, NotFound
 from hostel.plugins.model_pull._fetch import fetch
+from hostel.plugins.model_pull._reference import parse_reference
 from hostel.plugins.model_pull._remote import RemoteFile
+from hostel.plugins.model_pull._url import UrlSource
 from hostel.plugins.model_pull.testing import Blob
+
+from .cutting import fetch_some
 
 MIB = 1 << 20
 CONTENT = Blob(50 * MIB, seed=9)
@@ -94,8 +98,7 @@ async def test_an_unknown_size_is_learnt_and_nothing_is_an_empty_file(nginx: Ngi
 
 async def test_what_was_cancelled_is_continued(nginx: Nginx, blob: Path) -> None:
     file = RemoteFile("m.gguf", None, None, f"{nginx.plain}/slow/m.gguf")
-    with anyio.move_on_after(0.5):
-        await fetch(file, blob)
+    await fetch_some(file, blob)
     fetched = await fetch(attrs.evolve(file, url=f"{nginx.plain}/m.gguf"), blob)
 
     assert blob.read_bytes() == CONTENT.read()
@@ -107,13 +110,11 @@ async def test_a_file_that_changed_since_is_begun_anew_or_refused(nginx: Nginx, 
     other = Blob(40 * MIB, seed=10)
     (nginx.root / "c.gguf").write_bytes(CONTENT.read())
     file = RemoteFile("c.gguf", None, None, f"{nginx.plain}/slow/c.gguf")
-    with anyio.move_on_after(0.5):
-        await fetch(file, blob)
+    await fetch_some(file, blob)
     (nginx.root / "c.gguf").write_bytes(other.read())
     with pytest.raises(ContentChanged):
         await fetch(attrs.evolve(file, size=CONTENT.size), blob, patience=0)
-    with anyio.move_on_after(0.5):
-        await fetch(file, blob)
+    await fetch_some(file, blob)
     fetched = await fetch(attrs.evolve(file, url=f"{nginx.plain}/c.gguf"), blob)
 
     assert blob.read_bytes() == other.read()
@@ -138,9 +139,8 @@ async def test_a_transfer_over_tls_is_cancelled_at_once(
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(nginx.certificate))
     file = RemoteFile("m.gguf", CONTENT.size, CONTENT.sha256, f"{nginx.tls}/slow/m.gguf")
-    with anyio.fail_after(3):
-        with anyio.move_on_after(0.5):
-            await fetch(file, blob)
+    with anyio.fail_after(30):
+        await fetch_some(file, blob)
     fetched = await fetch(attrs.evolve(file, url=f"{nginx.tls}/m.gguf"), blob)
 
     assert fetched.resumed > MIB
@@ -153,6 +153,8 @@ async def test_encryption_is_never_given_up_and_what_is_missing_is_named(
     monkeypatch.setenv("SSL_CERT_FILE", str(nginx.certificate))
     with pytest.raises(BadResponse, match="https to http"):
         await fetch(RemoteFile("m", None, None, f"{nginx.tls}/down/"), blob)
+    with pytest.raises(BadResponse, match="https to http"):
+        await UrlSource().resolve(parse_reference(f"{nginx.tls}/down/m.gguf"))
     with pytest.raises(NotFound):
         await fetch(RemoteFile("m", None, None, f"{nginx.tls}/missing"), blob)
 
