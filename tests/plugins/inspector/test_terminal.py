@@ -22,9 +22,7 @@ class Terminal:
     """A terminal of tmux with a command in it."""
 
     def __init__(self, folder: Path, command: str, *, width: int) -> None:
-        self._socket = str(
-            folder / f"tmux{next(NUMBERS)}"
-        )  # one that ends takes its socket along
+        self._socket = str(folder / f"tmux{next(NUMBERS)}")  # one that ends takes its socket along
         more = {"TERM": "xterm-256color", "LC_ALL": "C.UTF-8", "HOSTEL_DATA_DIR": str(folder / "data")}
         self._environment = environment(folder, more)
         told = f"trap : INT; unset COLUMNS LINES; {command}; echo exit=$?; exec cat"
