@@ -1,4 +1,4 @@
-"""How streams share the loop, on a clock that jumps: heartbeats, rounds, readers that never read."""
+"""How streams share the loop, on a clock that jumps: heartbeats, readers that never read."""
 
 import gc
 import resource
@@ -10,7 +10,7 @@ import pytest
 
 from hostel.plugins.inspector import _feed
 from hostel.plugins.inspector._cursors import Cursors
-from hostel.plugins.inspector._feed import Feed, Frames, Rounds
+from hostel.plugins.inspector._feed import Feed, Frames
 from hostel.sessions import LocalBackgroundTaskHost, Progress, TaskFilter, TaskSpec
 
 ALL = TaskFilter()
@@ -35,17 +35,6 @@ async def test_silence_is_filled_with_comments_that_carry_nothing() -> None:
 
     told = [(round(at), chunk.split(b"\n")[0].split(b":")[0]) for at, chunk in written]
     assert told == [(0, b"retry"), (15, b""), (30, b""), (40, b"id"), (55, b"")]
-
-
-async def test_a_stream_alone_is_not_held_up() -> None:
-    rounds = Rounds()
-    with anyio.fail_after(5):
-        async with anyio.create_task_group() as group:
-            group.start_soon(rounds.run)
-            for _ in range(200):
-                await rounds.turn()
-                await anyio.lowlevel.checkpoint()
-            group.cancel_scope.cancel()
 
 
 async def test_an_event_becomes_text_once_however_many_read_it() -> None:

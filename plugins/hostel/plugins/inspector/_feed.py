@@ -3,8 +3,8 @@
 A reader is a cursor in the host's log and holds nothing else: it is sent what is there, then waits. One that
 stops reading stays where it is, and finds one `missed` when it comes back, followed by a snapshot: all tasks,
 some at a time, each part read from the host when the reader takes it. Each event becomes text once, however
-many read it. All readers together get at most so many writes a second, so that a thousand of them slow the
-host's tasks down by a bounded share; what happens between two writes goes out in one.
+many read it. All readers together get a share of the loop, so that a thousand of them slow the host's tasks
+down no more than that; what happens between two writes goes out in one.
 
 Frames: `event` is the type of the event, `data` its JSON, `id` the cursor after it. `snapshot` frames carry
 `{"items": [records], "complete": bool}`. The frames of a snapshot before its last have no `id`, nor has the
@@ -22,11 +22,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
-import anyio.lowlevel
 
 from hostel.sessions import EventType, TaskEvent, event_to_json, record_to_json
 
 from ._problems import Problem
+from ._share import Share
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -42,8 +42,7 @@ HEARTBEAT_SECONDS = 15.0
 BATCH = 100
 CHUNK_BYTES = 64 * 1024
 PAGE = 100
-SHARE = 0.25
-TURNS_OF_A_WRITE = 3
+SHARE = 0.2
 KEPT_BYTES = 4 * 1024 * 1024
 
 HEARTBEAT = b":\n"
@@ -67,7 +66,7 @@ class Feed:
         self._cursors = cursors
         self._heartbeat = heartbeat
         self._max_streams = max_streams
-        self._rounds = Rounds()
+        self._share = Share(SHARE)
         self._streams: set[anyio.CancelScope] = set()
         self._closed = False
 
@@ -94,13 +93,13 @@ class Feed:
 
     async def run(self) -> None:
         """Keep the streams from taking too much of the loop; runs as long as they do."""
-        await self._rounds.run()
+        await self._share.run()
 
     async def _run(self, filter: TaskFilter, after: str | None, write: Write, *, snapshot: bool) -> None:
         with anyio.CancelScope() as scope:
             self._streams.add(scope)
             try:
-                await self.tell(filter, after, write, snapshot=snapshot)
+                await self._share.timed(self.tell(filter, after, write, snapshot=snapshot))
             finally:
                 self._streams.discard(scope)
 
@@ -133,7 +132,7 @@ class Feed:
                 return
             for part in _ending_with_missed(events):
                 for chunk in self._frames.join(part):
-                    await self._rounds.turn()
+                    await self._share.turn()
                     await write(chunk)
                 if part[-1].type is EventType.MISSED:
                     await self._snapshot(filter, self._frames.cursor(part[-1].seq), write)
@@ -146,44 +145,12 @@ class Feed:
             after, complete = page.next, page.next is None
             items: list[JsonValue] = [record_to_json(record) for record in page.records]
             data = to_json({"items": items, "complete": complete})
-            await self._rounds.turn()
+            await self._share.turn()
             await write(b"event: snapshot\ndata: %b\n%b\n" % (data, cursor if complete else b""))
 
     def _place(self, cursor: str | None) -> int | None:
         place = self._cursors.read(cursor) if cursor is not None else None
         return int(place) if place is not None and place.isascii() and place.isdecimal() else None
-
-
-class Rounds:
-    """Leaves the loop to the host's tasks for most of the time, however many streams there are.
-
-    Streams write in rounds, all together. How long that keeps the loop busy is measured in turns of the loop,
-    so a write that waits for its peer does not count, and the next round waits for as much longer."""
-
-    def __init__(self) -> None:
-        self._began = 0.0
-        self._wanted = anyio.Event()
-        self._rested: anyio.Event | None = None
-
-    async def turn(self) -> None:
-        """Wait until it is time to write."""
-        while self._rested is not None:
-            await self._rested.wait()
-        if not self._wanted.is_set():
-            self._began = anyio.current_time()
-            self._wanted.set()
-
-    async def run(self) -> None:
-        """Hold one round after the other."""
-        while True:
-            await self._wanted.wait()
-            for _ in range(TURNS_OF_A_WRITE):
-                await anyio.lowlevel.checkpoint()
-            self._rested = anyio.Event()
-            busy = anyio.current_time() - self._began
-            await anyio.sleep(busy * (1 - SHARE) / SHARE)
-            rested, self._rested, self._wanted = self._rested, None, anyio.Event()
-            rested.set()
 
 
 class Frames:
