@@ -50,6 +50,15 @@ def test_a_plugin_does_not_import_another(path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "plugins/hostel/plugins").glob("*/")), ids=lambda path: path.name
+)
+def test_a_plugin_uses_of_the_house_what_strangers_may(path: Path) -> None:
+    used = {name for file in path.rglob("*.py") for name in imported_modules(file)}
+
+    assert not [name for name in used if name.startswith(("hostel.runtime._", "hostel.sessions._"))]
+
+
 @pytest.mark.parametrize(("source", "path"), FILES, ids=lambda value: getattr(value, "name", value))
 def test_no_file_outgrows_four_hundred_lines(source: str, path: Path) -> None:
     longer_by_design = {"_host.py": 560}  # one verb after the other, each with its contract

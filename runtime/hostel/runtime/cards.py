@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from ._paths import runtime_dir
+from .paths import runtime_dir
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

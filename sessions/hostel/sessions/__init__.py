@@ -29,6 +29,7 @@ from ._errors import (
 from ._events import EventType, TaskEvent
 from ._handle import TaskHandle
 from ._host import LocalBackgroundTaskHost
+from ._ids import new_id
 from ._json import event_from_json, event_to_json, record_from_json, record_to_json, summary_to_json
 from ._log import Subscription
 from ._portal import HostPortal
@@ -98,6 +99,7 @@ __all__ = [
     "fold",
     "reduce",
     # JSON
+    "new_id",
     "event_from_json",
     "event_to_json",
     "record_from_json",

@@ -168,7 +168,7 @@ def _id(text: str) -> Any:
 
 
 def _place(store: str | None) -> str | Path:
-    from hostel.runtime._paths import data_dir
+    from hostel.runtime.paths import data_dir
 
     return data_dir() / "batch.db" if store is None else store
 

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from hostel.runtime import console
-from hostel.runtime._paths import data_dir as default_data_dir
+from hostel.runtime.paths import data_dir as default_data_dir
 from hostel.sessions import JournalReader, TaskFilter, event_to_json, record_to_json
 
 from ._details import task_lines

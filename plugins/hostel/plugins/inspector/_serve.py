@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from hostel.runtime import Runtime, console
-from hostel.runtime._paths import data_dir as default_data_dir
+from hostel.runtime.paths import data_dir as default_data_dir
 
 from ._guard import is_loopback
 from ._plugin import Inspector

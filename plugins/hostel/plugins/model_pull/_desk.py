@@ -36,8 +36,8 @@ from hostel.sessions import (
     TaskSpec,
     TaskState,
     current_task,
+    new_id,
 )
-from hostel.sessions._ids import new_id
 
 KIND = "model_pull"
 

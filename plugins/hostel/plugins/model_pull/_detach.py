@@ -13,7 +13,7 @@ from hostel.plugins.model_pull._errors import PullError
 from hostel.plugins.model_pull._reference import FOLDER
 from hostel.plugins.model_pull._served import served
 from hostel.runtime import console
-from hostel.runtime._paths import data_dir
+from hostel.runtime.paths import data_dir
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -45,7 +45,7 @@ from hostel.plugins.model_pull._runs import Ending, QueueRunSummary, Run
 from hostel.plugins.model_pull._shared import StartSoon, Transfers
 from hostel.plugins.model_pull._snapshot import snapshot_of
 from hostel.plugins.model_pull._source import ModelSource
-from hostel.sessions._ids import new_id
+from hostel.sessions import new_id
 
 DISCARD_SECONDS = 10.0
 NOTE_SECONDS = 5.0

@@ -34,8 +34,7 @@ from hostel.plugins.model_pull._saver import Saver
 from hostel.plugins.model_pull._shared import Transfers
 from hostel.plugins.model_pull._source import ModelSource
 from hostel.plugins.model_pull._store import QueueStore
-from hostel.sessions import BackgroundTaskHost
-from hostel.sessions._ids import new_id
+from hostel.sessions import BackgroundTaskHost, new_id
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup

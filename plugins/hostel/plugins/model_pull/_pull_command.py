@@ -23,7 +23,7 @@ from hostel.plugins.model_pull._reference import InvalidReference
 from hostel.plugins.model_pull._screens import print_json, screen
 from hostel.plugins.model_pull._store import QueueStore
 from hostel.runtime import Runtime, console
-from hostel.runtime._paths import data_dir
+from hostel.runtime.paths import data_dir
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

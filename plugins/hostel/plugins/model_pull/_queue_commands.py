@@ -16,7 +16,7 @@ from hostel.plugins.model_pull._queue import NotInQueue
 from hostel.plugins.model_pull._served import served
 from hostel.plugins.model_pull._stored import StoredQueue
 from hostel.runtime import console
-from hostel.runtime._paths import data_dir
+from hostel.runtime.paths import data_dir
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
