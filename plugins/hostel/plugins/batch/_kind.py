@@ -17,8 +17,9 @@ import attrs
 from hostel.sessions import current_task
 
 from ._errors import BatchExpired, InvalidInput, NotFound, StorageUnavailable
-from ._house import log, summary, task_mark, value_of
 from ._ids import FileId
+from ._mirror import summary, task_mark, value_of
+from ._names import log
 from ._records import BatchInput, Problem
 
 if TYPE_CHECKING:
