@@ -37,7 +37,7 @@ def runtime_with(*plugins: object) -> Runtime:
 
 def client(inspector: Inspector) -> httpx.AsyncClient:
     headers = {"authorization": f"Bearer {inspector.token}"}
-    return httpx.AsyncClient(base_url=inspector.url, headers=headers, trust_env=False, timeout=5)
+    return httpx.AsyncClient(base_url=inspector.url, headers=headers, trust_env=False, timeout=30)
 
 
 @pytest.fixture

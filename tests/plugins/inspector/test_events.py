@@ -265,12 +265,12 @@ async def test_streams_end_when_the_runtime_stops() -> None:
             group.start_soon(read)
             with anyio.fail_after(5):
                 await ready.wait()
-        with anyio.fail_after(2):
+        with anyio.fail_after(10):
             await ended.wait()
 
 
 def client_of_later() -> httpx.AsyncClient:
-    return httpx.AsyncClient(trust_env=False, timeout=5)
+    return httpx.AsyncClient(trust_env=False, timeout=30)
 
 
 async def test_a_reader_that_goes_is_forgotten(served: Served) -> None:

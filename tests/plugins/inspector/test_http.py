@@ -201,12 +201,13 @@ async def test_an_application_that_says_nothing_is_500() -> None:
         assert (await server.ask(GET + b"\r\n")).startswith(b"HTTP/1.1 500")
 
 
-async def test_it_stops_at_once_when_connections_are_idle() -> None:
+async def test_it_stops_at_once_when_connections_are_idle(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_http, "STOP_SECONDS", 60.0)
     async with serving(echo) as server, await server.connect() as stream:
         await stream.send(GET + b"\r\n")
         await until(stream, b"<GET /a b >")
         server.stop.set()
-        with anyio.fail_after(_http.STOP_SECONDS / 2):
+        with anyio.fail_after(10):
             await server.stopped.wait()
 
         assert await rest_of(stream) == b""
@@ -221,7 +222,7 @@ async def test_it_stops_although_a_peer_never_reads() -> None:
             await reading.send(GET + b"\r\n")
             await reading.receive()
         server.stop.set()
-        with anyio.fail_after(_http.STOP_SECONDS + 1):
+        with anyio.fail_after(10):
             await server.stopped.wait()
         stuck.close()
 

@@ -9,8 +9,9 @@ from urllib.parse import urlsplit
 import pytest
 from playwright import sync_api
 
+from .contrast import FAINT
 from .cutting import cut_wire
-from .program import Program, running
+from .program import SECONDS, Program, running
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = [
@@ -32,6 +33,7 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-ge
 @pytest.fixture(scope="module")
 def browser() -> Iterator[sync_api.Browser]:
     with sync_api.sync_playwright() as playwright:
+        sync_api.expect.set_options(timeout=SECONDS * 1_000)
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
         browser.close()
@@ -52,7 +54,7 @@ class Visit:
         self.page = page
         self.complaints: list[str] = []
         self.requested: list[str] = []
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(SECONDS * 1_000)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("console", self._heard)
         page.on("request", lambda request: self.requested.append(request.url))
@@ -262,38 +264,6 @@ def test_it_is_light_and_dark(visit: Visit) -> None:
     assert len(colours) == 2
 
 
-# The texts on the page whose contrast with what is painted behind them is below 4.5, colours as painted.
-FAINT = """() => {
-  const pen = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
-  const paint = (colours) => {
-    pen.clearRect(0, 0, 1, 1);
-    for (const colour of colours) { pen.fillStyle = colour; pen.fillRect(0, 0, 1, 1); }
-    return [...pen.getImageData(0, 0, 1, 1).data].slice(0, 3);
-  };
-  const light = (rgb) => {
-    const linear = (v) => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
-    const [r, g, b] = rgb.map((v) => linear(v / 255));
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b + 0.05;
-  };
-  const faint = [];
-  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  while (texts.nextNode()) {
-    const element = texts.currentNode.parentElement;
-    const isSeen = element.checkVisibility({ visibilityProperty: true }) && !element.closest("option");
-    if (!isSeen || !texts.currentNode.data.trim()) continue;
-    const behind = [];
-    for (let one = element; one; one = one.parentElement) {
-      if (getComputedStyle(one).opacity !== "1") faint.push(`opacity of ${one.outerHTML.slice(0, 80)}`);
-      behind.unshift(getComputedStyle(one).backgroundColor);
-    }
-    const colours = [paint(behind), paint([...behind, getComputedStyle(element).color])].map(light).sort();
-    const contrast = colours[1] / colours[0];
-    if (contrast < 4.5) faint.push(`${contrast.toFixed(2)} ${element.outerHTML.slice(0, 120)}`);
-  }
-  return faint;
-}"""
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_text_stands_out_from_what_is_behind_it(
     visit: Visit, program: Program, scheme: Literal["light", "dark"]
@@ -351,10 +321,7 @@ def test_the_browsers_own_event_source_misses_nothing_when_it_is_cut_off(
             })"""
         )
         program.tell("burst 10000")
-        for _ in range(300):
-            if page.evaluate("told.length") >= 10_000:
-                break
-            page.wait_for_timeout(100)
+        page.wait_for_function("() => told.length >= 10_000", timeout=SECONDS * 1_000)
         told = page.evaluate("told")
         context.close()
         assert wire.cuts >= 3
@@ -375,7 +342,7 @@ def test_the_page_survives_cuts_and_shows_ten_thousand_tasks(
             page.locator(TASK, has_text="Build it all").wait_for()
             program.tell("many 10000")
             live = page.locator('.pill[data-state="live"] i')
-            sync_api.expect(live).to_have_text("10,003", timeout=30_000)
+            sync_api.expect(live).to_have_text("10,003")
             elements = page.locator("hostel-row").count()
             page.evaluate("document.querySelector('#scroller').scrollTop = 1e9")
             page.locator(TASK, has_text="child").wait_for()
@@ -401,7 +368,7 @@ def test_the_page_comes_back_with_a_runtime_that_starts_again(
         port = urlsplit(first.page_url).port or 0
     sync_api.expect(page.locator("#link")).to_have_attribute("data-state", "lost")
     with running("trio", tmp_path, port=port, env=env):
-        sync_api.expect(page.locator("#link")).to_have_attribute("data-state", "live", timeout=15_000)
+        sync_api.expect(page.locator("#link")).to_have_attribute("data-state", "live")
         page.locator(TASK, has_text="Build it all").wait_for()
         sync_api.expect(page.locator(TASK, has_text="Work old")).to_have_count(0)
     context.close()

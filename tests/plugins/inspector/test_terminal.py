@@ -1,5 +1,6 @@
 """The commands in a real terminal: tmux draws what they write, and types."""
 
+import itertools
 import shlex
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 from .program import HOSTEL, SECONDS, Program, environment, running
 
 TMUX = shutil.which("tmux")
+NUMBERS = itertools.count()
 
 pytestmark = pytest.mark.skipif(TMUX is None, reason="needs tmux: apt-get install tmux")
 
@@ -20,7 +22,9 @@ class Terminal:
     """A terminal of tmux with a command in it."""
 
     def __init__(self, folder: Path, command: str, *, width: int) -> None:
-        self._socket = str(folder / "tmux")
+        self._socket = str(
+            folder / f"tmux{next(NUMBERS)}"
+        )  # one that ends takes its socket along
         more = {"TERM": "xterm-256color", "LC_ALL": "C.UTF-8", "HOSTEL_DATA_DIR": str(folder / "data")}
         self._environment = environment(folder, more)
         told = f"trap : INT; unset COLUMNS LINES; {command}; echo exit=$?; exec cat"

@@ -223,8 +223,7 @@ def test_the_commands_steer_the_process_that_serves(slow_hub: LocalHub, tmp_path
     assert names(hostel("downloads").stdout) == [f"org/{name}:Q8_0" for name in "mnp"]
     slow_hub.clear_faults()
     with serve():
-        for name in "mnp":
-            hostel("pull", f"org/{name}")
+        hostel("pull", "org/m")
         [line] = map(json.loads, hostel("pull", "--detach", "--json", "org/m").stdout.splitlines())
         assert (line["id"], line["position"]) == ("org/m:Q8_0", 0)
 

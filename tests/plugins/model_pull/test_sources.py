@@ -18,7 +18,7 @@ from hostel.plugins.model_pull._hub import HubSource
 from hostel.plugins.model_pull._reference import InvalidReference, parse_reference
 from hostel.plugins.model_pull._source import source_for
 from hostel.plugins.model_pull._url import UrlSource
-from hostel.plugins.model_pull.testing import Blob, Fault, LocalHub
+from hostel.plugins.model_pull.testing import Blob, Fault, LocalHub, Origin
 
 FILES: dict[str, bytes | Blob] = {"config.json": b"{}", "m-Q8_0.gguf": Blob(size=1 << 20, seed=1)}
 
@@ -158,6 +158,15 @@ async def test_a_url_is_one_file_of_known_size(hub: LocalHub) -> None:
     assert file.version is not None
 
 
+async def test_q12_the_query_of_a_url_stays_with_it(hub: LocalHub) -> None:
+    sha = hub.add_repo("org/m", FILES)
+    url = f"{hub.endpoint}/org/m/resolve/{sha}/m-Q8_0.gguf?Signature=s3cret&Expires=5"
+
+    [file] = await UrlSource().resolve(parse_reference(url))
+
+    assert file.url == url
+
+
 async def test_credentials_in_a_url_become_a_header_for_its_origin(hub: LocalHub) -> None:
     sha = hub.add_repo("org/m", FILES)
     url = f"{hub.endpoint}/org/m/resolve/{sha}/m-Q8_0.gguf".replace("http://", "http://user:p%40ss@")
@@ -166,6 +175,26 @@ async def test_credentials_in_a_url_become_a_header_for_its_origin(hub: LocalHub
 
     assert "user" not in file.url
     assert file.headers == {"Authorization": "Basic dXNlcjpwQHNz"}
+
+
+async def test_credentials_in_a_url_stay_at_its_origin_when_it_redirects(hub: LocalHub) -> None:
+    hub.add_repo("org/m", FILES)
+    url = f"{hub.endpoint}/org/m/resolve/main/m-Q8_0.gguf".replace("http://", "http://user:pass@")
+
+    await UrlSource().resolve(parse_reference(url))
+
+    [first] = hub.exchanges(origin=Origin.HUB)
+    [second] = hub.exchanges(origin=Origin.CDN)
+    assert "authorization" in {name.lower() for name in first.request.headers}
+    assert "authorization" not in {name.lower() for name in second.request.headers}
+
+
+async def test_a_url_that_redirects_in_a_circle_is_given_up(hub: LocalHub) -> None:
+    hub.add_repo("org/m", FILES)
+    hub.fault(Fault(redirect_loop=True))
+
+    with pytest.raises(BadResponse, match="redirects more than 10 times"):
+        await UrlSource().resolve(parse_reference(f"{hub.endpoint}/org/m/resolve/main/m-Q8_0.gguf"))
 
 
 async def test_a_url_that_leads_nowhere_is_said_so(hub: LocalHub) -> None:

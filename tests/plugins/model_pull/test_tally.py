@@ -191,3 +191,28 @@ def test_trouble_and_waiting_are_told_once_each(plan: PullPlan) -> None:
         "f0: waiting for another process that downloads it.",
         "f0: the connection was reset; trying again.",
     ]
+
+
+def test_files_that_move_at_once_take_turns(plan: PullPlan) -> None:
+    tally, told, clock = tally_of(plan)
+    tally.start(set())
+    for _ in range(6):
+        clock.now += 0.15
+        for index in range(3):
+            tally.file_moved(index, FetchProgress(FetchPhase.DOWNLOADING, 10, 50))
+
+    paths = [event.path for event in told.all(Progress) if isinstance(event, Progress) and event.path]
+    assert paths == ["f0", "f1", "f2"] * 2
+
+
+def test_trouble_is_told_as_one_sentence(plan: PullPlan) -> None:
+    tally, told, _ = tally_of(plan)
+    tally.start(set())
+    for trouble in ("status 503", "f0 changed at its source: pull it again."):
+        tally.file_moved(0, FetchProgress(FetchPhase.DOWNLOADING, 0, 50, trouble=trouble))
+
+    notices = [event.message for event in told.all(Notice) if isinstance(event, Notice)]
+    assert notices == [
+        "f0: status 503; trying again.",
+        "f0: changed at its source: pull it again; trying again.",
+    ]

@@ -33,9 +33,7 @@ def amount(text: str) -> int:
 
 References = Annotated[
     list[str],
-    typer.Argument(
-        help="org/repo[:QUANT][@revision], a URL or ./folder; several at once.", metavar="MODEL..."
-    ),
+    typer.Argument(help="org/repo[:QUANT][@revision], a URL or ./folder; several at once.", metavar="MODEL"),
 ]
 Quant = Annotated[
     str | None, typer.Option("--quant", "-q", help="Quantization, such as Q4_K_M.", metavar="LABEL")

@@ -64,7 +64,7 @@ class NotFound(PullError):
 
     @property
     def message(self) -> str:
-        return f"{self.what} does not exist: check its name and revision."
+        return f"{self.what} does not exist: check its name."
 
 
 @attrs.define

@@ -1,7 +1,7 @@
 """`hostel pull`: one runtime for the time of the command, every model a request of its session.
 
-What could not be finished is noted in the queue of this user, so that `hostel downloads` lists it and
-can try again; the bytes are kept in the cache in any case.
+What could not be finished is noted in the queue of this user, unless another process owns it, so that
+`hostel downloads` lists it and can try again; the bytes are kept in the cache in any case.
 """
 
 from __future__ import annotations

@@ -148,7 +148,8 @@ class BarScreen:
             self._bars.update(whole, completed=event.downloaded, total=event.total, standing=standing(event))
         file = self._tasks.get((event.id, event.path))
         if event.path is not None and file is not None:
-            self._bars.update(file, completed=event.file_downloaded, total=event.file_total)
+            done, total = event.file_downloaded or 0, event.file_total
+            self._bars.update(file, completed=done, total=total, standing=part_text(done, total))
 
     def _drop(self, id: str, path: str | None) -> None:
         task = self._tasks.pop((id, path), None)
@@ -174,14 +175,17 @@ def announced(event: Started) -> str:
 
 def standing(event: Progress) -> str:
     """Return how far it is, how fast it goes and how long it will take, as far as that is known."""
-    parts = [size_text(event.downloaded)]
-    if event.total is not None:
-        parts[0] += f" of {size_text(event.total)}"
+    parts = [part_text(event.downloaded, event.total)]
     if event.rate is not None:
         parts.append(rate_text(event.rate))
     if event.eta is not None:
         parts.append(f"{duration_text(event.eta)} left")
     return ", ".join(parts)
+
+
+def part_text(done: int, total: int | None) -> str:
+    """Return `done` bytes of `total`, which may be unknown."""
+    return size_text(done) if total is None else f"{size_text(done)} of {size_text(total)}"
 
 
 def print_json(value: object) -> None:

@@ -2,7 +2,8 @@
 
 Bytes that stay are what is shown; bytes read in this run are what the rate is made of, so neither a
 resume nor a file that was here already looks like speed. Progress is told at most ten times a second,
-the last count always; without any news a tick tells it again, so that a stall shows as a falling rate.
+the last count always; files that move at once take turns in it. Without any news a tick tells it again, so
+that a stall shows as a falling rate.
 """
 
 import time
@@ -44,6 +45,7 @@ class Tally:
         self._status = DownloadStatus.DOWNLOADING
         self._rate = RateEstimate()
         self._told = -INTERVAL
+        self._moved: dict[int, None] = {}
 
     @property
     def done(self) -> int:
@@ -90,8 +92,9 @@ class Tally:
         self._note_phase(index, news)
         now = self._clock()
         self._rate = self._rate.sampled(now, sum(self._read))
+        self._moved.setdefault(index)
         if now - self._told >= INTERVAL:
-            self.tell(index)
+            self.tell(next(iter(self._moved)))
 
     def file_short(self, index: int, full: NoSpace) -> None:
         """Tell that one file waits for room on the disk."""
@@ -125,6 +128,8 @@ class Tally:
         """Tell the progress of the whole and of one file."""
         now = self._clock()
         self._told = now
+        if index is not None:
+            self._moved.pop(index, None)
         done, total, read = self.done, self.total, sum(self._read)
         file = None if index is None else (self._path(index), self._done[index], self._totals[index])
         path, file_done, file_total = file or (None, None, None)
@@ -146,7 +151,7 @@ class Tally:
         if news.phase is FetchPhase.LOCKED_OUT and self._phases.get(index) is not FetchPhase.LOCKED_OUT:
             self._emit(Notice(self._plan.id, f"{path}: waiting for another process that downloads it."))
         if news.trouble and news.trouble != self._troubles.get(index):
-            self._emit(Notice(self._plan.id, f"{path}: {news.trouble}; trying again."))
+            self._emit(Notice(self._plan.id, f"{path}: {_bare(news.trouble, path)}; trying again."))
         self._troubles[index] = news.trouble
         self._phases[index] = news.phase
         if news.fetched:
@@ -158,3 +163,8 @@ class Tally:
 
     def _path(self, index: int) -> str:
         return self._plan.files[index].remote.path
+
+
+def _bare(trouble: str, path: str) -> str:
+    """Return what went wrong as a part of a sentence that begins with the path."""
+    return trouble.removeprefix(f"{path} ").removesuffix(".")

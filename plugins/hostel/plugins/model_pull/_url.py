@@ -13,6 +13,7 @@ from hostel.plugins.model_pull._errors import (
     Unreachable,
     redacted,
 )
+from hostel.plugins.model_pull._fetch import MAX_REDIRECTS, origin_of, redirected
 from hostel.plugins.model_pull._reference import Reference
 from hostel.plugins.model_pull._remote import RemoteFile
 
@@ -53,24 +54,29 @@ class UrlSource:
 
 
 async def _first_byte(url: str, headers: dict[str, str]) -> "httpx.Response":
+    """Ask for the first byte, wherever it is; `headers` go to the origin of `url` only."""
     import httpx
 
-    asked = {**headers, "Range": "bytes=0-0", "Accept-Encoding": "identity"}
-    host = urlsplit(url).netloc
+    place, asked = url, {"Range": "bytes=0-0", "Accept-Encoding": "identity"}
     try:
-        async with (
-            httpx.AsyncClient(timeout=TIMEOUT, follow_redirects=True, max_redirects=10) as client,
-            client.stream("GET", url, headers=asked) as answer,
-        ):
-            return answer
-    except httpx.TooManyRedirects as error:
-        raise BadResponse(url, "it redirects in a circle") from error
+        async with httpx.AsyncClient(timeout=TIMEOUT) as client:
+            for _ in range(MAX_REDIRECTS + 1):
+                own = headers if origin_of(place) == origin_of(url) else {}
+                async with client.stream("GET", place, headers={**own, **asked}) as answer:
+                    if not answer.has_redirect_location:
+                        return answer
+                place = redirected(place, answer.headers["location"])
     except httpx.TimeoutException as error:
-        raise Unreachable(host, "it does not answer in time") from error
+        raise Unreachable(_host(place), "it does not answer in time") from error
     except httpx.TransportError as error:
-        raise Unreachable(host, str(error) or type(error).__name__) from error
+        raise Unreachable(_host(place), str(error) or type(error).__name__) from error
     except (httpx.InvalidURL, httpx.HTTPError) as error:
         raise BadResponse(url, str(error)) from error
+    raise BadResponse(url, f"it redirects more than {MAX_REDIRECTS} times")
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).netloc.rpartition("@")[2]
 
 
 def _without_user(url: str) -> tuple[str, dict[str, str]]:
@@ -96,5 +102,5 @@ def _of_status(status: int, url: str) -> PullError:
     if status in (404, 410):
         return NotFound(redacted(url))
     if status == 429 or status >= 500:
-        return Unreachable(urlsplit(url).netloc, f"it answers {status}")
+        return Unreachable(_host(url), f"it answers {status}")
     return BadResponse(url, f"it answers {status}")

@@ -182,7 +182,7 @@ def test_nonsense_is_asked_about_a_few_times_only(hub: LocalHub, publish: Publis
     assert len(hub.exchanges(origin=Origin.CDN)) == 4
 
 
-def test_the_damaged_file_is_named_with_both_checksums(
+def test_q2_the_damaged_file_is_named_with_both_checksums(
     hub: LocalHub, blob: Path, publish: Publish, pull: Pull
 ) -> None:
     hub.fault(cdn(corrupt_at=5))
@@ -237,7 +237,7 @@ def test_urls_that_live_for_a_moment_are_renewed_again_and_again(pull: Pull) -> 
         assert len(hub.exchanges(origin=Origin.HUB)) > 1
 
 
-def test_a_silent_connection_is_replaced_and_keeps_what_it_brought(
+def test_q5_a_silent_connection_is_replaced_and_keeps_what_it_brought(
     hub: LocalHub, blob: Path, publish: Publish, pull: Pull
 ) -> None:
     hub.fault(cdn(stall_after=7 * MIB, times=1))
@@ -285,7 +285,9 @@ def test_patience_ends_with_the_last_reason_and_keeps_the_bytes(
     assert fetched.fetched == 13 * MIB
 
 
-def test_no_patience_allows_exactly_one_try(hub: LocalHub, blob: Path, publish: Publish, pull: Pull) -> None:
+def test_q10_no_patience_allows_exactly_one_try(
+    hub: LocalHub, blob: Path, publish: Publish, pull: Pull
+) -> None:
     hub.fault(cdn(status=500))
     with pytest.raises(TransferFailed):
         pull(publish(SMALL), patience=0)
@@ -320,7 +322,7 @@ def test_trouble_is_told_while_it_lasts(hub: LocalHub, blob: Path, publish: Publ
     assert seen[-1].trouble is None
 
 
-def test_an_unpinned_file_that_changes_meanwhile_is_begun_anew_not_spliced(
+def test_g12_an_unpinned_file_that_changes_meanwhile_is_begun_anew_not_spliced(
     hub: LocalHub, blob: Path, publish: Publish, pull: Pull
 ) -> None:
     file = unpinned(publish(LARGE))
@@ -369,3 +371,44 @@ def test_resets_halve_the_connections(hub: LocalHub, blob: Path, publish: Publis
     assert fetched.digest is not None
     assert max(progress.connections for progress in seen) >= 3
     assert next(progress.connections for progress in seen if progress.done > 80 * MIB) <= 2
+
+
+def test_q3_a_partial_that_is_longer_than_what_the_file_became_is_not_taken_for_it(
+    hub: LocalHub, blob: Path, publish: Publish, pull: Pull
+) -> None:
+    file = attrs.evolve(unpinned(publish(LARGE)), size=None)
+    hub.fault(cdn(close_after=15 * MIB, times=1))
+    down = hub.fault(cdn(status=500, nth=2))
+    with pytest.raises(TransferFailed):
+        pull(file, patience=0.5)
+    down.disarm()
+    shorter = Blob(10 * MIB, seed=8)
+    hub.overwrite("org/m", "m.gguf", shorter)
+    fetched = pull(file)
+
+    assert blob.read_bytes() == shorter.read()
+    assert fetched.size == shorter.size
+
+
+def test_q4_a_server_that_sends_everything_again_is_never_counted_beyond_the_total(
+    hub: LocalHub, blob: Path, publish: Publish, pull: Pull
+) -> None:
+    hub.fault(cdn(close_after=7 * MIB, times=1))
+    hub.fault(cdn(no_range=True, nth=2))
+    seen: list[FetchProgress] = []
+    pull(publish(SMALL), on_progress=seen.append)
+
+    assert blob.read_bytes() == SMALL.read()
+    assert max(progress.done for progress in seen) == SMALL.size
+
+
+def test_q15_a_body_that_ends_early_is_never_a_file(
+    hub: LocalHub, blob: Path, publish: Publish, pull: Pull
+) -> None:
+    file = attrs.evolve(unpinned(publish(SMALL)), size=None)
+    hub.fault(cdn(close_after=7 * MIB, times=1))
+    hub.fault(cdn(close_after=0, nth=2))
+    with pytest.raises(TransferFailed):
+        pull(file, patience=0.5)
+
+    assert not blob.exists()

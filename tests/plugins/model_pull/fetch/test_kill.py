@@ -35,7 +35,7 @@ def pulling(file: RemoteFile, blob: Path) -> "subprocess.Popen[bytes]":
 
 
 @pytest.mark.parametrize("moment", [0.1, 0.45, 0.8])
-def test_after_kill_9_a_chunk_per_connection_and_a_second_at_most_are_fetched_again(
+def test_q1_after_kill_9_no_half_file_and_a_chunk_per_connection_and_a_second_are_fetched_again(
     moment: float, hub: LocalHub, blob: Path, publish: Publish
 ) -> None:
     content = Blob(100 * MIB, seed=4)
@@ -44,6 +44,7 @@ def test_after_kill_9_a_chunk_per_connection_and_a_second_at_most_are_fetched_ag
     with pulling(file, blob) as process:
         assert hub.wait_until_sent(int(moment * content.size), timeout=20)
         process.kill()
+    assert not blob.exists()
     slow.disarm()
     sent = hub.bytes_sent(origin=Origin.CDN)
     owner = json.loads(part_path(blob).with_name(f"{part_path(blob).name}.owner").read_text())

@@ -14,7 +14,9 @@ import pytest
 
 from hostel.plugins.model_pull._errors import BadResponse, ContentChanged, NotFound
 from hostel.plugins.model_pull._fetch import fetch
+from hostel.plugins.model_pull._reference import parse_reference
 from hostel.plugins.model_pull._remote import RemoteFile
+from hostel.plugins.model_pull._url import UrlSource
 from hostel.plugins.model_pull.testing import Blob
 
 from .cutting import fetch_some
@@ -151,6 +153,8 @@ async def test_encryption_is_never_given_up_and_what_is_missing_is_named(
     monkeypatch.setenv("SSL_CERT_FILE", str(nginx.certificate))
     with pytest.raises(BadResponse, match="https to http"):
         await fetch(RemoteFile("m", None, None, f"{nginx.tls}/down/"), blob)
+    with pytest.raises(BadResponse, match="https to http"):
+        await UrlSource().resolve(parse_reference(f"{nginx.tls}/down/m.gguf"))
     with pytest.raises(NotFound):
         await fetch(RemoteFile("m", None, None, f"{nginx.tls}/missing"), blob)
 

@@ -5,6 +5,7 @@ from hostel.plugins.model_pull._fetch._fetch import discard_partial, fetch
 from hostel.plugins.model_pull._fetch._limiter import Limiter, Loosest, Pace, loosest
 from hostel.plugins.model_pull._fetch._part import free_bytes, partial_of
 from hostel.plugins.model_pull._fetch._report import Fetched, FetchPhase, FetchProgress, Partial
+from hostel.plugins.model_pull._fetch._url import MAX_REDIRECTS, origin_of, redirected
 
 __all__ = [
     "ConnectionBudget",
@@ -13,11 +14,14 @@ __all__ = [
     "FetchProgress",
     "Limiter",
     "Loosest",
+    "MAX_REDIRECTS",
     "Pace",
     "Partial",
     "discard_partial",
     "fetch",
     "free_bytes",
     "loosest",
+    "origin_of",
     "partial_of",
+    "redirected",
 ]
