@@ -118,10 +118,10 @@ async def test_a_batch_is_cancelled_while_it_runs(environment: dict[str, str], u
     assert (done.status, done.request_counts.completed, done.output_file_id) == ("cancelled", 0, None)
 
 
-@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
 async def test_a_batch_goes_on_when_the_server_comes_back(
-    environment: dict[str, str], upstream: Upstream, end: signal.Signals
+    environment: dict[str, str], upstream: Upstream, anyio_backend: tuple[str, dict[str, Any]]
 ) -> None:
+    end = signal.SIGINT if anyio_backend[0] == "asyncio" else signal.SIGTERM
     upstream.script = lambda call: Answer() if call.prompt == "a" else Answer(hold=anyio.Event())
     async with served(environment, "--upstream", upstream.url) as server:
         created = await server.submit(line("a"), line("b"))
@@ -145,16 +145,12 @@ async def test_a_batch_goes_on_when_the_server_comes_back(
     assert upstream.sent("a") == 1
 
 
-async def test_a_server_without_an_upstream_says_why_there_is_no_v1(environment: dict[str, str]) -> None:
+async def test_a_server_without_an_upstream_says_why_there_is_no_v1_to_whoever_has_its_token(
+    environment: dict[str, str],
+) -> None:
     async with served(environment) as server:
         with pytest.raises(openai.NotFoundError, match=r"requests would go nowhere.*--upstream URL"):
             await server(lambda api: api.batches.list())
-
-
-async def test_the_token_of_the_server_is_the_api_key(
-    environment: dict[str, str], upstream: Upstream
-) -> None:
-    async with served(environment, "--upstream", upstream.url) as server:
         stranger = server.openai.with_options(api_key="another")
         with pytest.raises(openai.AuthenticationError):
             await anyio.to_thread.run_sync(lambda: stranger.batches.list())

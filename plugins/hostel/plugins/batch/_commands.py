@@ -233,7 +233,7 @@ def _print(batch: Batch, *, as_json: bool) -> None:
     if as_json:
         console.print_json(_object(batch))
         return
-    from ._house import summary
+    from ._mirror import summary
     from ._wire import batch_status
 
     said = [("batch", batch.id), ("status", batch_status(batch)), ("requests", summary(batch))]

@@ -1,32 +1,21 @@
 """The batches of a runtime: one store, one daemon, and a task in its session for every unfinished batch.
 
-A batch's task is external: the store knows the truth, the task mirrors it. One service looks at unfinished
-batches, tells their tasks how far they are, and ends them as the store does; it finds batches of other
-processes on the same store too. The other way round, a cancelled task cancels its batch, and a transferred
-task takes its batch along.
+The store is closed while tasks still run. Whoever looks at it again and again does so through `look`,
+`unfinished` and `tidy`, which know when it is over.
 """
 
 from __future__ import annotations
 
-import logging
 import tempfile
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 
-from hostel.sessions import (
-    ClosePolicy,
-    EventType,
-    Progress,
-    SessionsError,
-    TaskAlreadyExists,
-    TaskFilter,
-    TaskSpec,
-    TaskState,
-)
+from hostel.sessions import ClosePolicy, SessionsError, TaskSpec
 
-from ._errors import NotFound, StorageUnavailable
+from ._mirror import Mirror, maker_of
+from ._names import NAME
 from ._records import FileMetadata, Purpose, RequestTemplate
 from ._streams import closing
 
@@ -35,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hostel.runtime import Runtime
-    from hostel.sessions import JsonValue, TaskContext
+    from hostel.sessions import TaskContext
 
     from ._daemon import Daemon
     from ._ids import BatchId, FileId
@@ -43,15 +32,10 @@ if TYPE_CHECKING:
     from ._sender import Sender
     from .sql import SqlStorage
 
-log = logging.getLogger("hostel.batch")
-
-NAME = "batch"
-KIND = "batch"
 DAEMON_TASK = "batch-daemon"
 DAEMON_SESSION = "batches"
 LOOK_EVERY = 0.5
 DAEMON_GRACE = 3.0
-STALE_AFTER = 30.0
 PIECE = 1024 * 1024
 DEFAULT_ENDPOINT = "/v1/chat/completions"
 
@@ -66,10 +50,10 @@ class Batches:
     def __init__(self, runtime: Runtime, location: str | Path | None = None) -> None:
         self._runtime, self._location = runtime, location
         self._stack = AsyncExitStack()
-        self._opening, self._adopting, self._looking = anyio.Lock(), anyio.Lock(), anyio.Lock()
+        self._opening, self._looking = anyio.Lock(), anyio.Lock()
         self._storage: SqlStorage | None = None
         self._daemon: Daemon | None = None
-        self._known: dict[BatchId, tuple[int, ...]] = {}
+        self._mirror: Mirror | None = None
         self._changed = anyio.Event()
         self._closing = False
 
@@ -85,14 +69,18 @@ class Batches:
 
     async def storage(self) -> SqlStorage:
         """Open the store on first use and mirror its unfinished batches from then on."""
+        return (await self._opened())[0]
+
+    async def _opened(self) -> tuple[SqlStorage, Mirror]:
         async with self._opening:
-            if self._storage is None:
+            if self._storage is None or self._mirror is None:
                 from .sql import SqlStorage
 
                 self._storage = await self._stack.enter_async_context(SqlStorage(self._place()))
-                self._runtime.run_service(NAME, self._mirror, self._storage)
-                self._runtime.run_service(NAME, self._follow_transfers, self._storage)
-        return self._storage
+                self._mirror = Mirror(self._runtime, self, self._storage)
+                self._runtime.run_service(NAME, self._mirror.run)
+                self._runtime.run_service(NAME, self._mirror.follow_transfers)
+        return self._storage, self._mirror
 
     def exists(self) -> bool:
         """Tell whether an earlier run left a store in the runtime's folder."""
@@ -144,49 +132,20 @@ class Batches:
 
         :param close_policy: what becomes of the batch when its session closes
         """
-        storage = await self.storage()
-        async with self._adopting:
-            batch = await storage.create_batch(order)
-            await self._adopt(batch, close_policy)
-        return batch
+        _, mirror = await self._opened()
+        return await mirror.submit(order, close_policy)
 
     async def adopt(self, batch: Batch) -> None:
         """Show an unfinished batch as a task of its session."""
-        async with self._adopting:
-            await self._adopt(batch, ClosePolicy.KEEP)
-
-    async def _adopt(self, batch: Batch, close_policy: ClosePolicy) -> None:
-        if batch.is_finished or batch.id in self._known or await self._has_own_task(batch):
-            return
-        self._known[batch.id] = ()
-        spec = TaskSpec(
-            id=batch.id,
-            kind=KIND,
-            producer=NAME,
-            label=f"{batch.endpoint} · {batch.total_requests}",
-            close_policy=close_policy,
-        )
-        try:
-            await self._runtime.tasks.register_external(
-                batch.session_id, spec, cancel=lambda: self._cancel_in_store(batch.id)
-            )
-        except TaskAlreadyExists:
-            log.warning("session %s has a task named %s already", batch.session_id, batch.id)
-        await self._tell(batch)
-        self.wake()
-
-    async def _has_own_task(self, batch: Batch) -> bool:
-        made_by = _maker_of(batch)
-        if made_by is None:
-            return False
-        return any(record.id == made_by for record in await self._runtime.tasks.list(TaskFilter(kind=KIND)))
+        _, mirror = await self._opened()
+        await mirror.adopt(batch)
 
     async def cancel(self, batch: Batch, reason: str | None = None, *, actor: str | None = None) -> None:
         """Cancel a batch through its task, so that it is on record who asked."""
         try:
-            await self._runtime.tasks.request_cancel(_maker_of(batch) or batch.id, reason, actor=actor)
+            await self._runtime.tasks.request_cancel(maker_of(batch) or batch.id, reason, actor=actor)
         except SessionsError:
-            await self._cancel_in_store(batch.id)
+            await self.cancel_in_store(batch.id)
 
     async def cancel_task(self, task: TaskContext, reason: str) -> None:
         """Ask a task to stop because its batch was."""
@@ -212,7 +171,8 @@ class Batches:
                     return item.path
         return DEFAULT_ENDPOINT
 
-    async def _cancel_in_store(self, batch_id: BatchId) -> None:
+    async def cancel_in_store(self, batch_id: BatchId) -> None:
+        """Cancel a batch behind the back of its task, which will see it."""
         storage = await self.storage()
         await storage.cancel_batch(batch_id)
         self.wake()
@@ -236,105 +196,23 @@ class Batches:
         async with self._looking:
             return None if self._closing or self._storage is None else await self._storage.get_batch(batch_id)
 
-    async def _mirror(self, storage: SqlStorage) -> None:
-        while not self._closing:
-            self._changed = anyio.Event()
-            try:
-                async with self._looking:
-                    found = [] if self._closing else await storage.list_unfinished()
-                for batch in found:
-                    await self.adopt(batch)
-                for batch_id in list(self._known):
-                    await self._mirror_one(batch_id)
-                await self._tidy(storage)
-            except StorageUnavailable as error:
-                log.warning("%s", error)
-            await self.rest()
-
-    async def _tidy(self, storage: SqlStorage) -> None:
-        """Do what daemons do beside sending, where none runs: end what is late, free what the dead hold."""
+    async def unfinished(self) -> list[Batch] | None:
+        """List the batches that are not finished; None once the store is closed."""
         async with self._looking:
-            if not self.works and not self._closing:
-                await storage.sweep(STALE_AFTER)
+            self._changed = anyio.Event()
+            return None if self._closing or self._storage is None else await self._storage.list_unfinished()
 
-    async def _mirror_one(self, batch_id: BatchId) -> None:
-        try:
-            batch = await self.look(batch_id)
-        except NotFound:
-            await self._end(batch_id, TaskState.CANCELLED, "deleted", None)
-            return
-        if batch is not None:
-            await self._tell(batch)
+    async def tidy(self, stale_after: float) -> None:
+        """Do what daemons do beside sending, unless one runs here: end what is late, free what the dead hold.
 
-    async def _tell(self, batch: Batch) -> None:
-        """Bring a batch's task up to date."""
-        counted = (batch.completed_requests, batch.failed_requests, batch.canceled_requests)
-        message = summary(batch)
-        if batch.is_finished:
-            await self._end(batch.id, end_state(batch), message, value_of(batch))
-        elif self._known.get(batch.id) != counted:
-            self._known[batch.id] = counted
-            progress = Progress(
-                message=message, done=sum(counted), total=batch.total_requests, unit="requests"
-            )
-            try:
-                await self._runtime.tasks.update(batch.id, progress=progress)
-            except SessionsError as error:
-                log.warning("%s", error)
-
-    async def _end(self, batch_id: BatchId, state: TaskState, text: str, value: JsonValue) -> None:
-        self._known.pop(batch_id, None)
-        try:
-            await self._runtime.tasks.complete(batch_id, state, summary=text, value=value)
-        except SessionsError as error:
-            log.warning("%s", error)
-
-    async def _follow_transfers(self, storage: SqlStorage) -> None:
-        async for event in self._runtime.tasks.subscribe(TaskFilter(kind=KIND)):
-            if event.type is EventType.TRANSFERRED and event.task_id in self._known and not self._closing:
-                try:
-                    await storage.assign_session(event.task_id, event.session_id)  # type: ignore[arg-type]
-                except (StorageUnavailable, NotFound) as error:
-                    log.warning("%s", error)
-
-
-def summary(batch: Batch) -> str:
-    """Say how far a batch is, in words."""
-    counts = {
-        "completed": batch.completed_requests,
-        "failed": batch.failed_requests,
-        "cancelled": batch.canceled_requests,
-    }
-    said = [f"{count} {word}" for word, count in counts.items() if count]
-    return ", ".join(said) or (f"{batch.total_requests} waiting" if batch.total_requests else "none")
-
-
-def end_state(batch: Batch) -> TaskState:
-    """Say how the task of a finished batch ends."""
-    if batch.cancelled_at is not None:
-        return TaskState.CANCELLED
-    return TaskState.COMPLETED if batch.completed_at is not None else TaskState.FAILED
-
-
-def task_mark(task_id: str) -> str:
-    """Say in a batch's `created_by` that a task made it."""
-    return f"task:{task_id}"
-
-
-def _maker_of(batch: Batch) -> str | None:
-    """Return the id of the task that made a batch and attends to it."""
-    kind, _, task_id = (batch.created_by or "").partition(":")
-    return task_id if kind == "task" else None
+        :param stale_after: seconds of silence after which a daemon is taken for dead
+        """
+        async with self._looking:
+            if not self.works and not self._closing and self._storage is not None:
+                await self._storage.sweep(stale_after)
 
 
 async def _pieces(path: Path) -> AsyncIterator[bytes]:
     async with await anyio.open_file(path, "rb") as file:
         while piece := await file.read(PIECE):
             yield piece
-
-
-def value_of(batch: Batch) -> JsonValue:
-    """Write a batch as the result of its task."""
-    from ._wire import batch_object
-
-    return batch_object(batch)

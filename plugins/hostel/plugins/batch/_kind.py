@@ -17,8 +17,9 @@ import attrs
 from hostel.sessions import current_task
 
 from ._errors import BatchExpired, InvalidInput, NotFound, StorageUnavailable
-from ._house import log, summary, task_mark, value_of
 from ._ids import FileId
+from ._mirror import summary, task_mark, value_of
+from ._names import log
 from ._records import BatchInput, Problem
 
 if TYPE_CHECKING:
@@ -113,8 +114,7 @@ class _Attendant:
 
     async def until_finished(self) -> Batch | None:
         """Wait until the batch is finished; None if the task is to end as cancelled."""
-        while (batch := await self._attend()) is not None and not batch.is_finished:
-            await self.batches.rest()
+        batch = await self._until_over()
         if batch is not None and batch.cancelled_at is None:
             return batch
         if batch is not None and not self.task.cancel_requested:
@@ -122,28 +122,34 @@ class _Attendant:
         await self.task.cancellation()
         return None
 
-    async def _attend(self) -> Batch | None:
-        """Read the batch, None once the runtime closes, and bring task and batch up to date."""
-        try:
-            batch = await self.batches.look(self.batch_id)
-            if batch is None or batch.is_finished:
-                return batch
-            if self.task.cancel_requested and batch.cancelling_at is None:
-                await self.storage.cancel_batch(batch.id)
-            if self.task.session_id != batch.session_id:
-                await self.storage.assign_session(batch.id, self.task.session_id)
-        except StorageUnavailable as error:
-            log.warning("%s", error)
+    async def until_stopped(self) -> None:
+        """Cancel the batch and wait until nothing of it runs; if the runtime closes, leave it."""
+        with suppress(NotFound):
+            await self._until_over()
+
+    async def _until_over(self) -> Batch | None:
+        """Attend to the batch until it is finished; None if the runtime closes before."""
+        while True:
+            try:
+                batch = await self._attend()
+            except StorageUnavailable as error:
+                log.warning("%s", error)
+            else:
+                if batch is None or batch.is_finished:
+                    return batch
             await self.batches.rest()
-            return await self._attend()
+
+    async def _attend(self) -> Batch | None:
+        """Read the batch and bring task and batch up to date; None once the runtime closes."""
+        batch = await self.batches.look(self.batch_id)
+        if batch is None or batch.is_finished:
+            return batch
+        if self.task.cancel_requested and batch.cancelling_at is None:
+            await self.storage.cancel_batch(batch.id)
+        if self.task.session_id != batch.session_id:
+            await self.storage.assign_session(batch.id, self.task.session_id)
         if self.told != (message := summary(batch)):
             self.told = message
             done = batch.completed_requests + batch.failed_requests + batch.canceled_requests
             await self.task.progress(message, done=done, total=batch.total_requests, unit="requests")
         return batch
-
-    async def until_stopped(self) -> None:
-        """Cancel the batch and wait until nothing of it runs; if the runtime closes, leave it."""
-        with suppress(NotFound):
-            while (batch := await self._attend()) is not None and not batch.is_finished:
-                await self.batches.rest()

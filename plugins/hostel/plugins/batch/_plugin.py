@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from hostel.runtime import Mount, NotOffered, TaskKind, Upstream, hookimpl
 
-from ._house import KIND, NAME, Batches
+from ._house import Batches
+from ._names import KIND, NAME
 
 if TYPE_CHECKING:
     import typer

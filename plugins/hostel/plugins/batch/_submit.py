@@ -10,7 +10,8 @@ import attrs
 
 from hostel.runtime import Runtime, console
 
-from ._house import NAME, Batches
+from ._house import Batches
+from ._names import NAME
 from ._records import Batch, BatchInput
 
 if TYPE_CHECKING:

@@ -192,7 +192,7 @@ def test_both_stores_tell_the_same_story(
     path, url = tmp_path / "batch.db", postgres.url(postgres_database)
 
     @settings(
-        max_examples=50,
+        max_examples=30,
         deadline=None,
         database=None,
         derandomize=True,

@@ -21,7 +21,7 @@ from hostel.plugins.batch._states import Claimed, RequestState
 
 from ._counters import add_to_batches, add_to_lanes
 from ._database import Contended
-from ._dialect import Found, Want, first_pending, lock_models
+from ._dialect import Found, Want, first_pending, is_one_of, lock_models
 from ._rows import data_from, sendable_rows
 from ._schema import batches, lanes, requests
 
@@ -232,7 +232,7 @@ def _left(open_lanes: Iterable[Lane], chosen: Iterable[Found], short: set[LaneNa
     ]
 
 
-def _exactly(keys: Iterable[Found]) -> sa.ColumnElement[bool]:
+def _exactly(connection: sa.Connection, keys: Iterable[Found]) -> sa.ColumnElement[bool]:
     lines: dict[tuple[int, int], list[int]] = {}
     for key in keys:
         lines.setdefault((key.batch_no, key.escalated), []).append(key.line)
@@ -240,7 +240,11 @@ def _exactly(keys: Iterable[Found]) -> sa.ColumnElement[bool]:
     return sa.or_(
         sa.false(),
         *(
-            sa.and_(columns.batch_no == no, columns.escalated == escalated, columns.line.in_(found))
+            sa.and_(
+                columns.batch_no == no,
+                columns.escalated == escalated,
+                is_one_of(connection, columns.line, found),
+            )
             for (no, escalated), found in sorted(lines.items())
         ),
     )
@@ -250,7 +254,7 @@ def _mark(connection: sa.Connection, found: Sequence[Found], daemon_id: DaemonId
     if found:
         connection.execute(
             sa.update(requests)
-            .where(_exactly(found), requests.c.state == RequestState.PENDING)
+            .where(_exactly(connection, found), requests.c.state == RequestState.PENDING)
             .values(
                 state=RequestState.CLAIMED,
                 lease=requests.c.lease + 1,
@@ -285,5 +289,5 @@ def _read(connection: sa.Connection, taken: Sequence[Found]) -> list[Request[Cla
             Claimed(DaemonId(row.daemon_id), row.claimed_at, row.attempt, row.batch_expires_at),
             row.lease,
         )
-        for row in connection.execute(sendable_rows.where(_exactly(taken)).order_by(*order))
+        for row in connection.execute(sendable_rows.where(_exactly(connection, taken)).order_by(*order))
     ]

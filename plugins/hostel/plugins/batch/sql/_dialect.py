@@ -208,6 +208,15 @@ def first_pending(connection: sa.Connection, wants: Sequence[Want], now: float) 
     return [Found(*row) for row in rows]
 
 
+def is_one_of(
+    connection: sa.Connection, column: sa.ColumnElement[int], values: Sequence[int]
+) -> sa.ColumnElement[bool]:
+    """Match a column against numbers; on PostgreSQL as one parameter, so that the plan can be kept."""
+    if is_sqlite(connection):
+        return column.in_(values)
+    return column == sa.any_(sa.literal(list(values), postgresql.ARRAY(sa.BigInteger)))
+
+
 _CHANGE_LANE = (
     sa.update(lanes)
     .where(lanes.c.batch_no == sa.bindparam("at_batch_no"), lanes.c.model == sa.bindparam("at_model"))
