@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 BUSY_SECONDS = 5.0
 """How long to wait for another program that has locked the file, a backup say."""
 
+GLANCE_MILLISECONDS = 200
+"""How long a host that starts lets others look whether there is one."""
+
 _WORDS = {
     sqlite3.SQLITE_FULL: "the disk is full",
     sqlite3.SQLITE_IOERR: "the disk reports an error",
@@ -90,11 +93,11 @@ class HostLock:
     """
 
     def __init__(self, path: Path) -> None:
-        file = path.with_name(path.name + ".lock")
+        file = _lock_of(path)
         file.touch(mode=0o600)
         self._held = connect(file, "rw")
         try:
-            self._held.execute("PRAGMA busy_timeout = 0")
+            self._held.execute(f"PRAGMA busy_timeout = {GLANCE_MILLISECONDS}")
             self._held.execute("PRAGMA journal_mode = MEMORY")
             self._held.execute("BEGIN EXCLUSIVE")
         except sqlite3.Error as error:
@@ -106,6 +109,26 @@ class HostLock:
     def release(self) -> None:
         """Let another host have the journal."""
         self._held.close()
+
+
+def is_held(path: Path) -> bool:
+    """Tell whether a host has the right to write to the journal at `path`."""
+    file = _lock_of(path)
+    if not file.exists():
+        return False
+    with closing(connect(file, "ro")) as glance:
+        glance.execute("PRAGMA busy_timeout = 0")
+        try:
+            glance.execute("SELECT count(*) FROM sqlite_schema")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+                return True
+            raise
+    return False
+
+
+def _lock_of(path: Path) -> Path:
+    return path.with_name(path.name + ".lock")
 
 
 def schema_of(path: Path) -> int:

@@ -12,6 +12,7 @@ import anyio.to_thread
 from ._errors import JournalError
 from ._records import EVERYTHING
 from ._replay import Losses
+from ._sqlite_file import is_held, translating
 from ._sqlite_view import JournalView
 
 if TYPE_CHECKING:
@@ -54,6 +55,15 @@ class JournalReader:
         if self._opened is None:
             raise JournalError(str(self.path), "is not open: use the reader in a `with` block")
         return self._opened
+
+    @property
+    def is_hosted(self) -> bool:
+        """Whether a host has the journal open; if none has, what looks live was cut off.
+
+        :raises JournalError: if that cannot be found out.
+        """
+        with translating(self.path):
+            return is_held(self.path)
 
     @property
     def damage(self) -> tuple[str, ...]:

@@ -32,6 +32,12 @@ def test_the_tasks_of_a_killed_runtime_are_listed(folder: Path) -> None:
     assert found["late"][-1] == str(folder / "journal.sqlite3")
 
 
+def test_live_tasks_of_a_killed_runtime_are_said_to_be_cut_off(folder: Path) -> None:
+    done = hostel(folder, "history", "--session", "build", "--data-dir", str(folder))
+
+    assert "was cut off" in done.stderr
+
+
 def test_they_can_be_asked_for_by_session_and_kind(folder: Path) -> None:
     listed = json.loads(past(folder, "--session", "build", "--kind", "observer", "--json"))
 

@@ -62,8 +62,11 @@ async def test_a_host_in_another_process_has_the_journal_until_it_dies(path: Pat
                 await SqliteJournal(path).open()
             with JournalReader(path) as reader:
                 assert reader.records() == []
+                assert reader.is_hosted
             holder.kill()
             await holder.wait()
+            with JournalReader(path) as reader:
+                assert not reader.is_hosted
 
     journal = SqliteJournal(path)
     await journal.open()

@@ -41,6 +41,8 @@ def print_history(
             record = _chosen(records, task_id)
             events = own_events(journal.events(filter=TaskFilter(kind=record.kind)), record)
             _print_one(record, events, records, path, as_json=as_json)
+        if not journal.is_hosted and any(record.state.is_live for record in records):
+            console.warn("nobody runs this journal: what looks live was cut off, its next host will say so")
         for damage in journal.damage:
             console.warn(f"journal {path}: {damage}")
 

@@ -1,6 +1,7 @@
 """kill -9 at any moment loses about a second of bytes, and the next process continues."""
 
 import json
+import random
 import subprocess
 import sys
 from collections.abc import Callable
@@ -34,15 +35,16 @@ def pulling(file: RemoteFile, blob: Path) -> "subprocess.Popen[bytes]":
     return subprocess.Popen([sys.executable, "-c", PULLER, *arguments])
 
 
-@pytest.mark.parametrize("moment", [0.1, 0.45, 0.8])
+@pytest.mark.parametrize("earliest", [0.02, 0.3, 0.6])
 def test_q1_after_kill_9_no_half_file_and_a_chunk_per_connection_and_a_second_are_fetched_again(
-    moment: float, hub: LocalHub, blob: Path, publish: Publish
+    earliest: float, hub: LocalHub, blob: Path, publish: Publish
 ) -> None:
     content = Blob(100 * MIB, seed=4)
+    moment = random.uniform(earliest, earliest + 0.3)
     file = publish(content)
     slow = hub.fault(Fault(origin=Origin.CDN, bps=RATE))
     with pulling(file, blob) as process:
-        assert hub.wait_until_sent(int(moment * content.size), timeout=20)
+        assert hub.wait_until_sent(int(moment * content.size), timeout=60)
         process.kill()
     assert not blob.exists()
     slow.disarm()
@@ -53,8 +55,8 @@ def test_q1_after_kill_9_no_half_file_and_a_chunk_per_connection_and_a_second_ar
     assert owner["pid"] == process.pid
     assert blob.read_bytes() == content.read()
     again = hub.bytes_sent(origin=Origin.CDN) - content.size
-    assert again <= 4 * CHUNK + 4 * RATE
-    assert fetched.resumed >= sent - 4 * CHUNK - 4 * RATE
+    assert again <= 4 * CHUNK + 4 * RATE, moment
+    assert fetched.resumed >= sent - 4 * CHUNK - 4 * RATE, moment
     assert [path.name for path in blob.parent.iterdir()] == ["blob"]
 
 
@@ -63,7 +65,7 @@ def test_two_processes_fetch_one_file_once(hub: LocalHub, blob: Path, publish: P
     file = publish(content)
     hub.fault(Fault(origin=Origin.CDN, bps=20 * MIB))
     with pulling(file, blob) as one, pulling(file, blob) as two:
-        assert one.wait(20) == two.wait(20) == 0
+        assert one.wait(60) == two.wait(60) == 0
 
     assert blob.read_bytes() == content.read()
     assert hub.bytes_sent(origin=Origin.CDN) <= content.size + 4 * MIB
@@ -77,7 +79,7 @@ def test_who_waits_for_a_process_that_is_killed_continues_its_work(
     file = publish(content)
     slow = hub.fault(Fault(origin=Origin.CDN, bps=10 * MIB))
     with pulling(file, blob) as process:
-        assert hub.wait_for(lambda: sidecar_path(part_path(blob)).exists(), timeout=20)
+        assert hub.wait_for(lambda: sidecar_path(part_path(blob)).exists(), timeout=60)
 
         def kill_when_locked_out(progress: FetchProgress) -> None:
             if progress.phase is FetchPhase.LOCKED_OUT:
