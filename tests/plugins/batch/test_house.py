@@ -64,6 +64,8 @@ async def test_a_batch_is_a_task_of_its_session_that_tells_how_far_it_is(
     record = await house.ended(batch)
 
     assert (record.id, record.state, record.session_id) == (batch.id, TaskState.COMPLETED, "s1")
+    assert record.progress is not None
+    assert record.progress.done == 3
     assert record.result is not None
     assert record.result.summary == "3 completed"
     assert isinstance(record.result.value, dict)

@@ -15,6 +15,7 @@ import anyio
 from hostel.sessions import (
     ClosePolicy,
     EventType,
+    IllegalTransition,
     Progress,
     SessionsError,
     TaskAlreadyExists,
@@ -116,18 +117,20 @@ class Mirror:
     async def _tell(self, batch: Batch) -> None:
         """Bring a batch's task up to date."""
         counted = (batch.completed_requests, batch.failed_requests, batch.canceled_requests)
-        message = summary(batch)
-        if batch.is_finished:
-            await self._end(batch.id, end_state(batch), message, value_of(batch))
-        elif self._known.get(batch.id) != counted:
+        if self._known.get(batch.id) != counted and batch.total_requests:
             self._known[batch.id] = counted
-            progress = Progress(
-                message=message, done=sum(counted), total=batch.total_requests, unit="requests"
-            )
-            try:
-                await self._runtime.tasks.update(batch.id, progress=progress)
-            except SessionsError as error:
-                log.warning("%s", error)
+            await self._report(batch, sum(counted))
+        if batch.is_finished:
+            await self._end(batch.id, end_state(batch), summary(batch), value_of(batch))
+
+    async def _report(self, batch: Batch, done: int) -> None:
+        progress = Progress(message=summary(batch), done=done, total=batch.total_requests, unit="requests")
+        try:
+            await self._runtime.tasks.update(batch.id, progress=progress)
+        except IllegalTransition:
+            pass  # somebody has ended the task already
+        except SessionsError as error:
+            log.warning("%s", error)
 
     async def _end(self, batch_id: BatchId, state: TaskState, text: str, value: JsonValue) -> None:
         self._known.pop(batch_id, None)
