@@ -42,7 +42,7 @@ async def test_a_batch_is_started_by_name_and_its_result_is_the_batch(runtime: R
     assert (result["status"], result["endpoint"]) == ("completed", "/v1/chat/completions")
     assert result["metadata"] == {"team": "blue"}
     assert handle.record.progress is not None
-    assert handle.record.progress.total == 2
+    assert (handle.record.progress.done, handle.record.progress.total) == (2, 2)
     (record,) = await runtime.tasks.list(TaskFilter(session_id="s1", include_terminal=True))
     assert (record.id, record.kind, record.state) == (handle.id, "batch", TaskState.COMPLETED)
 

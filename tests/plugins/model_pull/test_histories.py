@@ -3,10 +3,12 @@
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import anyio
+import anyio.to_thread
 import attrs
 import pytest
 from huggingface_hub import close_session
@@ -71,7 +73,9 @@ class Break:
 
 @attrs.frozen
 class Wait:
-    seconds: float
+    """For so many more bytes, or for a tenth of a second in which they do not come."""
+
+    size: int
 
 
 @attrs.frozen
@@ -88,7 +92,7 @@ STEPS = st.lists(
         st.builds(CancelModel, st.sampled_from(MODELS)),
         st.builds(Retry, st.sampled_from(MODELS)),
         st.builds(Break, st.sampled_from(FAULTS)),
-        st.builds(Wait, st.sampled_from([0.0, 0.02, 0.1])),
+        st.builds(Wait, st.sampled_from([1, 50_000, 500_000])),
         st.builds(Reopen),
     ),
     max_size=12,
@@ -151,8 +155,9 @@ async def play_until_reopened(left: list[Step], hub: LocalHub, manager: Download
                     await manager.retry(f"{model}:Q8_0")
             case Break(fault):
                 hub.fault(fault)
-            case Wait(seconds):
-                await anyio.sleep(seconds)
+            case Wait(size):
+                sent = hub.bytes_sent() + size
+                await anyio.to_thread.run_sync(partial(hub.wait_until_sent, sent, timeout=0.1))
     return False
 
 

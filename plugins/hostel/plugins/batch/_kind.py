@@ -18,14 +18,14 @@ from hostel.sessions import current_task
 
 from ._errors import BatchExpired, InvalidInput, NotFound, StorageUnavailable
 from ._ids import FileId
-from ._mirror import summary, task_mark, value_of
+from ._mirror import progress_of, task_mark, value_of
 from ._names import log
 from ._records import BatchInput, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from hostel.sessions import JsonValue, TaskContext
+    from hostel.sessions import JsonValue, Progress, TaskContext
 
     from ._house import Batches
     from ._ids import BatchId
@@ -110,7 +110,7 @@ class _Attendant:
     storage: SqlStorage
     task: TaskContext
     batch_id: BatchId
-    told: str = ""
+    told: Progress | None = None
 
     async def until_finished(self) -> Batch | None:
         """Wait until the batch is finished; None if the task is to end as cancelled."""
@@ -142,14 +142,20 @@ class _Attendant:
     async def _attend(self) -> Batch | None:
         """Read the batch and bring task and batch up to date; None once the runtime closes."""
         batch = await self.batches.look(self.batch_id)
-        if batch is None or batch.is_finished:
+        if batch is None:
+            return None
+        await self._tell(progress_of(batch))
+        if batch.is_finished:
             return batch
         if self.task.cancel_requested and batch.cancelling_at is None:
             await self.storage.cancel_batch(batch.id)
         if self.task.session_id != batch.session_id:
             await self.storage.assign_session(batch.id, self.task.session_id)
-        if self.told != (message := summary(batch)):
-            self.told = message
-            done = batch.completed_requests + batch.failed_requests + batch.canceled_requests
-            await self.task.progress(message, done=done, total=batch.total_requests, unit="requests")
         return batch
+
+    async def _tell(self, progress: Progress) -> None:
+        if self.told != progress and progress.total:
+            self.told = progress
+            await self.task.progress(
+                progress.message, done=progress.done, total=progress.total, unit=progress.unit
+            )

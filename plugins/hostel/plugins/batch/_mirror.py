@@ -45,7 +45,7 @@ class Mirror:
     def __init__(self, runtime: Runtime, batches: Batches, storage: SqlStorage) -> None:
         self._runtime, self._batches, self._storage = runtime, batches, storage
         self._adopting = anyio.Lock()
-        self._known: dict[BatchId, tuple[int, ...]] = {}
+        self._known: dict[BatchId, Progress | None] = {}
 
     async def submit(self, order: BatchInput, close_policy: ClosePolicy) -> Batch:
         """Make a batch and its task, before anybody else shows it."""
@@ -62,7 +62,7 @@ class Mirror:
     async def _adopt(self, batch: Batch, close_policy: ClosePolicy) -> None:
         if batch.is_finished or batch.id in self._known or await self._has_own_task(batch):
             return
-        self._known[batch.id] = ()
+        self._known[batch.id] = None
         spec = TaskSpec(
             id=batch.id,
             kind=KIND,
@@ -116,17 +116,16 @@ class Mirror:
 
     async def _tell(self, batch: Batch) -> None:
         """Bring a batch's task up to date."""
-        counted = (batch.completed_requests, batch.failed_requests, batch.canceled_requests)
-        if self._known.get(batch.id) != counted and batch.total_requests:
-            self._known[batch.id] = counted
-            await self._report(batch, sum(counted))
+        progress = progress_of(batch)
+        if self._known.get(batch.id) != progress and batch.total_requests:
+            self._known[batch.id] = progress
+            await self._report(batch.id, progress)
         if batch.is_finished:
             await self._end(batch.id, end_state(batch), summary(batch), value_of(batch))
 
-    async def _report(self, batch: Batch, done: int) -> None:
-        progress = Progress(message=summary(batch), done=done, total=batch.total_requests, unit="requests")
+    async def _report(self, batch_id: BatchId, progress: Progress) -> None:
         try:
-            await self._runtime.tasks.update(batch.id, progress=progress)
+            await self._runtime.tasks.update(batch_id, progress=progress)
         except IllegalTransition:
             pass  # somebody has ended the task already
         except SessionsError as error:
@@ -147,6 +146,12 @@ class Mirror:
                     await self._storage.assign_session(event.task_id, event.session_id)  # type: ignore[arg-type]
                 except (StorageUnavailable, NotFound) as error:
                     log.warning("%s", error)
+
+
+def progress_of(batch: Batch) -> Progress:
+    """Say how far a batch is, as its task does."""
+    done = batch.completed_requests + batch.failed_requests + batch.canceled_requests
+    return Progress(summary(batch), done, batch.total_requests, "requests")
 
 
 def summary(batch: Batch) -> str:
