@@ -59,10 +59,9 @@ def _failing_elsewhere() -> Iterator[Json]:
 def _ask(card: cards.Card) -> list[Json]:
     import httpx
 
-    headers = {"authorization": f"Bearer {card.token}"}
     try:
-        with httpx.Client(headers=headers, timeout=SECONDS, trust_env=False) as http:
-            answer = http.get(f"{card.url}/api/plugins").raise_for_status().json()
+        with cards.connect(card, seconds=SECONDS) as http:
+            answer = http.get("/api/plugins").raise_for_status().json()
             return cast("list[Json]", answer["items"])
     except (httpx.HTTPError, ValueError, KeyError) as error:
         raise ConnectionError(error) from error

@@ -22,6 +22,8 @@ from .paths import runtime_dir
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import httpx
+
 
 @attrs.frozen
 class Card:
@@ -53,6 +55,17 @@ def leave(url: str, token: str, started_at: float) -> Path:
 def running() -> list[Card]:
     """Return the cards of all runtimes that run, the longest running first, and remove stale ones."""
     return sorted(_valid(), key=lambda card: card.started_at)
+
+
+def connect(card: Card, *, seconds: float) -> httpx.Client:
+    """Return a client that may ask the runtime of a card, and waits `seconds` for it.
+
+    It knows no proxy of the environment, which would see the token.
+    """
+    import httpx
+
+    headers = {"authorization": f"Bearer {card.token}"}
+    return httpx.Client(base_url=card.url, headers=headers, timeout=seconds, trust_env=False)
 
 
 def _valid() -> Iterator[Card]:

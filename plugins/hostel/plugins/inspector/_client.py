@@ -52,12 +52,7 @@ class RemoteRuntime:
     def __init__(self, card: cards.Card) -> None:
         self.card = card
         self.url = card.url
-        self._http = httpx.Client(
-            base_url=card.url,
-            headers={"authorization": f"Bearer {card.token}"},
-            timeout=SECONDS,
-            trust_env=False,  # a proxy of the environment must not see the token
-        )
+        self._http = cards.connect(card, seconds=SECONDS)
 
     def close(self) -> None:
         """Close the connections."""
@@ -97,10 +92,6 @@ class RemoteRuntime:
         }
         answer = self._ask("POST", "/api/transfer", body=body)
         return [record_from_json(record) for record in cast("list[Json]", answer["items"])]
-
-    def plugins(self) -> list[Json]:
-        """Return the plugins of the runtime."""
-        return cast("list[Json]", self._ask("GET", "/api/plugins")["items"])
 
     def _ask(
         self, method: str, path: str, *, query: Mapping[str, str] | None = None, body: Json | None = None

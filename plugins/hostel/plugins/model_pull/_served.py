@@ -110,11 +110,9 @@ class ServedQueue:
     def _ask(
         self, method: str, path: str, body: Mapping[str, JsonValue] | None = None, *, seconds: float = SECONDS
     ) -> Json:
-        url = f"{self.url}/api/downloads{path}"
-        headers = {"authorization": f"Bearer {self.card.token}"}
-        try:  # trust_env=False: a proxy of the environment must not see the token
-            with httpx.Client(headers=headers, timeout=seconds, trust_env=False) as http:
-                response = http.request(method, url, json=body)
+        try:
+            with cards.connect(self.card, seconds=seconds) as http:
+                response = http.request(method, f"/api/downloads{path}", json=body)
             answer = response.json()
             if not isinstance(answer, dict):
                 raise ValueError("it sends no object")
