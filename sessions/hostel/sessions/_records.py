@@ -15,7 +15,7 @@ from attrs.validators import and_, ge, gt, le, optional
 from ._errors import InvalidProgress
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Mapping
 
     from ._states import TaskState
 
@@ -261,8 +261,3 @@ class SessionSummary:
     def live(self) -> int:
         """How many of its tasks have not ended."""
         return sum(count for state, count in self.counts.items() if state.is_live)
-
-
-def newest_first(records: Collection[TaskRecord]) -> list[TaskRecord]:
-    """Return `records` with the latest created first."""
-    return sorted(records, key=lambda record: (record.created_at, record.seq), reverse=True)

@@ -13,11 +13,6 @@ _SECRET = re.compile(
 )
 
 
-def has_secret(url: str) -> bool:
-    """Return whether `url` is one of http or https and holds a secret."""
-    return without_secret(url) != url
-
-
 def without_secret(url: str) -> str:
     """Return `url` without user and password, and without its query if one of its names is that of a secret.
 
