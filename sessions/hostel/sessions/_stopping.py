@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("hostel.sessions")
 
+WRITE_SECONDS = 10.0
+"""How long the journal may take at least for the last changes, however short the grace for bodies is."""
+
 
 class OnStop(StrEnum):
     """What leaving a host does to the tasks it runs."""
@@ -119,7 +122,7 @@ async def _stop_services(engine: Engine, grace: float) -> None:
     feed = engine.table.feed
     if feed is not None:
         feed.close()
-    if not await engine.services.join(2 * grace):
+    if not await engine.services.join(max(2 * grace, WRITE_SECONDS)):
         log.warning("%d cancel hooks or writers of the journal do not end", len(engine.services))
     failed = feed.give_up() if feed is not None else None
     engine.table.log.close()
