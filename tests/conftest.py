@@ -1,7 +1,9 @@
 """Every async test runs on asyncio and trio; each test must leave no thread and no open file behind."""
 
+import asyncio
 import gc
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +14,9 @@ import pytest
 from trio.testing import MockClock
 
 LOOPS = ["asyncio", "trio"]
+EAGER = ["asyncio-eager"] if sys.version_info >= (3, 12) else []
+HERE = Path(__file__).parent
+ON_EAGER_TASKS_TOO = (HERE / "conformance", HERE / "sessions")
 
 
 def pytest_configure() -> None:
@@ -27,7 +32,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if metafunc.definition.get_closest_marker("virtual_time"):
         metafunc.parametrize("anyio_backend", ["trio-virtual"], indirect=True)
     else:
-        metafunc.parametrize("anyio_backend", LOOPS, indirect=True)
+        eager = any(folder in metafunc.definition.path.parents for folder in ON_EAGER_TASKS_TOO)
+        metafunc.parametrize("anyio_backend", LOOPS + EAGER if eager else LOOPS, indirect=True)
 
 
 def pytest_collection_finish() -> None:
@@ -39,7 +45,15 @@ def pytest_collection_finish() -> None:
 def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
     if request.param == "trio-virtual":
         return "trio", {"clock": MockClock(autojump_threshold=0)}
+    if request.param == "asyncio-eager":
+        return "asyncio", {"loop_factory": _eager_loop}
     return request.param, {}
+
+
+def _eager_loop() -> asyncio.AbstractEventLoop:
+    loop = asyncio.new_event_loop()
+    loop.set_task_factory(asyncio.eager_task_factory)
+    return loop
 
 
 @pytest.fixture(autouse=True)
