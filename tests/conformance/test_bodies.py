@@ -144,6 +144,27 @@ async def test_a_huge_failure_is_cut_to_a_bearable_length(host: BackgroundTaskHo
     assert len(record.failure.traceback or "") <= 20_000
 
 
+async def test_a_long_traceback_keeps_its_end_where_the_error_is(host: BackgroundTaskHost) -> None:
+    def descend(depth: int) -> None:
+        if not depth:
+            raise ValueError("at the bottom")
+        climb(depth - 1)
+
+    def climb(depth: int) -> None:  # two that alternate: Python shortens what repeats itself
+        descend(depth)
+
+    async def body() -> None:
+        descend(200)
+
+    handle = await host.spawn_managed("s1", TaskSpec(), body)
+    record = await host.wait(handle.id)
+
+    assert record.failure is not None
+    traceback = record.failure.traceback or ""
+    assert 19_000 < len(traceback) <= 20_000
+    assert traceback.rstrip().endswith('raise ValueError("at the bottom")\nValueError: at the bottom')
+
+
 async def test_an_error_whose_text_cannot_be_made_is_a_failure_as_well(host: BackgroundTaskHost) -> None:
     class Unprintable(Exception):
         def __str__(self) -> str:

@@ -113,6 +113,19 @@ async def test_failures_are_reported_once(host: BackgroundTaskHost) -> None:
     assert await host.sessions() == []
 
 
+async def test_a_session_of_which_nothing_is_left_goes_with_its_last_hidden_task(
+    host: BackgroundTaskHost,
+) -> None:
+    body = Body()
+    await host.spawn_hidden("s1", "flush", body.run)
+    assert [summary.id for summary in await host.sessions()] == ["s1"]
+
+    body.go.set()
+    await settle()
+
+    assert await host.sessions() == []
+
+
 async def test_failures_wait_for_whoever_comes(host: BackgroundTaskHost) -> None:
     await host.spawn_hidden("s1", "bad", _fail)
     await settle()

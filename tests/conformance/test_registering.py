@@ -228,6 +228,19 @@ async def test_an_idempotency_key_is_one_session_s_own_and_goes_with_its_task(
     assert (await host.register("s3", TaskSpec(idempotency_key="k"))).id == first.id
 
 
+async def test_a_forgotten_task_with_the_same_key_from_another_session_takes_no_key_along(
+    host: BackgroundTaskHost,
+) -> None:
+    first = await host.register("s1", TaskSpec(idempotency_key="k"))
+    other = await host.register("s2", TaskSpec(idempotency_key="k"))
+    await host.transfer(other.id, "s1")
+
+    await host.complete(other.id)
+    await host.prune()
+
+    assert (await host.register("s1", TaskSpec(idempotency_key="k"))).id == first.id
+
+
 async def test_an_idempotency_key_is_free_again_when_its_record_is_forgotten(
     open_host: HostFactory,
 ) -> None:

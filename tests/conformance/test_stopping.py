@@ -82,7 +82,7 @@ async def test_leaving_is_bounded_though_a_body_swallows_its_cancellation(
     assert anyio.current_time() - start == pytest.approx(6)
     assert handle.record.state is TaskState.CANCEL_REQUESTED
     assert caplog.messages == ["1 bodies ignore their cancellation, among them ['t1']"]
-    with pytest.raises(HostClosed):
+    with anyio.fail_after(60), pytest.raises(HostClosed):
         await handle.wait()
     body.go.set()
     await settle()
@@ -182,6 +182,23 @@ async def test_tasks_that_others_run_are_abandoned(open_host: HostFactory) -> No
         assert record is not None
         assert record.failure is not None
         assert record.failure.kind is FailureKind.HOST_LOST
+    assert called == []
+
+
+async def test_children_that_others_run_are_not_asked_to_stop_with_their_parent(
+    open_host: HostFactory,
+) -> None:
+    called: list[int] = []
+    async with open_host() as host:
+        events = host.subscribe(TaskFilter(kind="child"))
+        await host.spawn_managed("s1", TaskSpec(id="parent"), anyio.sleep_forever)
+        child = TaskSpec(kind="child", parent_task_id="parent")
+        await host.register_external("s1", child, lambda: called.append(1))
+
+    told = [event async for event in events]
+
+    assert [event.type for event in told] == ["registered", "abandoned"]
+    assert [event.record and event.record.cancel_actor for event in told] == [None, None]
     assert called == []
 
 

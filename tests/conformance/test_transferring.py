@@ -294,3 +294,16 @@ async def test_waiting_for_a_task_follows_it_through_sessions(host: BackgroundTa
             await host.complete("t1")
 
     assert [(record.session_id, record.state) for record in ended] == [("s2", TaskState.COMPLETED)]
+
+
+async def test_a_task_that_ends_leaves_the_trace_of_a_later_one_of_its_id(host: BackgroundTaskHost) -> None:
+    for session in ("s2", "s3"):
+        await host.register_external("s1", TaskSpec(id="t1"))
+        await host.transfer("t1", session, session_id="s1")
+
+    await host.mark_terminal("s2", "t1", TaskState.COMPLETED)
+    await host.mark_terminal("s1", "t1", TaskState.FAILED)
+
+    record = await host.get("t1", session_id="s3")
+    assert record is not None
+    assert record.state is TaskState.FAILED
