@@ -477,7 +477,7 @@ class History(RuleBasedStateMachine):
         assert {event.session_id for event in new} == {FENCE}
 
     async def _do(self, call: Callable[[], Awaitable[object]]) -> list[TaskEvent]:
-        with anyio.fail_after(10):
+        with anyio.fail_after(60):
             await call()
             return await self._read()
 
@@ -496,7 +496,7 @@ class History(RuleBasedStateMachine):
         return new
 
     async def _take(self, events: Subscription, count: int) -> list[TaskEvent]:
-        with anyio.fail_after(10):
+        with anyio.fail_after(60):
             return [await anext(events) for _ in range(count)]
 
     async def _subscribe(self, filter: TaskFilter | None, after: int | None) -> Subscription:

@@ -36,7 +36,7 @@ from .histories import EVERY_STATE, History, kept_events, kept_records
 
 
 async def take(host: LocalBackgroundTaskHost, after: int, count: int) -> list[TaskEvent]:
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         async with host.subscribe(after=after) as events:
             return [await anext(events) for _ in range(count)]
 
@@ -141,7 +141,7 @@ async def test_a_task_that_is_started_again_keeps_its_timeout_and_its_backoff(pa
 
     async with LocalBackgroundTaskHost(SqliteJournal(path)) as host:
         await host.resume(lambda record, params: anyio.sleep_forever)
-        with anyio.fail_after(5):
+        with anyio.fail_after(60):
             record = await host.wait("a")
 
     assert record.failure is not None
