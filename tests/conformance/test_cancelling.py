@@ -168,12 +168,20 @@ async def test_a_hook_may_be_async(host: BackgroundTaskHost) -> None:
     assert called.is_set()
 
 
-@pytest.mark.parametrize("policy", [CancelPolicy.COOPERATIVE, CancelPolicy.ABORT_LOCAL])
-async def test_a_hook_is_not_called_on_request_if_the_policy_is_another(
-    host: BackgroundTaskHost, policy: CancelPolicy
-) -> None:
+async def test_a_hook_is_the_way_to_abort_what_runs_elsewhere(host: BackgroundTaskHost) -> None:
     called: list[object] = []
-    await host.register_external("s1", TaskSpec(id="t1", cancel_policy=policy), partial(called.append, 1))
+    spec = TaskSpec(id="t1", cancel_policy=CancelPolicy.ABORT_LOCAL)
+    await host.register_external("s1", spec, partial(called.append, 1))
+
+    await host.request_cancel("t1")
+
+    assert called == [1]
+
+
+async def test_a_hook_is_not_called_on_request_if_the_task_is_cooperative(host: BackgroundTaskHost) -> None:
+    called: list[object] = []
+    spec = TaskSpec(id="t1", cancel_policy=CancelPolicy.COOPERATIVE)
+    await host.register_external("s1", spec, partial(called.append, 1))
 
     await host.request_cancel("t1")
     assert called == []

@@ -252,13 +252,19 @@ async def test_two_sessions_that_close_into_each_other_cancel_what_finds_no_plac
         await host.spawn_hidden(session, "flush", body.run)
         await host.register(session, TaskSpec(id=f"of {session}", close_policy=TRANSFER))
 
+    first_closed = anyio.Event()
+
+    async def close_first() -> None:
+        await host.close_session("s1", successor="s2")
+        first_closed.set()
+
     with anyio.fail_after(60):
         async with anyio.create_task_group() as closers:
-            closers.start_soon(partial(host.close_session, "s1", successor="s2"))
+            closers.start_soon(close_first)
             closers.start_soon(partial(host.close_session, "s2", successor="s1"))
             await settle()
             hidden[0].go.set()
-            await settle()
+            await first_closed.wait()
             hidden[1].go.set()
 
     assert await states(host, "s1") == {"of s1": TaskState.CANCELLED, "of s2": TaskState.PENDING}

@@ -125,7 +125,10 @@ async def test_an_unknown_task_is_none_to_read_and_an_error_to_change(host: Back
     with pytest.raises(UnknownTask):
         await host.unregister_external("s2", "t1")
     assert await host.get_managed("s2", "t1") is None
-    assert await host.cancel_managed("s2", "t1") is None
+    with pytest.raises(UnknownTask):
+        await host.cancel_managed("s2", "t1")
+    with pytest.raises(UnknownTask):
+        await host.transfer_managed("s2", "s3", ["t1"])
     assert await host.cancel_all_managed("s2") == []
 
 
@@ -173,7 +176,7 @@ async def test_asking_for_a_session_does_not_make_it(host: BackgroundTaskHost) -
     await host.await_hidden("s1")
     await host.prune("s1")
     await host.close_session("s1")
-    await host.transfer_managed("s1", "s2", ["t1"])
+    await host.transfer_managed("s1", "s2", [])
 
     assert await host.sessions() == []
 

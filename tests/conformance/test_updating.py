@@ -45,7 +45,7 @@ async def test_update_makes_a_move_the_table_allows_and_refuses_any_other(
     before = await in_state(host, was)
     events = host.subscribe()
 
-    if wanted in MOVES[was]:
+    if wanted in MOVES[was] and wanted is not TaskState.PENDING:
         after = await host.update("t1", state=wanted)
         assert after.state is wanted
         [event] = await take(events, 1)
