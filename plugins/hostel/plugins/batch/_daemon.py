@@ -11,6 +11,7 @@
 """
 
 import logging
+import math
 import os
 import random
 import socket
@@ -24,7 +25,7 @@ import anyio
 import attrs
 from anyio.abc import TaskGroup, TaskStatus
 
-from ._errors import NotFound, StateConflict, StorageUnavailable
+from ._errors import BatchError, NotFound, StateConflict, StorageUnavailable
 from ._ids import RequestId, new_daemon_id
 from ._lines import with_model
 from ._records import AnyRequest, Capacity, DaemonRecord, DaemonState, DaemonStats, Request, RequestData
@@ -208,8 +209,23 @@ class Daemon:
             with scope:
                 report = await self._attempt(request)
             await self._report(report)
+        except Exception as error:  # noqa: BLE001  # a request that cannot be handled is no matter of the others
+            report = await self._give_up(request, error)
         finally:
             self._let_go(request, report)
+
+    async def _give_up(self, request: Request[Claimed], error: Exception) -> AnyRequest:
+        """Fail a request because of what came of it; one that cannot even fail is left to the next daemon."""
+        log.error("request %s fails: %s", request.id, error, exc_info=not isinstance(error, BatchError))
+        was = request.state
+        reason = Failure(FailureKind.UNSTORABLE, f"the answer cannot be stored: {error}")
+        failed = Failed(reason, self._clock(), was.retry_attempt, was.batch_expires_at)
+        report: AnyRequest = Request(request.data, failed, request.lease)
+        try:
+            await self._report(report)
+        except BatchError as again:
+            log.error("request %s cannot fail either: %s", request.id, again)
+        return report
 
     async def _attempt(self, request: Request[Claimed]) -> AnyRequest:
         was = request.state
@@ -236,11 +252,16 @@ class Daemon:
         return attrs.evolve(data, model=there.model, body=body, api_key=key), there.model
 
     async def _send(self, data: RequestData) -> Reply | Failure:
+        """Send a request; a sender may be a plugin's, so what it raises or answers ends one attempt only."""
         try:
-            return await self._sender(data)
-        except Exception as error:  # noqa: BLE001  # a sender may be a plugin's: what it raises ends one attempt only
-            log.warning("the sender failed on %s: %s", data.id, type(error).__name__)
-            return Failure(FailureKind.TASK_TERMINATED, f"the sender raised {type(error).__name__}")
+            reply = await self._sender(data)
+        except (Exception, SystemExit, anyio.get_cancelled_exc_class()) as error:  # noqa: BLE001
+            if not isinstance(error, Exception | SystemExit) and _is_cancelled():
+                raise
+            return _of_sender(data, f"the sender raised {type(error).__name__}")
+        if not isinstance(reply, Reply | Failure):
+            return _of_sender(data, f"the sender answered with {type(reply).__name__}")
+        return reply
 
     async def _report(self, report: AnyRequest) -> None:
         try:
@@ -299,7 +320,7 @@ class Daemon:
             await anyio.sleep(seconds)
             try:
                 await step()
-            except StorageUnavailable as error:
+            except BatchError as error:
                 log.warning("%s", error)
 
     async def _insist(self, call: Callable[..., Awaitable[T]], *arguments: object) -> T:
@@ -312,3 +333,13 @@ class Daemon:
                 log.warning("%s", error)
             await anyio.sleep(wait * (0.5 + random.random() / 2))
             wait = min(2 * wait, MAX_BACKOFF)
+
+
+def _of_sender(data: RequestData, what: str) -> Failure:
+    log.warning("%s for %s", what, data.id)
+    return Failure(FailureKind.TASK_TERMINATED, what)
+
+
+def _is_cancelled() -> bool:
+    """Tell whether somebody cancelled this task, rather than a sender raised as if."""
+    return anyio.current_effective_deadline() == -math.inf

@@ -4,6 +4,7 @@ Four limits hold: to connect, to the first byte of the answer, between its piece
 daemon's key goes to the daemon's upstream only; error texts never repeat headers.
 """
 
+import math
 import zlib
 from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
@@ -21,7 +22,7 @@ import httpx
 from . import _secrets
 from ._connections import Connection, Connections, Origin
 from ._records import RequestData
-from ._states import Failure, FailureKind
+from ._states import Failure, FailureKind, storable
 from ._streams import closing
 
 BATCH_HEADERS = ("id", "endpoint", "created_at", "completion_window")
@@ -34,14 +35,26 @@ _ALWAYS = (
 )
 
 
+def _wait(seconds: float | None) -> float | None:
+    return None if seconds is None or not 0 <= seconds < math.inf else float(seconds)
+
+
+_WITHIN_HTTP = (attrs.validators.ge(100), attrs.validators.le(999))
+
+
 @attrs.frozen
 class Reply:
-    """An answer of whatever status; `retry_after` is in seconds, None if the answer does not say."""
+    """An answer of whatever status; `retry_after` is in seconds, None if the answer does not say.
 
-    status: int
-    body: str
-    request_id: str | None = None
-    retry_after: float | None = None
+    What no database holds as text is replaced.
+
+    :raises ValueError: if the status is not one of HTTP
+    """
+
+    status: int = attrs.field(validator=[attrs.validators.instance_of(int), *_WITHIN_HTTP])
+    body: str = attrs.field(converter=storable)
+    request_id: str | None = attrs.field(default=None, converter=attrs.converters.optional(storable))
+    retry_after: float | None = attrs.field(default=None, converter=_wait)
 
 
 class Sender(Protocol):

@@ -189,6 +189,7 @@ class Storage(Protocol):
         """Write what the holder of a request reports; tell which runner it superseded.
 
         :raises StateConflict: if the request is no longer held under this lease, or may not go there
+        :raises StorageRefused: if the report holds what the database cannot; other reports are not touched
         """
         ...
 

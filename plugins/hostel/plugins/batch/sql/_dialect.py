@@ -151,6 +151,11 @@ def may_pass(error: exc.DBAPIError) -> bool:
     return getattr(error.orig, "sqlstate", None) in ("40001", "40P01")
 
 
+def is_refusal(error: exc.DBAPIError) -> bool:
+    """Say whether the server does not take what it was given, although it calls that an operational error."""
+    return (getattr(error.orig, "sqlstate", None) or "").startswith("54")  # a limit of the program
+
+
 def clock_skew(connection: sa.Connection) -> float:
     """Measure how many seconds the database's clock is ahead of ours.
 

@@ -11,7 +11,7 @@ from typing import Any, Self, TypeVar
 import anyio
 
 from hostel.plugins.batch._combine import Combined
-from hostel.plugins.batch._errors import BatchError, InvalidInput
+from hostel.plugins.batch._errors import BatchError, InvalidInput, StorageRefused
 from hostel.plugins.batch._ids import BatchId, DaemonId, FileId, RequestId, new_file_id
 from hostel.plugins.batch._records import (
     AnyRequest,
@@ -250,7 +250,13 @@ class SqlStorage:
         return outcome
 
     async def _persist_all(self, reports: Sequence[AnyRequest]) -> Sequence[RequestId | BatchError | None]:
-        return await self._db.write(_orders.persist, reports, self.now())
+        """Write a group; where one of them is refused, each by itself, so that it alone is."""
+        try:
+            return await self._db.write(_orders.persist, reports, self.now())
+        except StorageRefused as refused:
+            if len(reports) == 1:
+                return [refused]
+        return [(await self._persist_all([report]))[0] for report in reports]
 
     async def cancel_requests(self, ids: Sequence[RequestId]) -> list[BatchError | None]:
         return await self._db.write(_orders.cancel, ids, self.now())
