@@ -6,7 +6,7 @@ BatchError
 ├─ InvalidInput        the caller's input is wrong; `problems` say where (also a ValueError)
 ├─ BatchExpired        the window of a batch passed before all its lines were done
 ├─ StorageUnavailable  the database did not answer; nothing is known to have changed, asking again is safe
-├─ StorageRefused      the database does not take what it was given; nothing has changed, asking again is in vain
+├─ StorageRefused      the database does not take what it was given; nothing has changed
 └─ SchemaTooNew        a newer release wrote this database
 """
 
@@ -64,7 +64,7 @@ class StorageUnavailable(BatchError):
 
 
 class StorageRefused(BatchError):
-    """The database does not take what it was given, such as a number that is too large; nothing has changed."""
+    """The database does not take what it was given, a number too large say; nothing has changed."""
 
     def __init__(self, reason: str) -> None:
         self.reason = reason

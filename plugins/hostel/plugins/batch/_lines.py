@@ -258,11 +258,16 @@ def _response(status: int, request_id: str | None, body: str) -> str:
 
 def as_json(body: str) -> str:
     """Return JSON as it is but on one line, anything else as a JSON string."""
+    return body.replace("\r", " ").replace("\n", " ") if is_json(body) else json.dumps(body)
+
+
+def is_json(text: str) -> bool:
+    """Tell whether a text is a whole JSON value."""
     try:
-        _DECODER.decode(body)
+        _DECODER.decode(text)
     except (ValueError, RecursionError):
-        return json.dumps(body)
-    return body.replace("\r", " ").replace("\n", " ")
+        return False
+    return True
 
 
 def read_usage(body: str) -> Usage:
@@ -281,7 +286,7 @@ def read_usage(body: str) -> Usage:
 
 
 class _Counts:
-    """Counts that an endpoint claims; what no answer can have cost is not believed, so sums cannot overflow."""
+    """What an endpoint claims; numbers that no answer can have are not believed, so no sum overflows."""
 
     def __init__(self, usage: object) -> None:
         self._usage = usage if isinstance(usage, dict) else {}
