@@ -10,10 +10,12 @@ from typing import Any
 
 import anyio
 import anyio.lowlevel
+import attrs
 import pytest
 
 from hostel.plugins.batch import (
     Batch,
+    NotFound,
     Reply,
     RequestData,
     RequestId,
@@ -22,7 +24,7 @@ from hostel.plugins.batch import (
     StorageRefused,
 )
 from hostel.plugins.batch._daemon import Daemon, Escalation
-from hostel.plugins.batch._records import AnyRequest, BatchErrorItem, DaemonState
+from hostel.plugins.batch._records import AnyRequest, BatchErrorItem, DaemonRecord, DaemonState
 from hostel.plugins.batch._retry import RetryPolicy
 from hostel.plugins.batch._sender import HttpSender, Timeouts
 from hostel.plugins.batch._states import LIVE, Completed, FailureKind
@@ -48,7 +50,7 @@ async def working(
 ) -> AsyncIterator[Daemon]:
     settings: dict[str, Any] = {"poll": 0.05, "heartbeat": 0.05, "retry": QUICK, "grace": 5.0}
     async with HttpSender(upstream.url, timeouts=timeouts) as sender:
-        daemon = Daemon(storage, sender, clock=storage.now, **settings | options)
+        daemon = Daemon(storage, sender, **settings | options)
         async with anyio.create_task_group() as group:
             group.start_soon(daemon.run)
             yield daemon
@@ -280,6 +282,25 @@ async def test_a_request_of_a_dead_daemon_is_sent_by_another(
     assert done.completed_requests == 1
     with pytest.raises(Exception, match="another worker"):
         await desk.complete(zombie)
+
+
+async def test_a_daemon_that_was_given_up_for_dead_registers_again(
+    desk: Desk, storage: SqlStorage, upstream: Upstream
+) -> None:
+    async with working(storage, upstream, heartbeat=1e6) as daemon:
+        record = await eventually(lambda: _registered(storage, daemon))
+        assert record is not None
+        await storage.persist_daemon(attrs.evolve(record, state=DaemonState.DEAD))
+        done = await finished(storage, await desk.batch("a"))
+
+    assert done.completed_requests == 1
+
+
+async def _registered(storage: SqlStorage, daemon: Daemon) -> DaemonRecord | None:
+    try:
+        return await storage.get_daemon(daemon.id)
+    except NotFound:
+        return None
 
 
 async def test_near_the_deadline_a_request_goes_to_the_model_named_for_that(

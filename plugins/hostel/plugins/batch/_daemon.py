@@ -15,7 +15,6 @@ import math
 import os
 import random
 import socket
-import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from importlib.metadata import version
@@ -67,7 +66,6 @@ class Daemon:
     :param poll: seconds between looks for work that nobody announced
     :param stale_after: seconds of silence after which another daemon is taken for dead
     :param grace: seconds that attempts may go on after shutdown was asked
-    :param clock: tells the time
     """
 
     def __init__(
@@ -75,7 +73,6 @@ class Daemon:
         storage: Storage,
         sender: Sender,
         *,
-        clock: Callable[[], float] = time.time,
         concurrency: Mapping[str, int] | None = None,
         default_concurrency: int = 10,
         everywhere: Mapping[str, int] | None = None,
@@ -92,7 +89,7 @@ class Daemon:
         self.default_concurrency = default_concurrency
         self.stats = DaemonStats()
         self.trouble: str | None = None
-        self._storage, self._sender, self._clock, self._retry = storage, sender, clock, retry
+        self._storage, self._sender, self._retry = storage, sender, retry
         self._everywhere, self._escalations = dict(everywhere or {}), dict(escalations or {})
         self._claim_size, self._poll, self._grace = claim_size, poll, grace
         self._heartbeat, self._stale_after = heartbeat, stale_after
@@ -126,7 +123,7 @@ class Daemon:
         return len(self._held)
 
     async def _announce(self) -> None:
-        now = self._clock()
+        now = self._storage.now()
         name, host = version("hostel"), socket.gethostname()
         await self._storage.persist_daemon(
             DaemonRecord(self.id, host, os.getpid(), name, DaemonState.RUNNING, now, now, stats=self.stats)
@@ -158,7 +155,7 @@ class Daemon:
             await self._retire()
 
     async def _retire(self) -> None:
-        now = self._clock()
+        now = self._storage.now()
         try:
             record = await self._storage.get_daemon(self.id)
             dead = attrs.evolve(record, state=DaemonState.DEAD, stopped_at=now, stats=self._stats())
@@ -170,7 +167,11 @@ class Daemon:
         while True:
             self._woken, self._awaited = anyio.Event(), 0
             capacity = self._capacity()
-            claimed = await self._insist(self._claim, capacity)
+            try:
+                claimed = await self._insist(self._claim, capacity)
+            except NotFound:
+                await self._insist(self._announce)
+                continue
             for request in claimed:
                 self._take(request, crew)
             self._awaited = len(self._held) * 3 // 4 if claimed else 0
@@ -191,7 +192,7 @@ class Daemon:
 
     def _until_next_look(self) -> float:
         due, self._due = self._due, None
-        return self._poll if due is None else max(0.0, min(self._poll, due - self._clock()))
+        return self._poll if due is None else max(0.0, min(self._poll, due - self._storage.now()))
 
     def _take(self, request: Request[Claimed], crew: TaskGroup) -> None:
         if request.lease > 1:
@@ -219,7 +220,7 @@ class Daemon:
         log.error("request %s fails: %s", request.id, error, exc_info=not isinstance(error, BatchError))
         was = request.state
         reason = Failure(FailureKind.UNSTORABLE, f"the answer cannot be stored: {error}")
-        failed = Failed(reason, self._clock(), was.retry_attempt, was.batch_expires_at)
+        failed = Failed(reason, self._storage.now(), was.retry_attempt, was.batch_expires_at)
         report: AnyRequest = Request(request.data, failed, request.lease)
         try:
             await self._report(report)
@@ -230,7 +231,7 @@ class Daemon:
     async def _attempt(self, request: Request[Claimed]) -> AnyRequest:
         was = request.state
         state = Processing(
-            was.daemon_id, was.claimed_at, self._clock(), was.retry_attempt, was.batch_expires_at
+            was.daemon_id, was.claimed_at, self._storage.now(), was.retry_attempt, was.batch_expires_at
         )
         started = Request(request.data, state, request.lease)
         try:
@@ -239,13 +240,13 @@ class Daemon:
             return started
         data, routed = self._route(request.data, was.batch_expires_at)
         reply = await self._send(data)
-        after = verdict(started, reply, self._clock(), self._retry, random.random(), routed)
+        after = verdict(started, reply, self._storage.now(), self._retry, random.random(), routed)
         self.trouble = said(reply) if isinstance(after, Pending) else None
         return Request(request.data, after, request.lease)  # type: ignore[return-value]  # one of the union
 
     def _route(self, data: RequestData, deadline: float) -> tuple[RequestData, str | None]:
         there = self._escalations.get(data.model)
-        if there is None or there.race or deadline - self._clock() >= there.within:
+        if there is None or there.race or deadline - self._storage.now() >= there.within:
             return data, None
         body = with_model(data.body, there.model)
         key = there.api_key or data.api_key
