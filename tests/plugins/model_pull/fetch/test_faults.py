@@ -94,6 +94,8 @@ PASSING = {
     "a flipped byte once": cdn(corrupt_at=9 * MIB, times=1),
     "one flipped byte that the range path always has": cdn(corrupt_at=9 * MIB, has_range=True),
     "one object under the old etag once": cdn(changed=OTHER, keep_etag=True, times=1),
+    "a size of 5,000 digits at the origin": hub_(set_headers={"X-Linked-Size": "9" * 5000}),
+    "a length of 5,000 digits": cdn(set_headers={"Content-Length": "9" * 5000}, no_range=True),
 }
 
 
@@ -155,6 +157,19 @@ FAILING: dict[str, tuple[Fault, type[PullError]]] = {
     "always a shorter length, without ranges": (cdn(length_off_by=-100, no_range=True), ContentChanged),
     "always status 503": (cdn(status=503), TransferFailed),
     "always a reset": (cdn(reset_after=0), TransferFailed),
+    "a redirect to half an address": (hub_(status=302, set_headers={"Location": "http://[::1/x"}), BadResponse),
+    "a redirect to no host name": (hub_(status=302, set_headers={"Location": "http://a..b/"}), BadResponse),
+    "a redirect to no port": (hub_(status=302, set_headers={"Location": "http://h:99999/"}), BadResponse),
+    "a part of 5,000 digits": (cdn(set_headers={"Content-Range": f"bytes 0-1/{'9' * 5000}"}), BadResponse),
+    "416 for 5,000 digits": (
+        cdn(status=416, set_headers={"Content-Range": f"bytes */{'9' * 5000}"}),
+        BadResponse,
+    ),
+    "429 until the end of time": (cdn(status=429, retry_after="9" * 5000), TransferFailed),
+    "503 until a day that no calendar has": (
+        cdn(status=503, retry_after="Mon, 01 Jan 99999999999 00:00:00 GMT"),
+        TransferFailed,
+    ),
 }
 
 

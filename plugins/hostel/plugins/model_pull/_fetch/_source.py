@@ -34,6 +34,7 @@ from hostel.plugins.model_pull._fetch._reply import (
     Refused,
     Version,
     read_head,
+    size_of,
 )
 from hostel.plugins.model_pull._fetch._url import MAX_REDIRECTS, origin_of, redirected
 from hostel.plugins.model_pull._remote import Digest, DigestAlgorithm, RemoteFile
@@ -137,8 +138,8 @@ class Source:
         named, ours = _linked_digest(headers), self._file.digest
         if named and ours and named.algorithm is ours.algorithm and named != ours:
             raise ContentChanged(self._file.path, ours.value, named.value)
-        size = headers.get("x-linked-size", "")
-        if size.isdecimal() and self._file.size is not None and int(size) != self._file.size:
+        size = size_of(headers.get("x-linked-size", ""))
+        if None not in (size, self._file.size) and size != self._file.size:
             raise ContentChanged(self._file.path, f"{self._file.size} bytes", f"{size} bytes")
 
     def _final(self, refused: Refused) -> PullError:
