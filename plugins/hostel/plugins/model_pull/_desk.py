@@ -67,10 +67,15 @@ class Desk:
         """Start the managed task of a request, or note in it why there is none."""
         wish = request.wish
         try:
-            spec = TaskSpec(id=request.id, kind=KIND, producer=KIND, label=wish.label)
-            request.task = await self._host.spawn_named(
-                wish.session_id, spec, wish.to_params(), partial(self.serve, request)
+            spec = TaskSpec(
+                id=request.id,
+                kind=KIND,
+                producer=KIND,
+                label=wish.label,
+                params=wish.to_params(),
+                resumable=True,
             )
+            request.task = await self._host.spawn_managed(wish.session_id, spec, partial(self.serve, request))
         except Exception as error:  # noqa: BLE001 - whoever waits for the request is told, and the others go on
             request.refusal = error
             self.requests.pop(request.id, None)
