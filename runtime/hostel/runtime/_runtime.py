@@ -167,9 +167,11 @@ class Runtime:
         `successor` is the session that takes over the tasks whose policy is to be transferred.
         """
         await self.plugins.notify("on_session_opened", session_id=session_id)
+        session = Session(self, session_id)
         try:
-            yield Session(self, session_id)
+            yield session
         finally:
+            session.leave()
             with anyio.CancelScope(shield=True):
                 try:
                     await self.tasks.close_session(session_id, successor=successor)
