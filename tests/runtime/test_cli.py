@@ -30,7 +30,7 @@ def hostel(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
 
 
 def test_the_installed_command_prints_the_version_of_the_distribution() -> None:
-    command = [Path(sys.executable).parent / "hostel", "--version"]
+    command = [str(Path(sys.executable).parent / "hostel"), "--version"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
 
     assert (done.stdout, done.stderr) == (f"hostel {version('hostel')}\n", "")
