@@ -164,14 +164,16 @@ async def steady(runtime: Runtime, name: str) -> None:
 async def family(runtime: Runtime, _: str) -> None:
     """Start a task with two below it, one of them below one that has ended."""
     tasks = runtime.tasks
-    for task_id, parent in (("top", None), ("ended", "top"), ("deep", "ended"), ("flat", "top")):
+    for task_id, parent in (("kin-1", None), ("kin-2", "kin-1"), ("kin-3", "kin-2"), ("kin-4", "kin-1")):
         await tasks.register_external("kin", TaskSpec(id=task_id, parent_task_id=parent))
-    await tasks.complete("ended")
+    await tasks.complete("kin-2")
 
 
 async def hostile(runtime: Runtime, name: str) -> None:
     """Start a task whose every text would like to be obeyed."""
     nasty = "\x1b[31m\x07\x9b2J\u202e\u2066\r"
+    if await runtime.tasks.get(f"{name}{nasty}") is not None:
+        return
     spec = TaskSpec(id=f"{name}{nasty}", kind=f"kind{nasty}", label=f"label{nasty}", producer=nasty)
     await runtime.tasks.register_external(f"nasty{nasty}", spec)
     await runtime.tasks.update(f"{name}{nasty}", progress=Progress(nasty, 3, None, f"unit{nasty}"))

@@ -85,17 +85,18 @@ def test_no_text_of_a_task_or_a_plugin_reaches_the_terminal_as_a_command(
 
 def test_watch_and_errors_obey_no_text_either(program: Program, folder: Path) -> None:
     name = f"seen{NASTY}"
-    with started([HOSTEL, "watch", "--session", f"nasty{NASTY}"], folder) as watching:
-        program.tell("hostile unseen")
+    program.tell("work beside")
+    with started([HOSTEL, "watch"], folder) as watching:
         lines = [watching.line()]
         program.tell("hostile seen")
         while "seen�" not in lines[-1] or "progress" not in lines[-1]:
             lines.append(watching.line())
-        _, told, _ = watching.end(signal.SIGINT)
+        watching.end(signal.SIGINT)
+    program.tell("finish beside")
     refused = hostel(folder, "show", f"un{name}known", code=1)
 
     assert any("registered" in line for line in lines)
-    assert not has_controls("\n".join([*lines, told, refused.stderr]))
+    assert not has_controls("\n".join([*lines, refused.stderr]))
 
 
 def test_ps_json_is_a_list_of_records_with_their_runtime(program: Program, folder: Path) -> None:
@@ -326,15 +327,19 @@ def test_a_name_that_cannot_be_one_is_one_sentence(tmp_path: Path) -> None:
 def test_what_a_stop_interrupted_is_shown_as_that(tmp_path: Path) -> None:
     tmp_path.chmod(0o700)
     env = {"SCENARIO_DATA": str(tmp_path / "data")}
-    with started([HOSTEL, "watch", "--json", "--kind", "steady"], tmp_path) as watching:
+    with started([HOSTEL, "watch", "--json"], tmp_path) as watching:
         with running("asyncio", tmp_path, env=env) as program:
+            program.tell("work first")
+            watching.line()
             program.tell("steady stay")
-            seen = [json.loads(watching.line())]
-            while seen[-1]["record"]["state"] != "waiting":
-                seen.append(json.loads(watching.line()))
+            while '"waiting"' not in watching.line():
+                pass
             program.quit()
-        with running("asyncio", tmp_path, env=env):
+        with running("asyncio", tmp_path, env=env) as program:
             shown = hostel(tmp_path, "show", "stay").stdout
+            program.tell("work again")
+            while '"again"' not in watching.line():
+                pass
         code, _, _ = watching.end(signal.SIGINT)
 
     assert "interrupted       its host stopped; it goes on with the next" in shown
