@@ -165,7 +165,8 @@ ACTING = """() => {
     if (node.nodeType === Node.TEXT_NODE) texts.push(node.data);
     else for (const name of ["title", "aria-label", "placeholder"]) texts.push(node.getAttribute(name) ?? "");
   }
-  return texts.filter((text) => /[\\p{Cf}\\p{Zl}\\p{Zp}\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f]/u.test(text));
+  const acting = /[\\p{Cf}\\p{Zl}\\p{Zp}\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f]/u;
+  return texts.filter((text) => acting.test(text));
 }"""
 
 
