@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ._daemon import Daemon, Escalation
     from ._errors import (
+        AlreadyWorking,
         BatchError,
         BatchExpired,
         InvalidInput,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 _PLACES = {
     "_daemon": ("Daemon", "Escalation"),
     "_errors": (
+        "AlreadyWorking",
         "BatchError",
         "BatchExpired",
         "InvalidInput",
@@ -87,6 +89,7 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
+    "AlreadyWorking",
     "Batches",
     "Daemon",
     "Escalation",
