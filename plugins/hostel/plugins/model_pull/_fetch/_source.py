@@ -42,7 +42,6 @@ from hostel.plugins.model_pull._fetch._reply import (
 from hostel.plugins.model_pull._fetch._url import MAX_REDIRECTS, origin_of, redirected
 from hostel.plugins.model_pull._remote import Digest, DigestAlgorithm, RemoteFile
 
-
 MOST_VERSIONS = 8
 """A place with more of them names a new one each time."""
 
