@@ -11,6 +11,7 @@ if TYPE_CHECKING:
         NotFound,
         SchemaTooNew,
         StateConflict,
+        StorageRefused,
         StorageUnavailable,
     )
     from ._house import Batches
@@ -46,6 +47,7 @@ _PLACES = {
         "NotFound",
         "SchemaTooNew",
         "StateConflict",
+        "StorageRefused",
         "StorageUnavailable",
     ),
     "_house": ("Batches",),
@@ -122,6 +124,7 @@ __all__ = [
     "SqlStorage",
     "StateConflict",
     "Storage",
+    "StorageRefused",
     "StorageUnavailable",
     "TemplateId",
 ]

@@ -116,9 +116,7 @@ class Batches:
         storage = await self.storage()
         chosen = self._runtime.plugins.first("choose_batch_sender", upstream=upstream)
         sender: Sender = chosen[1] if chosen is not None else await self._http_sender(upstream, api_key)  # type: ignore[assignment]
-        self._daemon = Daemon(
-            storage, sender, clock=storage.now, **cast("Any", {"grace": DAEMON_GRACE} | options)
-        )
+        self._daemon = Daemon(storage, sender, **cast("Any", {"grace": DAEMON_GRACE} | options))
         spec = TaskSpec(id=DAEMON_TASK, kind="batch_daemon", producer=NAME, label=upstream or "batches")
         await self._runtime.tasks.spawn_managed(DAEMON_SESSION, spec, self._daemon.run)
 
