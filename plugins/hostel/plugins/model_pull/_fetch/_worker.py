@@ -12,6 +12,7 @@ from hostel.plugins.model_pull._errors import BadResponse, ContentChanged, PullE
 from hostel.plugins.model_pull._fetch._ledger import Ledger
 from hostel.plugins.model_pull._fetch._limiter import Pace
 from hostel.plugins.model_pull._fetch._line import Line, LineBroken, Reply
+from hostel.plugins.model_pull._fetch._local import LocalSource
 from hostel.plugins.model_pull._fetch._plan import Span
 from hostel.plugins.model_pull._fetch._reply import Body, Busy, Changed, Nonsense
 from hostel.plugins.model_pull._fetch._source import Expired, Source
@@ -40,7 +41,7 @@ class Worker:
         self,
         index: int,
         ledger: Ledger,
-        source: Source,
+        source: Source | LocalSource,
         line: Line,
         write: Callable[[memoryview, int], None],
         reserve: Callable[[int], None],
