@@ -46,8 +46,8 @@ async def fetch(
     :param limiter: bytes per second, possibly beneath another limiter; None is unlimited
     :param verify: hold the content against `file.digest` before it gets its name
     :param record: remembers across calls which blobs were found true, so that each is read once; None forgets
-    :param patience: seconds without a single byte before giving up; 0 allows no second try
-    :param stall: seconds a connection may be silent before it is replaced
+    :param patience: seconds without progress before giving up; 0 allows no second try
+    :param stall: seconds a connection may be silent before it is replaced; one far too slow has no more
     :param on_progress: called in the event loop, 4 to 10 times a second while something changes
     :raises PullError: one of its kinds, see there
     """

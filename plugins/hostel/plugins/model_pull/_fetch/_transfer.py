@@ -230,6 +230,7 @@ class Transfer:
             part.reserve,
             limiter=self._terms.limiter,
             ranges=ranges,
+            stall=self._terms.stall,
         )
 
     def _line(self) -> Line:
