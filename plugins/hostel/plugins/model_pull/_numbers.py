@@ -10,7 +10,9 @@ def checked_rate(rate: float | None) -> float | None:
     """
     if rate is None or (isinstance(rate, (int, float)) and rate is not True and 1 <= rate < FASTEST):
         return rate
-    raise ValueError(f"a rate is a number of bytes per second, at least 1, or None for no limit: not {rate!r:.40}")
+    raise ValueError(
+        f"a rate is a number of bytes per second, at least 1, or None for no limit: not {rate!r:.40}"
+    )
 
 
 def rate_text(rate: float) -> str:

@@ -142,11 +142,11 @@ async def test_a_raising_callback_is_told_once_and_the_file_arrives(blob: Path, 
     assert isinstance(fetched.callback_error, LookupError)
 
 
-async def test_an_existing_file_of_the_right_size_is_adopted_without_a_request(
+async def test_an_existing_file_of_the_right_content_is_adopted_without_a_request(
     hub: LocalHub, blob: Path, publish: Publish
 ) -> None:
     file = publish(Blob(5 * MIB))
-    blob.write_bytes(bytes(5 * MIB))
+    blob.write_bytes(Blob(5 * MIB).read())
     fetched = await fetch(file, blob)
 
     assert fetched.adopted

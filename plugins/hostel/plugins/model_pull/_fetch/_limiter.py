@@ -113,5 +113,3 @@ def loosest(rates: Iterable[float | None]) -> float | None:
 
 def _looseness(limiter: Limiter) -> float:
     return math.inf if limiter.rate is None else limiter.rate
-
-

@@ -42,7 +42,6 @@ from hostel.plugins.model_pull._fetch._reply import (
 from hostel.plugins.model_pull._fetch._url import MAX_REDIRECTS, origin_of, redirected
 from hostel.plugins.model_pull._remote import Digest, DigestAlgorithm, RemoteFile
 
-
 MOST_VERSIONS = 8
 """A place with more of them names a new one each time."""
 
@@ -65,6 +64,8 @@ class Source:
     :ivar disowned: the origin has named another checksum or size
     """
 
+    most: int | None = None
+
     def __init__(self, file: RemoteFile, *, pinned: bool, clock: Callable[[], float] = time.time) -> None:
         self._file, self._pinned, self._clock = file, pinned, clock
         self._believed: set[Version] = set()
@@ -75,6 +76,11 @@ class Source:
             raise ValueError(f"a header for {file.path} has characters that no header may have")
         self._walking = threading.Lock()
         self._place: str | None = None
+
+    @property
+    def host(self) -> str:
+        """Return whom to share connections to."""
+        return str(self._origin)
 
     @property
     def path(self) -> str:
@@ -103,6 +109,9 @@ class Source:
     def forget(self) -> None:
         """Let the next request start from the origin."""
         self._place = None
+
+    def close(self) -> None:
+        """End; lines are closed by their workers."""
 
     def _at(self, line: Line, asked: Asked) -> tuple[Answer | Expired, Reply]:
         reply, answer = self._get(line, asked)
