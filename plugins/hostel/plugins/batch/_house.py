@@ -18,6 +18,7 @@ from ._mirror import Mirror, maker_of
 from ._names import NAME
 from ._records import FileMetadata, Purpose, RequestTemplate
 from ._streams import closing
+from .hookspecs import choose_batch_sender
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -78,8 +79,8 @@ class Batches:
 
                 self._storage = await self._stack.enter_async_context(SqlStorage(self._place()))
                 self._mirror = Mirror(self._runtime, self, self._storage)
-                self._runtime.run_service(NAME, self._mirror.run)
-                self._runtime.run_service(NAME, self._mirror.follow_transfers)
+                self._runtime.run_service(self._mirror.run)
+                self._runtime.run_service(self._mirror.follow_transfers)
         return self._storage, self._mirror
 
     def exists(self) -> bool:
@@ -114,8 +115,8 @@ class Batches:
         from ._daemon import Daemon
 
         storage = await self.storage()
-        chosen = self._runtime.plugins.first("choose_batch_sender", upstream=upstream)
-        sender: Sender = chosen[1] if chosen is not None else await self._http_sender(upstream, api_key)  # type: ignore[assignment]
+        chosen = await self._runtime.plugins.first(choose_batch_sender, upstream)
+        sender = chosen or await self._http_sender(upstream, api_key)
         self._daemon = Daemon(
             storage, sender, clock=storage.now, **cast("Any", {"grace": DAEMON_GRACE} | options)
         )

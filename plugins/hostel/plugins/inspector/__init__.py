@@ -1,16 +1,27 @@
 """See and steer every session: the runtime over HTTP, as events, as a page and from the command line.
 
 `Runtime(plugins=[Inspector()])` serves an embedding application's runtime; `hostel serve` runs one as a
-process. This module itself is the plugin that brings the commands; it opens no port.
+process. The commands are a plugin of their own, which opens no port.
 """
 
-from ._commands import register_commands
-from ._errors import InspectorError, NotReached, PortInUse, Refused, WeakToken
-from ._plugin import Inspector
+from typing import TYPE_CHECKING
+
+from hostel.runtime.lazy import lazily
+
+if TYPE_CHECKING:
+    from ._errors import InspectorError, NotReached, PortInUse, Refused, WeakToken
+    from ._plugin import Inspector
+
+__getattr__ = lazily(
+    __name__,
+    {
+        "_errors": ("InspectorError", "NotReached", "PortInUse", "Refused", "WeakToken"),
+        "_plugin": ("Inspector",),
+    },
+)
 
 __all__ = [
     "Inspector",
-    "register_commands",
     # errors
     "InspectorError",
     "NotReached",
