@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import sys
 from contextlib import suppress
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from math import inf
 from queue import SimpleQueue
 from threading import Thread
@@ -129,7 +129,7 @@ class HookThread:
 
     def _submit(self, func: Callable[[], T]) -> tuple[list[Outcome[T]], anyio.Event]:
         outcomes: list[Outcome[T]] = []
-        ended, wake, context = anyio.Event(), _waker(), copy_context()
+        ended, wake, context = anyio.Event(), _waker(), _context_of_a_thread()
 
         def work() -> None:
             outcomes.append(Outcome.of(lambda: context.run(func)))
@@ -148,6 +148,14 @@ def _serve(jobs: SimpleQueue[Callable[[], None] | None]) -> None:
     while (job := jobs.get()) is not None:
         job()
         del job  # an idle thread keeps nothing alive
+
+
+def _context_of_a_thread() -> Context:
+    """Copy this context for a thread, in which no loop runs."""
+    context, sniffio = copy_context(), sys.modules.get("sniffio")
+    if sniffio is not None:
+        context.run(sniffio.current_async_library_cvar.set, None)
+    return context
 
 
 def _waker() -> Callable[[Callable[[], object]], object]:

@@ -51,6 +51,9 @@ class KindTable:
     def __iter__(self) -> Iterator[TaskKind]:
         return (kind for _, kind in self._known().values())
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._known()
+
     def add(self, plugin: str, kind: TaskKind) -> None:
         """Add a kind of `plugin`.
 

@@ -34,10 +34,10 @@ Function = Callable[..., object]
 
 
 class Origin(IntEnum):
-    """Where a plugin comes from; who comes first keeps a name that two want."""
+    """Where a plugin comes from; who comes first keeps a name or a path that two want."""
 
-    BUILT_IN = 0
-    GIVEN = 1
+    GIVEN = 0
+    BUILT_IN = 1
     INSTALLED = 2
 
 

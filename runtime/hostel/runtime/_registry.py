@@ -142,7 +142,7 @@ class PluginRegistry:
     def collect(
         self, hook: Callable[P, Iterable[T] | None], *args: P.args, **given: P.kwargs
     ) -> list[tuple[str, T]]:
-        """Call a `register_*` hook of all plugins: the built-in ones, those given, those installed.
+        """Call a `register_*` hook of all plugins: those given, the built-in ones, those installed.
 
         :return: everything that is described, with the name of its plugin. What a stranger does wrong is
             noted, and nothing of it is used.
@@ -211,7 +211,7 @@ class PluginRegistry:
     def implementations(
         self, hook: Callable[..., object], *, incomplete: bool = False
     ) -> list[Implementation]:
-        """Return the implementations of a hook: the built-in ones, those given, those installed.
+        """Return the implementations of a hook: those given, the built-in ones, those installed.
 
         :param incomplete: return those of plugins whose extra is not installed instead
         """

@@ -9,18 +9,18 @@ from __future__ import annotations
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict, TypeVar, TypeVarTuple, Unpack
+from typing import TYPE_CHECKING, Literal, TypedDict, TypeVar, TypeVarTuple, Unpack
 
 import anyio
 import anyio.from_thread
 from anyio import NoEventLoopError
 from anyio.lowlevel import current_token
 
-from hostel.sessions import ClosePolicy, LocalBackgroundTaskHost, SqliteJournal, TaskSpec
+from hostel.sessions import ClosePolicy, LocalBackgroundTaskHost, OnStop, SqliteJournal, TaskSpec
 
 from . import hookspecs
 from ._calling import as_plugin, owner
-from ._errors import Misbehaved, NotOffered, PluginFailed
+from ._errors import Misbehaved, NotOffered, NotResumable, PluginFailed
 from ._kinds import KindTable, TaskKind
 from ._registry import PluginRegistry
 from ._services import Services
@@ -68,8 +68,10 @@ class Runtime:
     `plugins` are objects with hooks, used beside the built-in and (unless `load_installed` is false) the
     installed ones; names in `blocked` (of plugins or distributions) are left out. `data_dir` is where tasks
     and plugins keep what survives the process, the tasks in its `journal.sqlite3`; None keeps everything in
-    memory. Tasks that were live when the process died are abandoned at the next start, except those of a
-    resumable kind, which are started again.
+    memory. With a `data_dir`, tasks of a resumable kind survive the process: leaving the runtime interrupts
+    them (or cancels or drains, as `on_stop` says; each step takes at most `stop_grace` seconds), and once all
+    plugins of the next one have started, they are run again, as after a crash. Where their kind is not
+    registered they wait. Other tasks are cancelled by `host stopped`, or abandoned if the process died.
 
     :raises PluginFailed: on entering, if a built-in or given plugin cannot be used.
     :raises JournalInUse: on entering, if another runtime uses `data_dir`.
@@ -83,11 +85,13 @@ class Runtime:
         data_dir: str | Path | None = None,
         load_installed: bool = True,
         blocked: Iterable[str] = (),
+        on_stop: OnStop | Literal["interrupt", "cancel", "drain"] = OnStop.INTERRUPT,
+        stop_grace: float = 5.0,
     ) -> None:
+        self._on_stop, self._stop_grace = OnStop(on_stop), stop_grace
         self._offers: list[object] = []
         self._started: set[str] = set()
         self._stack = AsyncExitStack()
-        self._ready = anyio.Event()
         self.data_dir = Path(data_dir) if data_dir is not None else None
         self.plugins = PluginRegistry(plugins, blocked=blocked, load_installed=load_installed)
         self._kinds = KindTable(self.plugins.__contains__)
@@ -101,14 +105,15 @@ class Runtime:
             self._services, listeners = Services(self._note_service), Services(self._note_service)
             stack.push_async_callback(listeners.aclose)
             stack.push_async_callback(listeners.drain)
-            self.tasks: BackgroundTaskHost = await stack.enter_async_context(self._host())
+            host = self._host()
+            self.tasks: BackgroundTaskHost = await stack.enter_async_context(host)
             for listener in self.plugins.listeners(hookspecs.on_task_event):
                 events = self.tasks.subscribe()
                 listeners.start(listener.plugin, partial(self._tell_events, listener, events))
             stack.push_async_callback(self._services.aclose)
             for name in self.plugins.start_order():
                 await self._start_plugin(name, stack)
-            self._ready.set()
+            await host.resume(self._body_of)
             self._stack = stack.pop_all()
         return self
 
@@ -163,9 +168,15 @@ class Runtime:
         :raises InvalidParams: if `params` are not JSON.
         """
         plugin, body = self._kinds.bind(kind, params or {})
-        described = TaskSpec(kind=kind, producer=plugin, **spec)
+        described = TaskSpec(
+            kind=kind,
+            producer=plugin,
+            params=dict(params or {}),
+            resumable=self._kinds.is_resumable(kind),
+            **spec,
+        )
         with as_plugin(plugin):
-            return await self.tasks.spawn_named(session_id, described, dict(params or {}), body)
+            return await self.tasks.spawn_managed(session_id, described, body)
 
     @asynccontextmanager
     async def session(self, session_id: str, *, successor: str | None = None) -> AsyncIterator[Session]:
@@ -185,7 +196,7 @@ class Runtime:
 
     def _host(self) -> LocalBackgroundTaskHost:
         journal = SqliteJournal(self.data_dir / "journal.sqlite3") if self.data_dir is not None else None
-        return LocalBackgroundTaskHost(journal, resume=self._resume)
+        return LocalBackgroundTaskHost(journal, on_stop=self._on_stop, stop_grace=self._stop_grace)
 
     def _collect_kinds(self) -> None:
         for name, kind in self.plugins.collect(hookspecs.register_task_kinds):
@@ -228,13 +239,10 @@ class Runtime:
         if plugin is not None:
             self.plugins.note(plugin, "running", error)
 
-    def _resume(self, record: TaskRecord, params: JsonValue) -> Callable[[], Awaitable[object]] | None:
-        if not self._kinds.is_resumable(record.kind) or not isinstance(params, dict):
+    def _body_of(self, record: TaskRecord, params: JsonValue) -> Callable[[], Awaitable[object]] | None:
+        """Return the body of a task that an earlier runtime has left, None if its kind is not registered."""
+        if record.kind not in self._kinds:
             return None
-        _, body = self._kinds.bind(record.kind, params)
-
-        async def resume() -> object:
-            await self._ready.wait()
-            return await body()
-
-        return resume
+        if not self._kinds.is_resumable(record.kind) or not isinstance(params, dict):
+            raise NotResumable(record.kind)
+        return self._kinds.bind(record.kind, params)[1]

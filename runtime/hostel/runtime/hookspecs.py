@@ -16,8 +16,8 @@ implementation takes as many of a hook's arguments as it needs, by name.
 The first word of a hook tells how its answer is used, and where it runs.
 
 - `register_*` returns descriptions; those of all plugins are used. It is called while things start, in the
-  thread of whoever starts them: return at once. It must not be async. A name that two plugins want is kept
-  by the one built in, else by the one given, else by the first one installed.
+  thread of whoever starts them: return at once. It must not be async. A name or path that two plugins
+  want is kept by the one given, else by the one built in; whoever comes later loses just that.
 - `choose_*` may answer or return None; plugins given are asked first, then those installed, and the first
   answer that is right wins. It must not be async, and runs in a thread of the plugin.
 - `on_*` is told something; its answer is ignored. All plugins are told at the same time. An async one runs in

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import time
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, overload
 
 import anyio
 import anyio.lowlevel
+import attrs
 
 from . import _reducer as changes
-from ._again import to_keep
 from ._body import reported
 from ._context import current_entry, current_task_id
 from ._engine import Engine, Resume
-from ._entry import CancelHook, Entry, Result, Verdict
+from ._entry import CancelHook, Entry, Hook, Result, Verdict
 from ._errors import (
     HostClosed,
     IllegalTransition,
     TaskStillRuns,
     UnknownCursor,
-    UnknownTask,
 )
 from ._handle import TaskHandle
 from ._ids import new_id
@@ -37,8 +38,9 @@ from ._records import (
     TaskRecord,
     TaskSpec,
 )
+from ._restart import restart_info_to_json
 from ._states import TaskState
-from ._stopping import close_tasks, stop_engine
+from ._stopping import OnStop, close_tasks, stop_engine
 from ._table import TaskTable
 
 if TYPE_CHECKING:
@@ -54,23 +56,27 @@ Args = TypeVarTuple("Args")
 
 GRACE = 5.0
 
+log = logging.getLogger("hostel.sessions")
+
 
 class LocalBackgroundTaskHost:
     """The background tasks of any number of sessions, in this process.
 
-    An async context manager: nothing runs before it is entered or after it is left. Leaving it cancels what
-    runs, waits for it at most twice `stop_grace` seconds, and abandons the records of external tasks.
+    An async context manager: nothing runs before it is entered or after it is left, but worker threads whose
+    code does not return. Leaving it does `on_stop` to what runs, waits for it at most twice `stop_grace`
+    seconds (once more for DRAIN), and abandons the records of external tasks that are not resumable.
 
     `journal` makes records and events durable; None keeps them in memory. `retain_events` is how many
     events stay in memory for late subscribers, `retain_terminal` how many finished tasks stay listed in
-    each session. `resume` gives the bodies of tasks that were live when the journal's former host died.
-    `host_id` is made up if None.
+    each session. Resumable tasks that the journal's former host has left are `pending` until `resume` gives
+    them bodies or `register_external` adopts them; the others are abandoned. `host_id` is made up if None.
 
     Every verb raises HostClosed outside the context; while it is being left nothing new can be started, and
     whoever waits for a task that does not end gets HostClosed as well. Verbs that take a task id raise
     UnknownTask if there is none and AmbiguousTaskId if `session_id` is needed to tell which. With a
     journal, a registration or an end is on disk before its verb returns; JournalError is raised if that
-    failed. Source: the `BackgroundTaskHost` of lash-core."""
+    failed. A session that a task has left leads to it in all of them, until that session has another task of
+    the same id. Source: the `BackgroundTaskHost` of lash-core."""
 
     def __init__(
         self,
@@ -78,8 +84,8 @@ class LocalBackgroundTaskHost:
         retain_events: int = 10_000,
         retain_terminal: int = 1_000,
         *,
+        on_stop: OnStop = OnStop.INTERRUPT,
         stop_grace: float = GRACE,
-        resume: Resume | None = None,
         host_id: str | None = None,
     ) -> None:
         if min(retain_events, retain_terminal, stop_grace) < 0:
@@ -88,7 +94,7 @@ class LocalBackgroundTaskHost:
         self._journal = journal
         self._retain = retain_events, retain_terminal
         self._stop_grace = stop_grace
-        self._resume = resume
+        self._on_stop = OnStop(on_stop)
         self._running: Engine | None = None
 
     async def __aenter__(self) -> Self:
@@ -104,24 +110,25 @@ class LocalBackgroundTaskHost:
         self._token = anyio.lowlevel.current_token()
         if journal is not None:
             table.feed = JournalFeed(journal, table.show)
-            engine.services.start(table.feed.run)
+            engine.services.start(table.feed.run, context=engine.context.copy())
             self._recover(engine, kept)
         return self
 
     def _recover(self, engine: Engine, kept: builtins.list[Kept]) -> None:
-        for task in kept:
-            engine.table.restore(Entry(task.record, params=task.params))
+        entries = [Entry(task.record, restart=task.params) for task in kept]
+        for entry in entries:
+            engine.table.restore(entry)
         engine.table.join_parents()
-        for task in kept:
-            if task.record.state.is_live:
-                engine.resume(task, self._resume)
+        for entry in entries:
+            if entry.live:
+                engine.recover(entry)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         with anyio.CancelScope(shield=True):
             try:
-                await stop_engine(self._engine, self._stop_grace)
+                await stop_engine(self._engine, self._on_stop, self._stop_grace)
             finally:
                 self._running = None
                 if self._journal is not None:
@@ -132,6 +139,19 @@ class LocalBackgroundTaskHost:
         if self._running is None:
             raise HostClosed
         return self._running
+
+    async def resume(self, bodies: Resume) -> None:
+        """Run again what an earlier host of the journal has left to be run again, each task as its next
+        attempt.
+
+        `bodies` is asked once for each task. One it has no body for waits for a later call or a later host;
+        one for which it raises is abandoned, with that as the reason."""
+        engine = self._engine
+        waiting = [entry for entry in engine.table.parked() if not engine.resume(entry, bodies)]
+        if waiting:
+            kinds = sorted({entry.record.kind for entry in waiting})
+            log.warning("%d tasks wait to be run again, their kinds are unknown: %s", len(waiting), kinds)
+        await self._durable()
 
     async def get(self, task_id: str, *, session_id: str | None = None) -> TaskRecord | None:
         """Return the task's record, or None if there is none."""
@@ -150,8 +170,11 @@ class LocalBackgroundTaskHost:
 
         Costs no more when there are many tasks; what comes and goes meanwhile never repeats a record.
 
+        :raises ValueError: if `limit` is less than 1.
         :raises UnknownCursor: if `after` is not a page's `next`.
         """
+        if limit < 1:
+            raise ValueError(f"a page has at least one record, not {limit}")
         if after is not None and not (after.isascii() and after.isdecimal() and len(after) < 20):
             raise UnknownCursor(after)
         return self._engine.table.page(filter or EVERYTHING, limit, int(after or 0))
@@ -191,7 +214,8 @@ class LocalBackgroundTaskHost:
     ) -> TaskRecord:
         """Keep the record of a task that somebody else runs; it is `running`. `cancel` is how to stop it.
 
-        A sync `cancel` runs on the loop and must not block.
+        A sync `cancel` runs on the loop and must not block. A resumable task of that id that an earlier host
+        has left goes on with its record; if it was asked to stop meanwhile, `cancel` is called.
 
         :raises TaskAlreadyExists: if the session has a live task of that id.
         :raises SessionClosing: while the session closes.
@@ -205,9 +229,23 @@ class LocalBackgroundTaskHost:
         engine = self._engine
         entry = engine.known(session_id, spec)
         if entry is None:
-            entry = engine.add(session_id, spec, state, policy)
-            entry.hook = hook
+            left = engine.table.at(session_id, spec.id) if spec.id is not None else None
+            if left is not None and left.parked and not left.managed:
+                return await self._adopt(left, hook)
+            entry = engine.add(
+                session_id, spec, state, policy, restart=restart_info_to_json(spec, managed=False)
+            )
+            entry.hook = _hook(hook)
         await self._durable()
+        return entry.record
+
+    async def _adopt(self, entry: Entry, hook: CancelHook | None) -> TaskRecord:
+        engine = self._engine
+        engine.adopt(entry)
+        entry.hook = _hook(hook)
+        await self._durable()
+        if entry.cancel_requested:
+            await engine.call_hooks([entry])
         return entry.record
 
     @overload
@@ -229,66 +267,33 @@ class LocalBackgroundTaskHost:
     ) -> TaskHandle[Any]:
         """Run `func(*args)` as a task of the session; return once it is registered.
 
-        A coroutine function runs on the loop, any other callable in a worker thread. Context variables are
-        copied now.
+        A coroutine function runs on the loop, an async generator function is iterated to its end, any other
+        callable runs in a worker thread. Context variables are copied now. Inside a task, that is the
+        parent unless `spec` says otherwise.
 
         :raises TaskAlreadyExists: if the session has a live task of that id.
         :raises SessionClosing: while the session closes.
+        :raises TypeError, ValueError: if the params are not JSON.
         """
-        handle, receipt = self._spawn(session_id, spec, None, func, args)
-        if receipt is not None:
-            await receipt.durable()
-        return handle
-
-    @overload
-    async def spawn_named(
-        self,
-        session_id: str,
-        spec: TaskSpec,
-        params: JsonValue,
-        func: Callable[[*Args], Awaitable[T]],
-        *args: *Args,
-    ) -> TaskHandle[T]: ...
-
-    @overload
-    async def spawn_named(
-        self, session_id: str, spec: TaskSpec, params: JsonValue, func: Callable[[*Args], T], *args: *Args
-    ) -> TaskHandle[T]: ...
-
-    async def spawn_named(
-        self,
-        session_id: str,
-        spec: TaskSpec,
-        params: JsonValue,
-        func: Callable[[*Args], object],
-        *args: *Args,
-    ) -> TaskHandle[Any]:
-        """Do as `spawn_managed`, and keep `params` for whoever starts the task again after a crash.
-
-        :raises TypeError, ValueError: if `params` are not JSON.
-        """
-        handle, receipt = self._spawn(session_id, spec, params, func, args)
+        handle, receipt = self._spawn(session_id, spec, func, args)
         if receipt is not None:
             await receipt.durable()
         return handle
 
     def _spawn(
-        self,
-        session_id: str,
-        spec: TaskSpec,
-        params: JsonValue,
-        func: Callable[[*Args], object],
-        args: tuple[*Args],
+        self, session_id: str, spec: TaskSpec, func: Callable[[*Args], object], args: tuple[*Args]
     ) -> tuple[TaskHandle[Any], Receipt | None]:
         engine = self._engine
-        kept = to_keep(spec, params) if params is not None else None
         entry = engine.known(session_id, spec) if spec.idempotency_key else None
-        if entry is None:
-            entry = engine.add(
-                session_id, spec, TaskState.RUNNING, CancelPolicy.ABORT_LOCAL, result=Result(), params=kept
-            )
-            engine.start(entry, spec, func, args)
-        return TaskHandle(engine, entry), engine.receipt()  # before its body can have ended
+        if entry is not None:
+            return TaskHandle(engine, entry), engine.receipt()
+        restart = restart_info_to_json(spec, managed=True)
+        spec = _with_parent(spec)
+        policy = CancelPolicy.ABORT_LOCAL
+        entry = engine.add(session_id, spec, TaskState.RUNNING, policy, result=Result(), restart=restart)
+        handle = TaskHandle[Any](engine, entry)  # before an eager loop has run all of the body
+        engine.start(entry, spec, func, args)
+        return handle, engine.receipt()
 
     async def spawn_hidden(
         self, session_id: str, label: str, func: Callable[[*Args], Awaitable[object]], *args: *Args
@@ -321,15 +326,13 @@ class LocalBackgroundTaskHost:
     ) -> TaskRecord:
         """Move a live task to another live state and keep its latest progress.
 
-        Whoever runs a task may name the session it was in before a transfer, here and in all verbs that
-        tell how it goes.
-
         :raises IllegalTransition: if the table forbids the move or the task has ended; nothing is changed
             then."""
         engine = self._engine
-        entry = self._told_of(task_id, session_id)
+        entry = self._engine.table.get(task_id, session_id)
         record = entry.record
-        if record.is_terminal or (state is not None and state.is_terminal):
+        waits_for_body = entry.parked and entry.managed
+        if record.is_terminal or (state is not None and (state.is_terminal or waits_for_body)):
             raise IllegalTransition(task_id, record.state, state or record.state)
         if state is TaskState.CANCEL_REQUESTED:
             await self.request_cancel(task_id, session_id=record.session_id)
@@ -354,7 +357,7 @@ class LocalBackgroundTaskHost:
 
         :raises IllegalTransition: if `state` is not terminal.
         """
-        entry = self._told_of(task_id, session_id)
+        entry = self._engine.table.get(task_id, session_id)
         if state.is_live:
             raise IllegalTransition(task_id, entry.record.state, state)
         return await self._complete(entry, reported(state, summary, value))
@@ -365,21 +368,15 @@ class LocalBackgroundTaskHost:
         """End a task as `complete` does; do nothing if it is unknown, has ended, or `state` is not
         terminal.
         """
-        entry = self._engine.table.reported(task_id, session_id)
+        entry = self._engine.table.find(task_id, session_id)
         if entry is not None and state.is_terminal:
             await self._complete(entry, reported(state, summary, None))
 
     async def mark_live_state(self, session_id: str, task_id: str, state: TaskState) -> None:
         """Move a task between running and waiting; do nothing if it is unknown, asked to stop or ended."""
-        entry = self._engine.table.reported(task_id, session_id)
+        entry = self._engine.table.find(task_id, session_id)
         if entry is not None:
             self._engine.flip(entry, state)
-
-    def _told_of(self, task_id: str, session_id: str | None) -> Entry:
-        entry = self._engine.table.reported(task_id, session_id)
-        if entry is None:
-            raise UnknownTask(task_id, session_id)
-        return entry
 
     async def _complete(self, entry: Entry, how: Verdict) -> TaskRecord:
         engine = self._engine
@@ -417,14 +414,11 @@ class LocalBackgroundTaskHost:
         *,
         grace: float = GRACE,
         actor: str | None = None,
-    ) -> TaskRecord | None:
+    ) -> TaskRecord:
         """Cancel a task whatever its policy and wait until it has really ended, at most `grace` seconds.
 
-        Past that, or if a cancel hook fails, the record returned is still `cancel_requested`. None if there
-        is no such task."""
-        entry = self._engine.table.find(task_id, session_id)
-        if entry is None:
-            return None
+        Past that, or if a cancel hook fails, the record returned is still `cancel_requested`."""
+        entry = self._engine.table.get(task_id, session_id)
         await self._cancel([entry], reason, actor, grace)
         return entry.record
 
@@ -447,7 +441,7 @@ class LocalBackgroundTaskHost:
 
     async def heartbeat(self, session_id: str, task_id: str) -> None:
         """Keep an external task alive for another `heartbeat_ttl` seconds."""
-        self._engine.heartbeats.beat(self._told_of(task_id, session_id))
+        self._engine.heartbeats.beat(self._engine.table.get(task_id, session_id))
 
     async def unregister_external(self, session_id: str, task_id: str) -> None:
         """Forget a task that the host does not run; one that is live is abandoned first.
@@ -485,16 +479,14 @@ class LocalBackgroundTaskHost:
     async def transfer_managed(
         self, from_session_id: str, to_session_id: str, task_ids: Iterable[str]
     ) -> builtins.list[TaskRecord]:
-        """Hand several live tasks to another session, all or none; unknown and finished ids stay where they
-        are.
+        """Hand several live tasks to another session, all or none; finished ones stay where they are.
 
+        :raises UnknownTask: if the session has no task of one of the ids.
         :raises TaskAlreadyExists: if the target has a live task of one of the ids.
         """
         engine = self._engine
-        if from_session_id == to_session_id:
-            return []
-        found = [engine.table.find(task_id, from_session_id) for task_id in dict.fromkeys(task_ids)]
-        entries = [entry for entry in found if entry is not None and entry.live]
+        found = [engine.table.get(task_id, from_session_id) for task_id in dict.fromkeys(task_ids)]
+        entries = [entry for entry in found if entry.live and entry.record.session_id != to_session_id]
         engine.move(entries, to_session_id)
         await self._durable()
         return [entry.record for entry in entries]
@@ -525,11 +517,9 @@ class LocalBackgroundTaskHost:
 
         :raises HiddenTasksFailed: with the failures of its hidden tasks, after everything else was done.
         :raises SessionClosing: if it is being closed already.
+        :raises ValueError: if it is its own successor.
         """
-        try:
-            return await close_tasks(self._engine, session_id, successor, grace)
-        finally:
-            await self._durable()
+        return await close_tasks(self._engine, session_id, successor, grace)
 
     async def prune(
         self, session_id: str | None = None, *, keep: int = 0, older_than: float | None = None
@@ -545,6 +535,14 @@ class LocalBackgroundTaskHost:
         return removed
 
     async def _durable(self) -> None:
-        receipt = self._running.receipt() if self._running is not None else None
-        if receipt is not None:
-            await receipt.durable()
+        if self._running is not None:
+            await self._running.durable()
+
+
+def _hook(func: CancelHook | None) -> Hook | None:
+    return None if func is None else Hook(func, copy_context())
+
+
+def _with_parent(spec: TaskSpec) -> TaskSpec:
+    parent = current_entry() if spec.parent_task_id is None and not spec.detached else None
+    return spec if parent is None else attrs.evolve(spec, parent_task_id=parent.record.id)

@@ -66,7 +66,9 @@ class TaskTable:
         self._ids: dict[str, Entry | dict[str, Entry]] = {}
         """Tasks by id: the one that has it, or those that have by session."""
         self._moved: dict[tuple[str, str], Entry] = {}
-        """Live tasks by a session they have left."""
+        """Tasks by a session they have left."""
+        self._orphans: dict[str, set[Entry]] = {}
+        """Live tasks whose parent is not there, by its id: a child may come before its parent."""
 
     def session(self, session_id: str, at: float) -> SessionTasks:
         """Return the session, made now if it is new."""
@@ -76,13 +78,13 @@ class TaskTable:
         return found
 
     def find(self, task_id: str, session_id: str | None = None) -> Entry | None:
-        """Return the task of that id: in that session, else the one live match, else the one match.
+        """Return the task of that id: the one in that session, or that has left it; without a session the one
+        live match, else the one match.
 
         :raises AmbiguousTaskId: if several sessions have one.
         """
         if session_id is not None:
-            session = self.sessions.get(session_id)
-            return session.tasks.get(task_id) if session else None
+            return self.at(session_id, task_id) or self._moved.get((session_id, task_id))
         found = self._ids.get(task_id)
         if not isinstance(found, dict):
             return found
@@ -90,6 +92,11 @@ class TaskTable:
         if len(live) == 1:
             return live[0]
         raise AmbiguousTaskId(task_id, sorted(entry.record.session_id for entry in live or found.values()))
+
+    def at(self, session_id: str, task_id: str) -> Entry | None:
+        """Return the task of that id that is in the session now."""
+        session = self.sessions.get(session_id)
+        return session.tasks.get(task_id) if session is not None else None
 
     def get(self, task_id: str, session_id: str | None = None) -> Entry:
         """Return the task as `find` does.
@@ -99,17 +106,6 @@ class TaskTable:
         entry = self.find(task_id, session_id)
         if entry is None:
             raise UnknownTask(task_id, session_id)
-        return entry
-
-    def reported(self, task_id: str, session_id: str | None) -> Entry | None:
-        """Return the task of which somebody tells how it goes, by an id as `find` takes it.
-
-        Whoever runs a task need not know that it was handed to another session meanwhile: a session it has
-        left leads to it as long as it is live, until that session takes in another task of the same id.
-        """
-        entry = self.find(task_id, session_id)
-        if entry is None and session_id is not None:
-            entry = self._moved.get((session_id, task_id))
         return entry
 
     def select(self, filter: TaskFilter) -> list[TaskRecord]:
@@ -131,13 +127,17 @@ class TaskTable:
         """Return the live tasks of a session, or of all."""
         return [entry for entry in self._candidates(TaskFilter(session_id)) if entry.live]
 
+    def parked(self) -> list[Entry]:
+        """Return the tasks that an earlier host has left to be run again, in the order they came."""
+        return sorted((entry for entry in self.live() if entry.parked and entry.managed), key=_number)
+
     def unsettled(self, session_id: str) -> list[Entry]:
         """Return the tasks of a session whose end is not known to everybody yet."""
         return [entry for entry in self._candidates(TaskFilter(session_id)) if not entry.settled]
 
     def check_free(self, session_id: str, task_id: str) -> None:
         """:raises TaskAlreadyExists: if a live task of that id is in the session."""
-        entry = self.find(task_id, session_id)
+        entry = self.at(session_id, task_id)
         if entry is not None and entry.live:
             raise TaskAlreadyExists(task_id, session_id)
 
@@ -152,6 +152,8 @@ class TaskTable:
         self._index(session, entry)
         if record.parent_task_id is not None:
             self._join_parent(entry)
+        if self._orphans:
+            self._join_children(entry)
         self.publish(entry, event)
 
     def restore(self, entry: Entry) -> None:
@@ -190,7 +192,7 @@ class TaskTable:
             self.show(event, entry)
         else:
             follows = None if event.type is EventType.REGISTERED else before.seq
-            self.feed.put(Append(event, follows, entry.params), entry)
+            self.feed.put(Append(event, follows, entry.restart), entry)
         if record.state in TERMINAL:
             self._retire(entry, keep=keep)
 
@@ -249,12 +251,11 @@ class TaskTable:
 
     def _retire(self, entry: Entry, *, keep: bool) -> None:
         session = self.sessions[entry.record.session_id]
-        entry.hook = entry.params = None
-        for session_id in entry.left_behind:
-            if self._moved.get((session_id, entry.record.id)) is entry:
-                del self._moved[session_id, entry.record.id]
+        entry.hook = entry.restart = None
         if entry.parent is not None or entry.children:
             _leave_family(entry)
+        if self._orphans:
+            self._leave_orphans(entry)
         if keep:
             session.finished[entry.record.id] = entry
         else:
@@ -266,6 +267,9 @@ class TaskTable:
 
     def _drop(self, session: SessionTasks, entry: Entry) -> None:
         self._unindex(session, entry)
+        for session_id in entry.left_behind:
+            if self._moved.get((session_id, entry.record.id)) is entry:
+                del self._moved[session_id, entry.record.id]
         self.roster.discard(entry)
         session.finished.pop(entry.record.id, None)
         if self.feed is not None:
@@ -303,15 +307,38 @@ class TaskTable:
         parent_id, session_id = entry.record.parent_task_id, entry.record.session_id
         if parent_id is None or not entry.live:
             return
-        parent = self.find(parent_id, session_id) or self._only_live(parent_id)
-        if parent is not None and parent.live and parent is not entry:
+        parent = self.at(session_id, parent_id) or self._only_live(parent_id)
+        if parent is not None and parent.live and entry not in _line_of(parent):
             _adopt(parent, entry)
+        else:
+            self._orphans.setdefault(parent_id, set()).add(entry)
+
+    def _join_children(self, parent: Entry) -> None:
+        for child in list(self._orphans.get(parent.record.id, ())):
+            self._leave_orphans(child)
+            self._join_parent(child)
+
+    def _leave_orphans(self, entry: Entry) -> None:
+        parent_id = entry.record.parent_task_id
+        orphans = self._orphans.get(parent_id) if parent_id is not None else None
+        if parent_id is not None and orphans is not None:
+            orphans.discard(entry)
+            if not orphans:
+                del self._orphans[parent_id]
 
     def _only_live(self, task_id: str) -> Entry | None:
         try:
             return self.find(task_id)
         except AmbiguousTaskId:
             return None
+
+
+def _line_of(entry: Entry) -> Iterator[Entry]:
+    """Return a task and those it descends from."""
+    above: Entry | None = entry
+    while above is not None:
+        yield above
+        above = above.parent
 
 
 def _adopt(parent: Entry, child: Entry) -> None:

@@ -36,7 +36,7 @@ from .histories import EVERY_STATE, History, kept_events, kept_records
 
 
 async def take(host: LocalBackgroundTaskHost, after: int, count: int) -> list[TaskEvent]:
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         async with host.subscribe(after=after) as events:
             return [await anext(events) for _ in range(count)]
 
@@ -105,7 +105,8 @@ async def died_with(path: Path, *starts: tuple[str, TaskSpec, JsonValue]) -> Non
     running = path.with_name("running")
     async with LocalBackgroundTaskHost(SqliteJournal(running)) as host:
         for session_id, spec, params in starts:
-            await host.spawn_named(session_id, spec, params, anyio.sleep_forever)
+            named = attrs.evolve(spec, params=params, resumable=True)
+            await host.spawn_managed(session_id, named, anyio.sleep_forever)
         for suffix in ("", "-wal"):
             left = await anyio.Path(f"{running}{suffix}").read_bytes()
             await anyio.Path(f"{path}{suffix}").write_bytes(left)
@@ -122,23 +123,25 @@ async def test_a_resumable_task_is_started_again_with_its_params_and_the_next_at
         asked.append((record.id, params))
         return body if params == {"n": 1} else None
 
-    async with LocalBackgroundTaskHost(SqliteJournal(path), resume=resume) as host:
+    async with LocalBackgroundTaskHost(SqliteJournal(path)) as host:
+        await host.resume(resume)
         record = await host.wait("a")
 
         assert asked == [("a", {"n": 1}), ("b", {"n": 2})]
         assert record.result is not None
         assert (record.attempt.attempt, record.result.value) == (2, "again")
-        assert (await host.wait("b")).state is TaskState.ABANDONED
+        waiting = await host.get("b")
+        assert waiting is not None
+        assert (waiting.state, waiting.attempt.attempt) == (TaskState.PENDING, 1)
 
 
 async def test_a_task_that_is_started_again_keeps_its_timeout_and_its_backoff(path: Path) -> None:
     retry = Backoff(initial=0.01, jitter=0.0)
     await died_with(path, ("s", TaskSpec(id="a", timeout=0.02, max_attempts=3, retry=retry), []))
 
-    async with LocalBackgroundTaskHost(
-        SqliteJournal(path), resume=lambda record, params: anyio.sleep_forever
-    ) as host:
-        with anyio.fail_after(5):
+    async with LocalBackgroundTaskHost(SqliteJournal(path)) as host:
+        await host.resume(lambda record, params: anyio.sleep_forever)
+        with anyio.fail_after(60):
             record = await host.wait("a")
 
     assert record.failure is not None
@@ -151,22 +154,19 @@ async def test_a_task_that_was_asked_to_stop_is_not_started_again(path: Path) ->
     await journal.write([history.register("s", "a"), history.move("s", "a", TaskState.CANCEL_REQUESTED)])
     await journal.aclose()
 
-    async with LocalBackgroundTaskHost(
-        SqliteJournal(path), resume=lambda record, params: anyio.sleep_forever
-    ) as host:
+    async with LocalBackgroundTaskHost(SqliteJournal(path)) as host:
+        await host.resume(lambda record, params: anyio.sleep_forever)
         assert (await host.wait("a")).state is TaskState.ABANDONED
 
 
-async def test_a_task_whose_resumption_raises_is_abandoned_and_says_why(
-    path: Path, journal: SqliteJournal, history: History
-) -> None:
-    await journal.write([history.register("s", "a")])
-    await journal.aclose()
+async def test_a_task_whose_resumption_raises_is_abandoned_and_says_why(path: Path) -> None:
+    await died_with(path, ("s", TaskSpec(id="a"), None))
 
     def resume(record: object, params: object) -> None:
         raise RuntimeError("its plugin is gone")
 
-    async with LocalBackgroundTaskHost(SqliteJournal(path), resume=resume) as host:
+    async with LocalBackgroundTaskHost(SqliteJournal(path)) as host:
+        await host.resume(resume)
         record = await host.wait("a")
 
     assert record.state is TaskState.ABANDONED

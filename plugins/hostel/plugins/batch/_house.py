@@ -98,7 +98,8 @@ class Batches:
     async def aclose(self) -> None:
         """Let the daemon finish or give back its work, and close the store."""
         with anyio.CancelScope(shield=True):
-            await self._runtime.tasks.cancel_managed(DAEMON_SESSION, DAEMON_TASK, grace=DAEMON_GRACE + 1)
+            if self.works:
+                await self._runtime.tasks.cancel_managed(DAEMON_SESSION, DAEMON_TASK, grace=DAEMON_GRACE + 1)
             self._closing = True
             async with self._looking:
                 await self._stack.aclose()

@@ -47,7 +47,7 @@ class PluginRoutes:
             try:
                 found.add(described, runtime.plugins, plugin)
             except ValueError as error:
-                runtime.plugins.refuse(plugin, "register_routes", error)
+                runtime.plugins.note(plugin, "register_routes", error)
         return found
 
     def add(self, described: Endpoint | Mount, plugins: PluginRegistry, plugin: str) -> None:
