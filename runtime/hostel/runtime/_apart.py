@@ -21,8 +21,7 @@ import anyio
 import attrs
 from anyio.lowlevel import current_token
 
-from ._errors import Misbehaved
-from ._outcome import Outcome, is_ctrl_c
+from ._outcome import Misbehaved, Outcome, is_ctrl_c
 
 if TYPE_CHECKING:
     import asyncio

@@ -15,7 +15,7 @@ import typer.core
 import typer.main
 
 from . import console, hookspecs
-from ._errors import Misbehaved
+from ._outcome import Misbehaved
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

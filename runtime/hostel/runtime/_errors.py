@@ -16,8 +16,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-LONGEST = 300
-
 
 class RuntimeFault(Exception):
     """Base of what a runtime raises on purpose."""
@@ -37,37 +35,6 @@ class PluginFailed(RuntimeFault):
         self.phase = phase
         self.why = str(why)
         self.distribution = distribution
-
-
-class Misbehaved(Exception):
-    """Code of a plugin raised what it must not, answered with something else than was asked for, or did not
-    come back; the text says which.
-    """
-
-    @classmethod
-    def by(cls, error: BaseException) -> Misbehaved:
-        """Return what is said of code that raised `error`, which is its cause."""
-        if isinstance(error, cls):
-            return error
-        fault = cls(describe(error))
-        fault.__cause__ = error
-        return fault
-
-
-def describe(error: BaseException) -> str:
-    """Say what was raised on one line, whatever its own text does."""
-    try:
-        text = str(error)
-    except Exception:  # noqa: BLE001 - a stranger's class
-        text = "its text cannot be had"
-    name = type(error).__name__
-    return one_line(f"{name}: {text}" if text else name)
-
-
-def one_line(text: str) -> str:
-    """Return a text as it may be shown: one line without control characters, at most 300 characters."""
-    plain = " ".join("".join(char if char.isprintable() else " " for char in text[:2000]).split())
-    return plain if len(plain) <= LONGEST else plain[: LONGEST - 1] + "…"
 
 
 class UnknownKind(RuntimeFault, LookupError):

@@ -15,7 +15,7 @@ from typing import TypeVar, overload
 import attrs
 import pluggy
 
-from ._errors import Misbehaved
+from ._outcome import Misbehaved
 
 PROJECT = "hostel"
 MOST = 1_000

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from ._errors import Misbehaved, PluginFailed, one_line
+from ._errors import PluginFailed
 from ._hooks import MOST, specifications
+from ._outcome import Misbehaved, one_line
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint

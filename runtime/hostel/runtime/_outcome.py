@@ -1,4 +1,4 @@
-"""What a call of a plugin came to, and how to tell a plugin's KeyboardInterrupt from the user's."""
+"""What a call of a plugin came to, in words, and how to tell its KeyboardInterrupt from the user's."""
 
 from __future__ import annotations
 
@@ -8,14 +8,46 @@ from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 import attrs
 
-from ._errors import Misbehaved
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 T = TypeVar("T")
 
 ON_PURPOSE = opmap["RAISE_VARARGS"]
+LONGEST = 300
+
+
+class Misbehaved(Exception):
+    """Code of a plugin raised what it must not, answered with something else than was asked for, or did not
+    come back; the text says which.
+    """
+
+    @classmethod
+    def by(cls, error: BaseException) -> Misbehaved:
+        """Return what is said of code that raised `error`, which is its cause."""
+        if isinstance(error, cls):
+            return error
+        fault = cls(describe(error))
+        fault.__cause__ = error
+        return fault
+
+
+def describe(error: BaseException) -> str:
+    """Say what was raised on one line, whatever its own text does."""
+    try:
+        text = str(error)
+    except BaseException as worse:
+        if is_ctrl_c(worse):
+            raise
+        text = "its text cannot be had"
+    name = type(error).__name__
+    return one_line(f"{name}: {text}" if text else name)
+
+
+def one_line(text: str) -> str:
+    """Return a text as it may be shown: one line without control characters, at most 300 characters."""
+    plain = " ".join("".join(char if char.isprintable() else " " for char in text[:2000]).split())
+    return plain if len(plain) <= LONGEST else plain[: LONGEST - 1] + "…"
 
 
 def is_ctrl_c(error: BaseException) -> bool:

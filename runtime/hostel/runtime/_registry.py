@@ -19,9 +19,10 @@ import pluggy
 
 from . import hookspecs
 from ._calling import Implementation, elsewhere, here
-from ._errors import Misbehaved, PluginFailed, one_line
+from ._errors import PluginFailed
 from ._hooks import PROJECT, Expected, expected, specifications
 from ._loading import Origin, Plugin, PluginInfo, given_name, installed, is_optional, load
+from ._outcome import Misbehaved, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator

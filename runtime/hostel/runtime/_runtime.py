@@ -20,8 +20,9 @@ from hostel.sessions import ClosePolicy, LocalBackgroundTaskHost, OnStop, Sqlite
 
 from . import hookspecs
 from ._calling import as_plugin, owner
-from ._errors import Misbehaved, NotOffered, NotResumable, PluginFailed
+from ._errors import NotOffered, NotResumable, PluginFailed
 from ._kinds import KindTable, TaskKind
+from ._outcome import Misbehaved
 from ._registry import PluginRegistry
 from ._services import Services
 from ._session import Session

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from hostel.plugins.model_pull._events import DownloadEvent
     from hostel.plugins.model_pull._feed import Subscription
     from hostel.plugins.model_pull._manager import DownloadManager
+    from hostel.plugins.model_pull._source import ModelSource
     from hostel.runtime import Endpoint, Listener, Runtime
 
 NAME = "model_pull"
@@ -51,7 +52,8 @@ class ModelPull:
         import anyio
 
         self._started, self._stop, self._stopped = anyio.Event(), anyio.Event(), anyio.Event()
-        runtime.run_service(self._serve, runtime)
+        theirs = [source for _, source in runtime.plugins.collect(hookspecs.register_model_sources)]
+        runtime.run_service(self._serve, runtime, theirs)
         await self._started.wait()
         if self._manager is not None:
             runtime.offer(self._manager)
@@ -61,7 +63,7 @@ class ModelPull:
         self._stop.set()
         await self._stopped.wait()
 
-    async def _serve(self, runtime: Runtime) -> None:
+    async def _serve(self, runtime: Runtime, theirs: list[ModelSource]) -> None:
         import anyio
 
         from hostel.plugins.model_pull._manager import DownloadManager
@@ -70,7 +72,6 @@ class ModelPull:
         async def advise(model: str, options: Sequence[QuantOption]) -> str | None:
             return await runtime.plugins.first(hookspecs.choose_quantization, model, list(options))
 
-        theirs = [source for _, source in runtime.plugins.collect(hookspecs.register_model_sources)]
         try:
             async with DownloadManager(
                 runtime.tasks,
