@@ -77,11 +77,13 @@ class KindTable:
         if name not in known:
             raise UnknownKind(name, known)
         try:
-            json.dumps(params, allow_nan=False)
+            given = json.loads(
+                json.dumps(params, allow_nan=False)
+            )  # the first run gets what a later one will
         except (TypeError, ValueError) as error:
             raise InvalidParams(name, error) from error
         plugin, kind = known[name]
-        return plugin, partial(kind.run, **params)
+        return plugin, partial(kind.run, **given)
 
     def is_resumable(self, name: str) -> bool:
         """Tell whether tasks of that kind may be started again."""

@@ -291,9 +291,8 @@ class LocalBackgroundTaskHost:
         spec = _with_parent(spec)
         policy = CancelPolicy.ABORT_LOCAL
         entry = engine.add(session_id, spec, TaskState.RUNNING, policy, result=Result(), restart=restart)
-        handle = TaskHandle[Any](engine, entry)  # before an eager loop has run all of the body
         engine.start(entry, spec, func, args)
-        return handle, engine.receipt()
+        return TaskHandle(engine, entry), engine.receipt()
 
     async def spawn_hidden(
         self, session_id: str, label: str, func: Callable[[*Args], Awaitable[object]], *args: *Args

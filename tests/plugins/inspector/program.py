@@ -11,8 +11,8 @@ from time import monotonic
 
 SCENARIO = Path(__file__).parent / "scenario.py"
 HOSTEL = str(Path(sys.executable).parent / "hostel")
-SECONDS = 60.0
-"""No answer after this long is a failure, on a busy machine too."""
+SECONDS = 600.0
+"""What hangs is given up after so long; nothing else is judged by the clock."""
 
 
 class Started:

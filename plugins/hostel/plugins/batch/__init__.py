@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         NotFound,
         SchemaTooNew,
         StateConflict,
+        StorageRefused,
         StorageUnavailable,
     )
     from ._house import Batches
@@ -50,6 +51,7 @@ __getattr__ = lazily(
             "NotFound",
             "SchemaTooNew",
             "StateConflict",
+            "StorageRefused",
             "StorageUnavailable",
         ),
         "_house": ("Batches",),
@@ -116,6 +118,7 @@ __all__ = [
     "SqlStorage",
     "StateConflict",
     "Storage",
+    "StorageRefused",
     "StorageUnavailable",
     "TemplateId",
 ]

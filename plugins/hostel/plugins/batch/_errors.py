@@ -6,6 +6,7 @@ BatchError
 ├─ InvalidInput        the caller's input is wrong; `problems` say where (also a ValueError)
 ├─ BatchExpired        the window of a batch passed before all its lines were done
 ├─ StorageUnavailable  the database did not answer; nothing is known to have changed, asking again is safe
+├─ StorageRefused      the database does not take what it was given; nothing has changed
 └─ SchemaTooNew        a newer release wrote this database
 """
 
@@ -60,6 +61,14 @@ class StorageUnavailable(BatchError):
     def __init__(self, reason: str) -> None:
         self.reason = reason
         super().__init__(f"The batch database is not available: {reason}")
+
+
+class StorageRefused(BatchError):
+    """The database does not take what it was given, a number too large say; nothing has changed."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"The batch database does not take this: {reason}")
 
 
 class SchemaTooNew(BatchError):

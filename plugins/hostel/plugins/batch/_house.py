@@ -118,9 +118,7 @@ class Batches:
         storage = await self.storage()
         chosen = await self._runtime.plugins.first(choose_batch_sender, upstream)
         sender = chosen or await self._http_sender(upstream, api_key)
-        self._daemon = Daemon(
-            storage, sender, clock=storage.now, **cast("Any", {"grace": DAEMON_GRACE} | options)
-        )
+        self._daemon = Daemon(storage, sender, **cast("Any", {"grace": DAEMON_GRACE} | options))
         spec = TaskSpec(id=DAEMON_TASK, kind="batch_daemon", producer=NAME, label=upstream or "batches")
         await self._runtime.tasks.spawn_managed(DAEMON_SESSION, spec, self._daemon.run)
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from hostel.sessions import JsonValue
 
 OWN = ("sessions", "tasks", "transfer", "events", "plugins")
-RESERVED = ("/api", "/page", "/health", "/openapi.json")
+RESERVED = ("/api", "/page", "/health", "/proof", "/openapi.json")
 
 
 @attrs.define

@@ -64,19 +64,19 @@ class Desk:
         return request
 
     async def begin(self, request: Request) -> None:
-        """Start the managed task of a request."""
+        """Start the managed task of a request, or note in it why there is none."""
         wish = request.wish
-        spec = TaskSpec(
-            id=request.id,
-            kind=KIND,
-            producer=KIND,
-            label=wish.label,
-            params=wish.to_params(),
-            resumable=True,
-        )
         try:
+            spec = TaskSpec(
+                id=request.id,
+                kind=KIND,
+                producer=KIND,
+                label=wish.label,
+                params=wish.to_params(),
+                resumable=True,
+            )
             request.task = await self._host.spawn_managed(wish.session_id, spec, partial(self.serve, request))
-        except SessionsError as error:
+        except Exception as error:  # noqa: BLE001 - whoever waits for the request is told, and the others go on
             request.refusal = error
             self.requests.pop(request.id, None)
             await self._downloads.leave(request)

@@ -27,7 +27,7 @@ from hostel.plugins.model_pull._handle import (
 from hostel.plugins.model_pull._once import builtin_sources
 from hostel.plugins.model_pull._plan import Advise, PullOptions
 from hostel.plugins.model_pull._pull import FILES_AT_ONCE, Network
-from hostel.plugins.model_pull._queue import MAX_SIZE, SLOTS, Queue, QueueItem
+from hostel.plugins.model_pull._queue import MAX_SIZE, SLOTS, NotInQueue, Queue, QueueItem
 from hostel.plugins.model_pull._request import SESSION, DownloadId, DownloadRequest
 from hostel.plugins.model_pull._room import PATIENCE
 from hostel.plugins.model_pull._saver import Saver
@@ -268,13 +268,20 @@ class DownloadManager:
 
         :raises NotInQueue: if it has not failed
         :raises QueueFull: if there is no room
+        :raises SessionsError: if its session takes no task; the failure stays
         """
+        row = self._queue.find_failed(str(id))
+        if row is None:
+            raise NotInQueue(str(id))
         queue, place = self._queue.retry(str(id), group_id=new_id(time.time()), at=time.time())
         item = queue.pending[-1]
         request = self._desk.open(item.request)
         self._downloads.queue = queue
         self._downloads.attach(request, self._downloads.restore(item))
         await self._desk.begin(request)
+        if request.refusal is not None:
+            self._downloads.change(attrs.evolve(self._queue, failed=(*self._queue.failed, row)))
+            raise request.refusal
         self._downloads.begin()
         await self._saved()
         return place

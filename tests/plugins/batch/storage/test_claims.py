@@ -98,15 +98,10 @@ async def test_concurrent_claims_never_hand_out_a_request_twice(desk: Desk, cloc
 
 
 async def test_a_dead_daemons_requests_are_claimable_again_at_once(desk: Desk, clock: Clock) -> None:
-    from hostel.plugins.batch._records import DaemonState
-
     batch = await desk.batch("a", "b")
     await desk.check_in()
     await desk.start(2)
-    record = await desk.storage.get_daemon(desk.daemon_id)
-    import attrs
-
-    await desk.storage.persist_daemon(attrs.evolve(record, state=DaemonState.DEAD))
+    await desk.sign_off()
 
     assert (await desk.storage.sweep(1e9)).reclaimed == 2
     assert await desk.counts(batch) == (2, 0, 0, 0, 0)

@@ -103,7 +103,7 @@ export class Detail {
 
   #head(record) {
     const live = LIVE.has(record.state);
-    const act = (name, words, kind) => h("button", { type: "button", class: kind, onclick: () => this.on.act(name, this.record) }, words);
+    const act = (name, words, kind) => h("button", { type: "button", class: kind, disabled: !this.on.canAct(), onclick: () => this.on.act(name, this.record) }, words);
     return h("header", {},
       h("h2", { title: title(record) }, title(record)),
       h("button", { type: "button", class: "copy", title: "Copy the id", onclick: () => this.#copy(record.id) }, h("code", {}, record.id), glyph("i-copy", "icon")),
@@ -258,6 +258,7 @@ function wordsOf({ event }) {
   if (event.type === "registered") return `in ${event.session_id}`;
   if (event.type === "transferred") return `from ${event.from_session_id} to ${event.session_id}`;
   if (event.type === "cancel_requested") return whoAndWhy(record);
+  if (event.type === "interrupted") return "its host stopped; it goes on with the next";
   if (event.type === "state_changed") return `was ${STATES[event.previous]}`;
   if (event.type === "progress") return [record.progress.message, progressText(record.progress)].filter(Boolean).join(" · ");
   return doing(record) === event.type ? "" : doing(record).replace(/^cancelled /, "");

@@ -221,7 +221,7 @@ class Ledger:
 
     def changed(self, version: Version) -> None:
         """Tell that the server offers another version than the one in place."""
-        self.end(Anew(keep=self.pinned, version=version))
+        self.end(Anew(keep=False, version=version))
 
     def struck(self, error: PullError) -> None:
         """Tell of an answer that makes no sense; the attempt ends with `error` if that goes on."""

@@ -71,7 +71,7 @@ class Transfer:
     def __init__(self, file: RemoteFile, blob: Path, budget: ConnectionBudget, terms: Terms) -> None:
         self._file, self._blob, self._budget, self._terms = file, blob, budget, terms
         self._wanted = file.digest if terms.verify else None
-        self._source = Source(file)
+        self._source = Source(file, pinned=self._wanted is not None)
         self._tls = functools.cache(ssl.create_default_context)
         self._reached: dict[Origin, Address] = {}
         self._lock = threading.Lock()
@@ -93,7 +93,8 @@ class Transfer:
             try:
                 fetched = self._pursue(part, share)
             except ContentChanged:
-                part.discard()
+                if self._wanted is None or self._source.disowned:
+                    part.discard()
                 raise
             except NoSpace as full:
                 done = read_sidecar(part.path, self._file).done
