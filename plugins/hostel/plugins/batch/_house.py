@@ -22,6 +22,7 @@ from ._mirror import Mirror, task_mark
 from ._names import KIND, NAME
 from ._records import FileMetadata, Purpose, RequestTemplate
 from ._streams import closing
+from .hookspecs import choose_batch_sender
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -94,7 +95,7 @@ class Batches:
         return self._storage, self._mirror
 
     def _serve(self, what: str, run: Callable[[], Awaitable[object]]) -> None:
-        self._runtime.run_service(NAME, keep_running, what, run, self._note)
+        self._runtime.run_service(keep_running, what, run, self._note)
 
     def _note(self, what: str, error: Exception) -> None:
         if NAME in self._runtime.plugins:
@@ -142,7 +143,7 @@ class Batches:
         except BaseException:
             self._has_work = False
             raise
-        self._runtime.run_service(NAME, self._keep_sending, make)
+        self._runtime.run_service(self._keep_sending, make)
 
     async def _daemon_maker(
         self, upstream: str | None, api_key: str | None, options: dict[str, Any]
@@ -150,8 +151,8 @@ class Batches:
         from ._daemon import Daemon
 
         storage = await self.storage()
-        chosen = self._runtime.plugins.first("choose_batch_sender", upstream=upstream)
-        sender: Sender = chosen[1] if chosen is not None else await self._http_sender(upstream, api_key)  # type: ignore[assignment]
+        chosen = await self._runtime.plugins.first(choose_batch_sender, upstream)
+        sender = chosen or await self._http_sender(upstream, api_key)
         return partial(Daemon, storage, sender, **cast("Any", {"grace": DAEMON_GRACE} | options))
 
     async def _keep_sending(self, make: Callable[[], Daemon]) -> None:
