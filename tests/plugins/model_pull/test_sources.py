@@ -250,8 +250,6 @@ async def test_a_size_that_no_file_has_is_not_known(size: str, hub: LocalHub) ->
     hub.add_repo("org/m", FILES)
     hub.fault(Fault(set_headers={"Content-Range": f"bytes 0-0/{size}"}))
 
-    [file] = await UrlSource().resolve(
-        parse_reference(f"{hub.endpoint}/org/m/resolve/main/config.json")
-    )
+    [file] = await UrlSource().resolve(parse_reference(f"{hub.endpoint}/org/m/resolve/main/config.json"))
 
     assert file.size is None

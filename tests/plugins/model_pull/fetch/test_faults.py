@@ -157,7 +157,10 @@ FAILING: dict[str, tuple[Fault, type[PullError]]] = {
     "always a shorter length, without ranges": (cdn(length_off_by=-100, no_range=True), ContentChanged),
     "always status 503": (cdn(status=503), TransferFailed),
     "always a reset": (cdn(reset_after=0), TransferFailed),
-    "a redirect to half an address": (hub_(status=302, set_headers={"Location": "http://[::1/x"}), BadResponse),
+    "a redirect to half an address": (
+        hub_(status=302, set_headers={"Location": "http://[::1/x"}),
+        BadResponse,
+    ),
     "a redirect to no host name": (hub_(status=302, set_headers={"Location": "http://a..b/"}), BadResponse),
     "a redirect to no port": (hub_(status=302, set_headers={"Location": "http://h:99999/"}), BadResponse),
     "a part of 5,000 digits": (cdn(set_headers={"Content-Range": f"bytes 0-1/{'9' * 5000}"}), BadResponse),
@@ -430,7 +433,9 @@ def test_q15_a_body_that_ends_early_is_never_a_file(
 
 
 ODD = {
-    "an error page with status 200": cdn(set_headers={"Content-Type": "text/plain"}, changed=Blob.of(b"try later")),
+    "an error page with status 200": cdn(
+        set_headers={"Content-Type": "text/plain"}, changed=Blob.of(b"try later")
+    ),
     "a web page with status 200": cdn(html=True),
     "another size": cdn(changed=Blob(MIB)),
     "another etag each time": cdn(set_headers={"ETag": '"another"'}, status=502),
