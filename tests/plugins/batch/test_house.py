@@ -38,7 +38,7 @@ class House:
         return await self.batches.submit(order, close_policy=close)
 
     async def ended(self, batch: Batch) -> TaskRecord:
-        with anyio.fail_after(30):
+        with anyio.fail_after(120):
             return await self.runtime.tasks.wait(batch.id)
 
 

@@ -34,7 +34,7 @@ async def store_of(runtime: Runtime) -> SqlStorage:
 
 async def test_a_batch_is_started_by_name_and_its_result_is_the_batch(runtime: Runtime, lines: str) -> None:
     handle = await runtime.start("s1", "batch", {"file": lines, "metadata": {"team": "blue"}})
-    with anyio.fail_after(30):
+    with anyio.fail_after(120):
         result = await handle.wait()
 
     assert isinstance(result, dict)
@@ -69,7 +69,7 @@ async def test_cancelling_it_stops_the_batch_before_it_is_cancelled(
     await upstream.until(lambda up: up.in_flight["m"] == 2)
 
     await runtime.tasks.request_cancel(handle.id, "enough", actor="someone")
-    with anyio.fail_after(30), pytest.raises(TaskCancelled):
+    with anyio.fail_after(120), pytest.raises(TaskCancelled):
         await handle.wait()
 
     (batch,) = await (await store_of(runtime)).list_batches()
@@ -86,7 +86,7 @@ async def test_cancelling_the_batch_cancels_it(runtime: Runtime, lines: str, ups
 
     await storage.cancel_batch(batch.id)
 
-    with anyio.fail_after(30), pytest.raises(TaskCancelled):
+    with anyio.fail_after(120), pytest.raises(TaskCancelled):
         await handle.wait()
     assert handle.record.cancel_actor == "batch"
 
@@ -124,7 +124,7 @@ async def test_a_window_that_passes_fails_it(runtime: Runtime, lines: str, upstr
     upstream.script = lambda _: Answer(hold=anyio.Event())
     handle = await runtime.start("s1", "batch", {"file": lines, "completion_window": "100ms"})
 
-    with anyio.fail_after(30), pytest.raises(TaskFailed) as failed:
+    with anyio.fail_after(120), pytest.raises(TaskFailed) as failed:
         await handle.wait()
 
     assert isinstance(failed.value.__cause__, BatchExpired)

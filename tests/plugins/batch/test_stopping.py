@@ -58,7 +58,7 @@ async def submitted_and_left(data: Path, upstream: Upstream) -> Batch:
 
 
 async def ended(runtime: Runtime, task_id: str) -> TaskRecord:
-    with anyio.fail_after(60):
+    with anyio.fail_after(120):
         return await runtime.tasks.wait(task_id)
 
 
