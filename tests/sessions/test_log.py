@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hostel.sessions import EventType, Progress, TaskEvent, TaskFilter, TaskState
+from hostel.sessions import EventType, Progress, Subscription, TaskEvent, TaskFilter, TaskState
 from hostel.sessions import _reducer as changes
 from hostel.sessions._events import missed
-from hostel.sessions._log import EventLog, Subscription
+from hostel.sessions._log import EventLog
 from hostel.sessions._replay import Forgotten, Page
 
 from .strategies import record_in

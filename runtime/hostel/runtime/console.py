@@ -1,13 +1,14 @@
 """What the commands of all plugins share: how they run, how they end, how they print.
 
 Texts come from tasks, plugins and servers; what is printed here passes `plain`, so that a terminal obeys none
-of them. Exit codes: 0 done, 1 the task failed, 2 bad usage, 130 interrupted.
+of them. Exit codes: 0 done, 1 the task failed, 2 bad usage, 130 interrupted, 143 terminated.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn, TypeVar
@@ -27,6 +28,7 @@ UPSTREAM_KEY = "HOSTEL_UPSTREAM_KEY"
 FAILED = 1
 USAGE = 2
 INTERRUPTED = 130
+TERMINATED = 143
 
 
 def plain(text: str) -> str:
@@ -70,12 +72,43 @@ def upstream(url: str, concurrency: int) -> Upstream:
         fail(error, USAGE)
 
 
+class Terminated(SystemExit):
+    """SIGTERM has ended the command, as Ctrl-C does."""
+
+    def __init__(self) -> None:
+        super().__init__(TERMINATED)
+
+
 def run(func: Callable[[], Awaitable[T]]) -> T:
-    """Run an async command; what it raises on purpose becomes one sentence, Ctrl-C exit code 130."""
+    """Run an async command; what it raises on purpose becomes one sentence, Ctrl-C exit code 130.
+
+    :raises Terminated: if SIGTERM has ended it.
+    """
     import anyio
 
     with one_sentence():
-        return anyio.run(func)
+        return anyio.run(_until_terminated, func)
+
+
+async def _until_terminated(func: Callable[[], Awaitable[T]]) -> T:
+    import anyio
+
+    from ._apart import Apart
+
+    with anyio.CancelScope() as scope:
+
+        async def watch() -> None:
+            with anyio.open_signal_receiver(signal.SIGTERM) as signals:
+                await anext(signals)
+                scope.cancel()
+
+        watcher = Apart(watch)
+        watcher.start()
+        try:
+            return await func()
+        finally:
+            await watcher.stop()
+    raise Terminated
 
 
 def print_json(value: JsonValue | Sequence[JsonValue]) -> None:

@@ -1,17 +1,15 @@
 """See and steer every session: the runtime over HTTP, as events, as a page and from the command line.
 
 `Runtime(plugins=[Inspector()])` serves an embedding application's runtime, `asgi(runtime)` is the same as an
-application to mount in a server of one's own, `hostel serve` runs a runtime as a process. This module itself
-is the plugin that brings the commands; it opens no port.
+application to mount in a server of one's own, `hostel serve` runs a runtime as a process. The commands are a
+plugin of their own, which opens no port.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ._commands import register_commands
-from ._errors import InspectorError, InvalidHost, NotReached, PortInUse, Refused, WeakToken
-from ._plugin import Inspector
+from hostel.runtime.lazy import lazily
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,6 +17,16 @@ if TYPE_CHECKING:
     from hostel.runtime import Runtime
 
     from ._asgi import MountedInspector
+    from ._errors import InspectorError, InvalidHost, NotReached, PortInUse, Refused, WeakToken
+    from ._plugin import Inspector
+
+__getattr__ = lazily(
+    __name__,
+    {
+        "_errors": ("InspectorError", "InvalidHost", "NotReached", "PortInUse", "Refused", "WeakToken"),
+        "_plugin": ("Inspector",),
+    },
+)
 
 
 def asgi(runtime: Runtime, token: str | None = None, allowed_hosts: Iterable[str] = ()) -> MountedInspector:
@@ -38,7 +46,6 @@ def asgi(runtime: Runtime, token: str | None = None, allowed_hosts: Iterable[str
 __all__ = [
     "Inspector",
     "asgi",
-    "register_commands",
     # errors
     "InspectorError",
     "InvalidHost",

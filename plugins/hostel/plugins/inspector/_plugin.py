@@ -85,7 +85,7 @@ class Inspector:
             await listener.aclose()
             raise
         self._stop, self._stopped = anyio.Event(), anyio.Event()
-        runtime.run_service(self.name, self._serve, runtime, listener, app, api, places)
+        runtime.run_service(self._serve, runtime, listener, app, api, places)
 
     @hookimpl
     async def on_shutdown(self) -> None:
