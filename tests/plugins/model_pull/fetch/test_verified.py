@@ -156,7 +156,7 @@ async def test_a_false_file_that_appears_meanwhile_does_not_end_the_transfer(
         other.write_bytes(bytes(content.size))
         other.rename(blob)
         stalled.disarm()
-        assert await anyio.to_thread.run_sync(lambda: hub.wait_for(lambda: cut_off(hub), timeout=60))
+        assert await anyio.to_thread.run_sync(lambda: hub.wait_for(lambda: cut_off(hub), timeout=300))
 
     with anyio.fail_after(120):
         async with anyio.create_task_group() as tasks:
