@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib.metadata
 import sys
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 import typer.core
@@ -18,11 +18,13 @@ from . import console, hookspecs
 from ._outcome import Misbehaved
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from ._calling import Implementation
     from ._registry import PluginRegistry
 
+    Context = Any  # click's own, or typer's copy of it
+    Parameter = Any
     Command = typer.core.TyperCommand | typer.core.TyperGroup
 
 Block = Annotated[
@@ -46,6 +48,7 @@ def build(registry: PluginRegistry) -> typer.core.TyperGroup:
     for found in registry.implementations(hookspecs.register_commands, incomplete=True):
         for name, command in (registry.described(found, partial(_commands_of, found)) or {}).items():
             group.commands.setdefault(name, _stub(name, command, found.plugin.missing))
+    _spare_conversions(group)
     return group
 
 
@@ -101,6 +104,26 @@ def _stub(name: str, command: Command, missing: str | None) -> typer.core.TyperC
     anything = {"ignore_unknown_options": True, "allow_extra_args": True}
     say = partial(console.fail, f"`hostel {name}` is not installed: {missing}")
     return typer.core.TyperCommand(name, callback=say, help=command.help, context_settings=anything)
+
+
+def _spare_conversions(command: Command) -> None:
+    """Leave options that were not given alone, all through the commands: typer imports pydantic to convert
+    nothing, which takes longer than most commands.
+    """
+    for parameter in command.params:
+        if not parameter.required:
+            spared = partial(_processed, parameter, parameter.process_value)
+            setattr(parameter, "process_value", spared)  # noqa: B010 - a method, to mypy
+    for one in getattr(command, "commands", {}).values():
+        _spare_conversions(one)
+
+
+def _processed(
+    parameter: Parameter, process: Callable[[Context, object], object], context: Context, value: object
+) -> object:
+    if value is not None and value not in ((), []):
+        return process(context, value)
+    return parameter.callback(context, parameter, value) if parameter.callback is not None else value
 
 
 def _version(wanted: bool) -> None:

@@ -101,11 +101,7 @@ def _failing_elsewhere() -> Iterator[Json]:
 
 
 def _ask(card: cards.Card) -> list[Json]:
-    import httpx
-
-    try:
-        with cards.connect(card, seconds=SECONDS) as http:
-            answer = http.get("/api/plugins").raise_for_status().json()
-            return cast("list[Json]", answer["items"])
-    except (httpx.HTTPError, ValueError, KeyError) as error:
-        raise ConnectionError(error) from error
+    answer = cards.ask(card, "GET", "/api/plugins", seconds=SECONDS)
+    if answer.is_error or not isinstance(answer.body.get("items"), list):
+        raise ConnectionError(f"it answers {answer.status}")
+    return cast("list[Json]", answer.body["items"])

@@ -20,15 +20,19 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode, urlsplit
 
 import attrs
 
 from .paths import runtime_dir
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+    from http.client import HTTPConnection
 
     import httpx
+
+    from hostel.sessions import JsonValue
 
 
 @attrs.frozen
@@ -63,15 +67,74 @@ def running() -> list[Card]:
     return sorted(_valid(), key=lambda card: card.started_at)
 
 
-def connect(card: Card, *, seconds: float) -> httpx.Client:
-    """Return a client that may ask the runtime of a card, and waits `seconds` for it.
+@attrs.frozen
+class Answer:
+    """What a runtime has answered: an HTTP status and a JSON object."""
 
-    It knows no proxy of the environment. Each request is preceded by a proof: `NotTheRuntime`, an
-    `httpx.TransportError`, is raised if whoever answers does not know the token.
+    status: int
+    body: dict[str, JsonValue]
+
+    @property
+    def is_error(self) -> bool:
+        """Whether it refuses; the body says why then."""
+        return self.status >= 400
+
+
+def ask(
+    card: Card,
+    method: str,
+    path: str,
+    *,
+    query: Mapping[str, str] | None = None,
+    body: JsonValue = None,
+    seconds: float,
+) -> Answer:
+    """Ask the runtime of a card, once it has proved that it knows the token.
+
+    It knows no proxy of the environment, and no more of HTTP than the standard library: what the command line
+    does most often should not wait for a client to be imported.
+
+    :param seconds: how long to wait for each part of the answer
+    :raises ConnectionError: if it does not answer, or another program does.
     """
-    import httpx
+    import http.client
 
-    return httpx.Client(base_url=card.url, auth=auth(card), timeout=seconds, trust_env=False)
+    at = urlsplit(card.url)
+    connection = http.client.HTTPConnection(at.hostname or "", at.port, timeout=seconds)
+    target = f"{path}?{urlencode(query)}" if query else path
+    try:
+        headers = {"authorization": f"Bearer {_proved(connection, card.token)}"}
+        return _exchange(connection, method, target, headers, body)
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise ConnectionError(str(error) or type(error).__name__) from error
+    finally:
+        connection.close()
+
+
+def _proved(connection: HTTPConnection, token: str) -> str:
+    nonce = secrets.token_hex(16)
+    try:
+        told = _exchange(connection, "GET", f"/proof?nonce={nonce}", {}, None).body
+        key = run_key(token, str(told["run"]))
+        is_ours = hmac.compare_digest(str(told["proof"]).encode(), proof(key, nonce).encode())
+    except (KeyError, ValueError):
+        is_ours = False
+    if not is_ours:
+        raise ConnectionError("another program answers there")
+    return key
+
+
+def _exchange(
+    connection: HTTPConnection, method: str, target: str, headers: dict[str, str], body: JsonValue
+) -> Answer:
+    sent = None if body is None else json.dumps(body).encode()
+    mine = {} if sent is None else {"content-type": "application/json"}
+    connection.request(method, target, sent, {**headers, **mine})
+    response = connection.getresponse()
+    answer = json.loads(response.read())
+    if not isinstance(answer, dict):
+        raise ValueError("it sends no object")
+    return Answer(response.status, answer)
 
 
 def auth(card: Card) -> httpx.Auth:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, cast
 from urllib.parse import quote
 
 import attrs
-import httpx
 
 from hostel.runtime import cards
 from hostel.sessions import TaskEvent, TaskRecord, event_from_json, record_from_json
@@ -52,11 +50,6 @@ class RemoteRuntime:
     def __init__(self, card: cards.Card) -> None:
         self.card = card
         self.url = card.url
-        self._http = cards.connect(card, seconds=SECONDS)
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._http.close()
 
     def tasks(self, query: Mapping[str, str]) -> Iterator[TaskRecord]:
         """Return all tasks that match, page by page."""
@@ -97,25 +90,18 @@ class RemoteRuntime:
         self, method: str, path: str, *, query: Mapping[str, str] | None = None, body: Json | None = None
     ) -> Json:
         try:
-            response = self._http.request(method, path, params=query, json=body)
-            answer = cast("Json", response.json())
-        except (httpx.HTTPError, ValueError) as error:
-            raise NotReached(self.url, str(error) or type(error).__name__) from error
-        if response.is_error:
-            raise Refused(
-                response.status_code, _kind(answer), str(answer.get("detail", response.status_code))
-            )
-        return answer
+            answer = cards.ask(self.card, method, path, query=query, body=body, seconds=SECONDS)
+        except ConnectionError as error:
+            raise NotReached(self.url, error) from error
+        if answer.is_error:
+            detail = str(answer.body.get("detail", answer.status))
+            raise Refused(answer.status, _kind(answer.body), detail)
+        return answer.body
 
 
-@contextmanager
-def runtimes() -> Iterator[list[RemoteRuntime]]:
-    """Open a connection to each running runtime of this user."""
-    with ExitStack() as stack:
-        found = [RemoteRuntime(card) for card in cards.running()]
-        for runtime in found:
-            stack.callback(runtime.close)
-        yield found
+def runtimes() -> list[RemoteRuntime]:
+    """Return each running runtime of this user."""
+    return [RemoteRuntime(card) for card in cards.running()]
 
 
 def _path(task_id: str) -> str:

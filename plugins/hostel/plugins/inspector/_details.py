@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 def print_task(task_id: str, *, session: str | None, as_json: bool) -> None:
     """Print one task of whichever runtime has it."""
-    with console.one_sentence(), runtimes() as there:
-        found = find(there, task_id, session)
+    with console.one_sentence():
+        found = find(runtimes(), task_id, session)
         details = found.runtime.task(task_id, found.record.session_id)
     if as_json:
         console.print_json(

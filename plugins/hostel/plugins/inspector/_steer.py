@@ -49,14 +49,14 @@ def cancel_tasks(
     task_ids: list[str], *, reason: str | None, session: str | None, cascade: bool, as_json: bool
 ) -> None:
     """Ask tasks to stop and print what became of each."""
-    with runtimes() as there:
+    there = runtimes()
 
-        def cancel(task_id: str) -> Found:
-            found = find(there, task_id, session)
-            record = found.runtime.cancel(found.record, reason=reason, cascade=cascade, actor=_user())
-            return Found(found.runtime, record)
+    def cancel(task_id: str) -> Found:
+        found = find(there, task_id, session)
+        record = found.runtime.cancel(found.record, reason=reason, cascade=cascade, actor=_user())
+        return Found(found.runtime, record)
 
-        asked = list(_each(task_ids, cancel))
+    asked = list(_each(task_ids, cancel))
     _print(asked, as_json=as_json)
     if len(asked) < len(set(task_ids)):
         raise typer.Exit(console.FAILED)
@@ -64,18 +64,16 @@ def cancel_tasks(
 
 def transfer_tasks(task_ids: list[str], *, to: str, session: str | None, as_json: bool) -> None:
     """Hand tasks to another session and print those that moved."""
-    with runtimes() as there:
-        found = list(_each(task_ids, lambda task_id: find(there, task_id, session)))
-        places = dict.fromkeys((one.runtime, one.record.session_id) for one in found)
+    there = runtimes()
+    found = list(_each(task_ids, lambda task_id: find(there, task_id, session)))
+    places = dict.fromkeys((one.runtime, one.record.session_id) for one in found)
 
-        def move(place: tuple[RemoteRuntime, str]) -> list[Found]:
-            runtime, source = place
-            ids = [
-                one.record.id for one in found if one.runtime is runtime and one.record.session_id == source
-            ]
-            return [Found(runtime, record) for record in runtime.transfer(source, to, ids)]
+    def move(place: tuple[RemoteRuntime, str]) -> list[Found]:
+        runtime, source = place
+        ids = [one.record.id for one in found if one.runtime is runtime and one.record.session_id == source]
+        return [Found(runtime, record) for record in runtime.transfer(source, to, ids)]
 
-        moved = [one for group in _each(places, move) for one in group]
+    moved = [one for group in _each(places, move) for one in group]
     ids = {one.record.id for one in moved}
     for one in found:
         if one.record.is_terminal:

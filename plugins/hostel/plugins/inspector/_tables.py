@@ -68,20 +68,17 @@ def show_tasks(rows: list[tuple[int, TaskRecord, str]]) -> None:
 
 
 def _rows(query: dict[str, str], silence: float | None, tree: bool) -> Iterator[Row]:
-    with runtimes() as found:
-        for runtime in found:
-            try:
-                records = list(runtime.tasks(query))
-            except InspectorError as error:
-                console.warn(error)
-                continue
-            if silence is not None:
-                before = time.time() - silence
-                records = [
-                    record for record in records if not record.is_terminal and record.updated_at <= before
-                ]
-            placed = words.tree(records) if tree else [(0, record) for record in records]
-            yield from (Row(Found(runtime, record), depth) for depth, record in placed)
+    for runtime in runtimes():
+        try:
+            records = list(runtime.tasks(query))
+        except InspectorError as error:
+            console.warn(error)
+            continue
+        if silence is not None:
+            before = time.time() - silence
+            records = [record for record in records if not record.is_terminal and record.updated_at <= before]
+        placed = words.tree(records) if tree else [(0, record) for record in records]
+        yield from (Row(Found(runtime, record), depth) for depth, record in placed)
 
 
 def _cells(record: TaskRecord, where: str, now: float, depth: int) -> tuple[str, ...]:

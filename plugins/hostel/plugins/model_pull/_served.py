@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
-import httpx
 
 from hostel.plugins.model_pull._errors import PullError
 from hostel.plugins.model_pull._queue import NotInQueue
@@ -108,24 +108,20 @@ class ServedQueue:
         self._ask("POST", "/clear", {})
 
     def _ask(
-        self, method: str, path: str, body: Mapping[str, JsonValue] | None = None, *, seconds: float = SECONDS
+        self, method: str, path: str, body: dict[str, JsonValue] | None = None, *, seconds: float = SECONDS
     ) -> Json:
         try:
-            with cards.connect(self.card, seconds=seconds) as http:
-                response = http.request(method, f"/api/downloads{path}", json=body)
-            answer = response.json()
-            if not isinstance(answer, dict):
-                raise ValueError("it sends no object")
-        except (httpx.HTTPError, ValueError) as error:
-            raise NotReached(self.url, str(error) or type(error).__name__) from error
-        if response.is_error:
-            raise self._problem(response.status_code, answer, body)
-        return answer
+            answer = cards.ask(self.card, method, f"/api/downloads{path}", body=body, seconds=seconds)
+        except ConnectionError as error:
+            raise NotReached(self.url, str(error)) from error
+        if answer.is_error:
+            raise self._problem(answer, body)
+        return answer.body
 
-    def _problem(self, status: int, answer: Json, body: Json | None) -> PullError:
-        if status == httpx.codes.NOT_FOUND and body and "id" in body:
+    def _problem(self, answer: cards.Answer, body: Json | None) -> PullError:
+        if answer.status == HTTPStatus.NOT_FOUND and body and "id" in body:
             return NotInQueue(str(body["id"]))
-        return Refused(self.url, str(answer.get("detail", f"it answers {status}")))
+        return Refused(self.url, str(answer.body.get("detail", f"it answers {answer.status}")))
 
 
 @attrs.frozen
