@@ -10,6 +10,7 @@ import anyio
 import attrs
 
 from ._errors import HostClosed
+from ._records import CancelPolicy
 from ._states import LIVE, TERMINAL, TaskState
 
 if TYPE_CHECKING:
@@ -127,6 +128,13 @@ class Entry:
         self.aborted = True
         if self.scope is not None:
             self.scope.cancel()
+
+    def interrupt(self) -> None:
+        """Stop the body, which a later host will run again; tell it first if it is cooperative."""
+        self.interrupting = True
+        self.stir()
+        if self.record.cancel_policy is CancelPolicy.ABORT_LOCAL:
+            self.abort()
 
     def settle(self) -> None:
         """Let everybody who waits for the end go on."""

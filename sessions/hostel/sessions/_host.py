@@ -14,7 +14,7 @@ import attrs
 from . import _reducer as changes
 from ._body import reported
 from ._context import current_entry, current_task_id
-from ._engine import Engine, Resume
+from ._engine import Engine
 from ._entry import CancelHook, Entry, Hook, Result, Verdict
 from ._errors import (
     HostClosed,
@@ -39,6 +39,7 @@ from ._records import (
     TaskSpec,
 )
 from ._restart import restart_info_to_json
+from ._resumption import Resume, adopt, recover, run_again
 from ._states import TaskState
 from ._stopping import OnStop, close_tasks, stop_engine
 from ._table import TaskTable
@@ -121,7 +122,7 @@ class LocalBackgroundTaskHost:
         engine.table.join_parents()
         for entry in entries:
             if entry.live:
-                engine.recover(entry)
+                recover(engine, entry)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -147,7 +148,7 @@ class LocalBackgroundTaskHost:
         `bodies` is asked once for each task. One it has no body for waits for a later call or a later host;
         one for which it raises is abandoned, with that as the reason."""
         engine = self._engine
-        waiting = [entry for entry in engine.table.parked() if not engine.resume(entry, bodies)]
+        waiting = [entry for entry in engine.table.parked() if not run_again(engine, entry, bodies)]
         if waiting:
             kinds = sorted({entry.record.kind for entry in waiting})
             log.warning("%d tasks wait to be run again, their kinds are unknown: %s", len(waiting), kinds)
@@ -241,7 +242,7 @@ class LocalBackgroundTaskHost:
 
     async def _adopt(self, entry: Entry, hook: CancelHook | None) -> TaskRecord:
         engine = self._engine
-        engine.adopt(entry)
+        adopt(engine, entry)
         entry.hook = _hook(hook)
         await self._durable()
         if entry.cancel_requested:
