@@ -43,7 +43,7 @@ from ._states import TaskState
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterable, Sequence
 
-    from ._journal import Kept, Receipt
+    from ._journal import Receipt
     from ._table import SessionTasks, TaskTable
 
 Args = TypeVarTuple("Args")
@@ -101,14 +101,14 @@ class Engine:
         """Return the receipt for what was just published, or None if nothing has to be waited for."""
         return self.table.feed.receipt() if self.table.feed is not None else None
 
-    def known(self, session_id: str, spec: TaskSpec) -> Entry | None:
-        """Return the task of the session that has the idempotency key of `spec`, if one has."""
+    async def known(self, session_id: str, spec: TaskSpec, add: Callable[[], Entry]) -> Entry:
+        """Return the task of the session that has the idempotency key of `spec`, or else what `add` makes."""
         key = spec.idempotency_key
         if not key:
-            return None
+            return add()
         self.check_takes(session_id)
-        session = self.table.sessions.get(session_id)
-        return session.keys.get(key) if session is not None else None
+        async with self.table.keyed:
+            return await self.table.with_key(session_id, key) or add()
 
     def add(
         self,
@@ -188,9 +188,8 @@ class Engine:
         for entry in entries:
             self.table.move(entry, changes.transferred(entry.record, session_id, self.stamp()))
 
-    def resume(self, kept: Kept, resume: Resume | None) -> None:
+    def resume(self, entry: Entry, resume: Resume | None) -> None:
         """Start a task again that was live when its host died, or declare it abandoned."""
-        entry = self.table.get(kept.record.id, kept.record.session_id)
         spec, body, why = TaskSpec(), None, f"host {entry.record.host_id} is gone"
         try:
             if resume is not None and not entry.cancel_requested:

@@ -9,6 +9,7 @@ import anyio
 import attrs
 
 from ._errors import HostClosed
+from ._outcomes import with_value
 from ._states import LIVE, TERMINAL, TaskState
 
 if TYPE_CHECKING:
@@ -54,7 +55,9 @@ class Entry:
     params: JsonValue = None
     """What a journal keeps for starting it again."""
     number: int = 0
-    """Where it is in the host's roster."""
+    """That of its registration: its place among all tasks of the host."""
+    value: JsonValue = None
+    """What it left, if that is too large for its record."""
 
     parent: Entry | None = None
     children: set[Entry] | None = None
@@ -83,6 +86,11 @@ class Entry:
     def managed(self) -> bool:
         """Whether the host runs its body."""
         return self.result is not None
+
+    @property
+    def whole(self) -> TaskRecord:
+        """The record with all that the task left, as far as it is in memory."""
+        return self.record if self.value is None else with_value(self.record, self.value)
 
     @property
     def live(self) -> bool:

@@ -40,8 +40,8 @@ class TaskHandle(Generic[T_co]):
 
     @property
     def record(self) -> TaskRecord:
-        """The task's record at this moment."""
-        return self._entry.record
+        """The task's record at this moment, with the whole of its result."""
+        return self._entry.whole
 
     async def wait(self) -> T_co:
         """Wait for the end and return what the body returned. Being cancelled while waiting leaves the task
@@ -52,7 +52,8 @@ class TaskHandle(Generic[T_co]):
         :raises TaskFailed: if it failed or was abandoned; what it raised is the cause.
         :raises TaskCancelled: if it was cancelled.
         """
-        record = await self._entry.done()
+        await self._entry.done()
+        record = self._entry.whole
         if record.state is TaskState.COMPLETED:
             result = self._result
             if result is not None and result.present:

@@ -23,7 +23,6 @@ from ._errors import (
 )
 from ._handle import TaskHandle
 from ._ids import new_id
-from ._journal import Journal, JournalFeed, Kept
 from ._log import EventLog, Subscription
 from ._portal import HostPortal
 from ._records import (
@@ -47,7 +46,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from ._journal import Receipt
+    from ._journal import Journal, Kept, Receipt
 
 T = TypeVar("T")
 Args = TypeVarTuple("Args")
@@ -99,22 +98,19 @@ class LocalBackgroundTaskHost:
         log = EventLog(
             self._retain[0], last_seq=last_seq, replay=journal.read if journal is not None else None
         )
-        table = TaskTable(log, self._retain[1])
+        table = TaskTable(log, self._retain[1], journal)
         engine = self._running = Engine(table, self.host_id, time.time)
         self._token = anyio.lowlevel.current_token()
-        if journal is not None:
-            table.feed = JournalFeed(journal, table.show)
+        if table.feed is not None:
             engine.services.start(table.feed.run)
             self._recover(engine, kept)
         return self
 
     def _recover(self, engine: Engine, kept: builtins.list[Kept]) -> None:
-        for task in kept:
-            engine.table.restore(Entry(task.record, params=task.params))
+        entries = [engine.table.restore(task) for task in kept]
         engine.table.join_parents()
-        for task in kept:
-            if task.record.state.is_live:
-                engine.resume(task, self._resume)
+        for entry in entries:
+            engine.resume(entry, self._resume)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -134,13 +130,14 @@ class LocalBackgroundTaskHost:
         return self._running
 
     async def get(self, task_id: str, *, session_id: str | None = None) -> TaskRecord | None:
-        """Return the task's record, or None if there is none."""
-        entry = self._engine.table.find(task_id, session_id)
-        return entry.record if entry is not None else None
+        """Return the task's record with the whole of its result, or None if there is none."""
+        table = self._engine.table
+        entry = await table.look_up(task_id, session_id)
+        return await table.whole(entry) if entry is not None else None
 
     async def list(self, filter: TaskFilter | None = None) -> builtins.list[TaskRecord]:
         """Return the records that match, by creation time."""
-        return self._engine.table.select(filter or EVERYTHING)
+        return await self._engine.table.select(filter or EVERYTHING)
 
     async def page(
         self, filter: TaskFilter | None = None, *, limit: int = 100, after: str | None = None
@@ -151,10 +148,13 @@ class LocalBackgroundTaskHost:
         Costs no more when there are many tasks; what comes and goes meanwhile never repeats a record.
 
         :raises UnknownCursor: if `after` is not a page's `next`.
+        :raises ValueError: if `limit` is below 1.
         """
+        if limit < 1:
+            raise ValueError(f"a page has at least one record, not {limit}")
         if after is not None and not (after.isascii() and after.isdecimal() and len(after) < 20):
             raise UnknownCursor(after)
-        return self._engine.table.page(filter or EVERYTHING, limit, int(after or 0))
+        return await self._engine.table.page(filter or EVERYTHING, limit, int(after or 0))
 
     async def get_managed(self, session_id: str, task_id: str) -> TaskRecord | None:
         """Return the record of a task of the session, or None if it has none of that id."""
@@ -166,8 +166,7 @@ class LocalBackgroundTaskHost:
 
     async def sessions(self) -> builtins.list[SessionSummary]:
         """Return every session at a glance, by first activity."""
-        summaries = [session.summary() for session in self._engine.table.sessions.values()]
-        return sorted(summaries, key=lambda summary: (summary.first_activity, summary.id))
+        return await self._engine.table.summaries()
 
     def subscribe(self, filter: TaskFilter | None = None, *, after: int | None = None) -> Subscription:
         """Return the events that match, from now on, or from after event number `after`."""
@@ -203,10 +202,13 @@ class LocalBackgroundTaskHost:
         self, session_id: str, spec: TaskSpec, state: TaskState, policy: CancelPolicy, hook: CancelHook | None
     ) -> TaskRecord:
         engine = self._engine
-        entry = engine.known(session_id, spec)
-        if entry is None:
+
+        def add() -> Entry:
             entry = engine.add(session_id, spec, state, policy)
             entry.hook = hook
+            return entry
+
+        entry = await engine.known(session_id, spec, add)
         await self._durable()
         return entry.record
 
@@ -235,7 +237,7 @@ class LocalBackgroundTaskHost:
         :raises TaskAlreadyExists: if the session has a live task of that id.
         :raises SessionClosing: while the session closes.
         """
-        handle, receipt = self._spawn(session_id, spec, None, func, args)
+        handle, receipt = await self._spawn(session_id, spec, None, func, args)
         if receipt is not None:
             await receipt.durable()
         return handle
@@ -267,12 +269,12 @@ class LocalBackgroundTaskHost:
 
         :raises TypeError, ValueError: if `params` are not JSON.
         """
-        handle, receipt = self._spawn(session_id, spec, params, func, args)
+        handle, receipt = await self._spawn(session_id, spec, params, func, args)
         if receipt is not None:
             await receipt.durable()
         return handle
 
-    def _spawn(
+    async def _spawn(
         self,
         session_id: str,
         spec: TaskSpec,
@@ -282,12 +284,15 @@ class LocalBackgroundTaskHost:
     ) -> tuple[TaskHandle[Any], Receipt | None]:
         engine = self._engine
         kept = to_keep(spec, params) if params is not None else None
-        entry = engine.known(session_id, spec) if spec.idempotency_key else None
-        if entry is None:
+
+        def add() -> Entry:
             entry = engine.add(
                 session_id, spec, TaskState.RUNNING, CancelPolicy.ABORT_LOCAL, result=Result(), params=kept
             )
             engine.start(entry, spec, func, args)
+            return entry
+
+        entry = await engine.known(session_id, spec, add)
         return TaskHandle(engine, entry), engine.receipt()  # before its body can have ended
 
     async def spawn_hidden(
@@ -327,7 +332,7 @@ class LocalBackgroundTaskHost:
         :raises IllegalTransition: if the table forbids the move or the task has ended; nothing is changed
             then."""
         engine = self._engine
-        entry = self._told_of(task_id, session_id)
+        entry = await self._told_of(task_id, session_id)
         record = entry.record
         if record.is_terminal or (state is not None and state.is_terminal):
             raise IllegalTransition(task_id, record.state, state or record.state)
@@ -354,7 +359,7 @@ class LocalBackgroundTaskHost:
 
         :raises IllegalTransition: if `state` is not terminal.
         """
-        entry = self._told_of(task_id, session_id)
+        entry = await self._told_of(task_id, session_id)
         if state.is_live:
             raise IllegalTransition(task_id, entry.record.state, state)
         return await self._complete(entry, reported(state, summary, value))
@@ -365,18 +370,18 @@ class LocalBackgroundTaskHost:
         """End a task as `complete` does; do nothing if it is unknown, has ended, or `state` is not
         terminal.
         """
-        entry = self._engine.table.reported(task_id, session_id)
+        entry = await self._engine.table.reported(task_id, session_id)
         if entry is not None and state.is_terminal:
             await self._complete(entry, reported(state, summary, None))
 
     async def mark_live_state(self, session_id: str, task_id: str, state: TaskState) -> None:
         """Move a task between running and waiting; do nothing if it is unknown, asked to stop or ended."""
-        entry = self._engine.table.reported(task_id, session_id)
+        entry = await self._engine.table.reported(task_id, session_id)
         if entry is not None:
             self._engine.flip(entry, state)
 
-    def _told_of(self, task_id: str, session_id: str | None) -> Entry:
-        entry = self._engine.table.reported(task_id, session_id)
+    async def _told_of(self, task_id: str, session_id: str | None) -> Entry:
+        entry = await self._engine.table.reported(task_id, session_id)
         if entry is None:
             raise UnknownTask(task_id, session_id)
         return entry
@@ -406,7 +411,7 @@ class LocalBackgroundTaskHost:
         The first request wins; asking a task that has ended changes nothing. `cascade` asks the tasks whose
         parent it is as well. A hook is waited for, at most 5 s. `actor` is who asks; the calling task if
         None."""
-        entry = self._engine.table.get(task_id, session_id)
+        entry = await self._engine.table.get(task_id, session_id)
         return await self._engine.request_cancel(entry, reason, actor, cascade=cascade)
 
     async def cancel_managed(
@@ -422,7 +427,7 @@ class LocalBackgroundTaskHost:
 
         Past that, or if a cancel hook fails, the record returned is still `cancel_requested`. None if there
         is no such task."""
-        entry = self._engine.table.find(task_id, session_id)
+        entry = await self._engine.table.look_up(task_id, session_id)
         if entry is None:
             return None
         await self._cancel([entry], reason, actor, grace)
@@ -447,7 +452,7 @@ class LocalBackgroundTaskHost:
 
     async def heartbeat(self, session_id: str, task_id: str) -> None:
         """Keep an external task alive for another `heartbeat_ttl` seconds."""
-        self._engine.heartbeats.beat(self._told_of(task_id, session_id))
+        self._engine.heartbeats.beat(await self._told_of(task_id, session_id))
 
     async def unregister_external(self, session_id: str, task_id: str) -> None:
         """Forget a task that the host does not run; one that is live is abandoned first.
@@ -455,7 +460,7 @@ class LocalBackgroundTaskHost:
         :raises TaskStillRuns: if it is a managed task that is alive.
         """
         engine = self._engine
-        entry = engine.table.get(task_id, session_id)
+        entry = await engine.table.get(task_id, session_id)
         if entry.managed and entry.live:
             raise TaskStillRuns(task_id, session_id)
         if entry.live:
@@ -473,7 +478,7 @@ class LocalBackgroundTaskHost:
         :raises IllegalTransition: if it has ended.
         """
         engine = self._engine
-        entry = engine.table.get(task_id, session_id)
+        entry = await engine.table.get(task_id, session_id)
         if entry.record.is_terminal:
             raise IllegalTransition(task_id, entry.record.state, entry.record.state)
         if entry.record.session_id == new_session_id:
@@ -500,8 +505,11 @@ class LocalBackgroundTaskHost:
         return [entry.record for entry in entries]
 
     async def wait(self, task_id: str, *, session_id: str | None = None) -> TaskRecord:
-        """Wait until the task has ended and return its last record."""
-        return await self._engine.table.get(task_id, session_id).done()
+        """Wait until the task has ended and return its last record with the whole of its result."""
+        table = self._engine.table
+        entry = await table.get(task_id, session_id)
+        await entry.done()
+        return await table.whole(entry)
 
     async def wait_all(self, session_id: str) -> builtins.list[TaskRecord]:
         """Wait until no task of the session is live, also those started meanwhile; return the records of
@@ -540,9 +548,8 @@ class LocalBackgroundTaskHost:
         """
         engine = self._engine
         before = None if older_than is None else engine.now() - older_than
-        removed = engine.table.prune(session_id, keep, before)
         await self._durable()
-        return removed
+        return await engine.table.prune(session_id, keep, before)
 
     async def _durable(self) -> None:
         receipt = self._running.receipt() if self._running is not None else None

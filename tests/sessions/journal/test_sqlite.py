@@ -30,7 +30,8 @@ from hostel.sessions import (
 )
 from hostel.sessions._journal import Append, Forget
 from hostel.sessions._replay import Forgotten
-from hostel.sessions._sqlite_file import connect, read_tasks
+from hostel.sessions._sqlite_file import connect
+from hostel.sessions._sqlite_tasks import read_live
 
 from .histories import EVERY_STATE, History, kept_events, kept_records
 
@@ -61,11 +62,11 @@ async def test_a_hundred_callers_share_a_few_commits(path: Path) -> None:
     async with LocalBackgroundTaskHost(journal) as host:
         statements: list[str] = []
         assert journal._open is not None
-        journal._open.writing.set_trace_callback(statements.append)
+        journal._open.writer.connection.set_trace_callback(statements.append)
         async with anyio.create_task_group() as callers:
             for number in range(100):
                 callers.start_soon(host.register, "s", TaskSpec(id=f"t{number}"))
-        journal._open.writing.set_trace_callback(None)
+        journal._open.writer.connection.set_trace_callback(None)
 
     assert 1 <= statements.count("COMMIT") <= 3
     assert len(kept_records(path)) == 100
@@ -302,7 +303,7 @@ async def test_opening_looks_at_the_tasks_that_are_left_and_not_at_those_that_we
 
         with closing(connect(path, "ro")) as reading:
             reading.set_progress_handler(count, 1)
-            read_tasks(path, reading)
+            read_live(reading)
         return taken
 
     await journal.write([history.register("s", f"left{number}") for number in range(10)])
