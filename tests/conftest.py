@@ -1,17 +1,33 @@
-"""Every async test runs on asyncio and trio; each test must leave no thread and no open file behind."""
+"""Every async test runs on asyncio and trio; each test must leave no thread and no open file behind.
 
+No test is decided by the wall clock. What hangs is ended by pytest's faulthandler (pyproject.toml), which
+shows every stack; limits inside a test, a minute or more, only tell sooner where it hangs.
+"""
+
+import asyncio
 import gc
+import os
+import shutil
 import signal
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-import hypothesis  # noqa: F401 - it counts referrers when it is imported, and so must not see frozen ones
 import pytest
+from hypothesis import HealthCheck, settings  # before the freeze: it counts referrers when it is imported
 from trio.testing import MockClock
 
 LOOPS = ["asyncio", "trio"]
+EAGER = ["asyncio-eager"] if sys.version_info >= (3, 12) else []
+HERE = Path(__file__).parent
+ON_EAGER_TASKS_TOO = (HERE / "conformance", HERE / "sessions")
+
+settings.register_profile(
+    "hostel", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+settings.load_profile("hostel")
 
 
 def pytest_configure() -> None:
@@ -27,7 +43,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if metafunc.definition.get_closest_marker("virtual_time"):
         metafunc.parametrize("anyio_backend", ["trio-virtual"], indirect=True)
     else:
-        metafunc.parametrize("anyio_backend", LOOPS, indirect=True)
+        eager = any(folder in metafunc.definition.path.parents for folder in ON_EAGER_TASKS_TOO)
+        metafunc.parametrize("anyio_backend", LOOPS + EAGER if eager else LOOPS, indirect=True)
 
 
 def pytest_collection_finish() -> None:
@@ -35,29 +52,59 @@ def pytest_collection_finish() -> None:
     gc.freeze()  # what is there already need not be looked through after each test
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for mark in item.iter_markers("needs"):
+        if not any(map(shutil.which, mark.args)):
+            _missing(mark.args[0])
+
+
+@pytest.fixture(scope="session")
+def missing() -> Callable[[str], NoReturn]:
+    """Says what a test needs and does not find: it is skipped, or fails where everything is installed."""
+    return _missing
+
+
+def _missing(part: str) -> NoReturn:
+    if os.environ.get("CI"):
+        pytest.fail(f"not installed: {part}", pytrace=False)
+    pytest.skip(f"needs {part}")
+
+
 @pytest.fixture
 def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
     if request.param == "trio-virtual":
         return "trio", {"clock": MockClock(autojump_threshold=0)}
+    if request.param == "asyncio-eager":
+        return "asyncio", {"loop_factory": _eager_loop}
     return request.param, {}
 
 
+def _eager_loop() -> asyncio.AbstractEventLoop:
+    loop = asyncio.new_event_loop()
+    loop.set_task_factory(getattr(asyncio, "eager_task_factory"))  # noqa: B009 - from 3.12 on
+    return loop
+
+
 @pytest.fixture(autouse=True)
-def no_leaks() -> Iterator[None]:
+def no_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
     threads, files = set(threading.enumerate()), _open_files()
     yield
-    gc.collect()
-    started = [thread for thread in set(threading.enumerate()) - threads if not _kept_by_trio(thread)]
+    if "anyio_backend" in request.fixturenames or _started_since(threads) or _open_files() - files:
+        gc.collect()
+    started = _started_since(threads)
     for thread in started:
-        thread.join(2)
+        thread.join(60)
     left = [thread.name for thread in started if thread.is_alive()]
     assert not left, f"threads left running: {left}"
     opened = _open_files() - files
     assert not opened, f"files left open: {opened}"
 
 
-def _kept_by_trio(thread: threading.Thread) -> bool:
-    return thread.name.startswith("Trio thread")  # a process-wide cache; each one ends after ten idle seconds
+def _started_since(threads: set[threading.Thread]) -> list[threading.Thread]:
+    new = set(threading.enumerate()) - threads
+    kept_by_trio = "Trio thread"  # a process-wide cache; each one ends after ten idle seconds
+    return [thread for thread in new if not thread.name.startswith(kept_by_trio)]
 
 
 def _open_files() -> set[tuple[str, str]]:

@@ -67,7 +67,7 @@ async def open_host(host_kind: str, folder: Path) -> AsyncIterator[HostFactory]:
     """The factory of one implementation; nothing its hosts have started may outlive them."""
     before = native_tasks()
     yield HOSTS[host_kind](folder)
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         await settle()
     assert native_tasks() == before, "a task is still running"
 

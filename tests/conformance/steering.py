@@ -100,14 +100,14 @@ def native_tasks() -> int:
 
 async def take(events: Subscription, count: int) -> list[TaskEvent]:
     """Return the next `count` events."""
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         return [await anext(events) for _ in range(count)]
 
 
 async def take_until(events: Subscription, last: Callable[[TaskEvent], bool]) -> list[TaskEvent]:
     """Return the next events up to the first for which `last` holds."""
     taken: list[TaskEvent] = []
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         while not taken or not last(taken[-1]):
             taken.append(await anext(events))
     return taken

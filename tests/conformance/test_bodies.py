@@ -3,10 +3,15 @@
 import contextvars
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from enum import Enum
 from functools import partial
+from pathlib import Path
 
 import anyio
 import anyio.from_thread
+import attrs
 import pytest
 
 from hostel.sessions import (
@@ -37,6 +42,31 @@ class Hostile(dict[str, object]):
         raise ZeroDivisionError
 
 
+@attrs.frozen
+class Point:
+    x: int
+    way: str
+
+
+@dataclass(frozen=True)
+class Pair:
+    one: Point
+    other: object
+
+
+class PydanticLike:
+    def model_dump(self, *, mode: str) -> dict[str, str]:
+        return {"dumped": mode}
+
+
+class Plain(Enum):
+    ONE = 1
+
+
+def not_kept(kind: str, why: str) -> TaskOutcome:
+    return TaskOutcome(summary=f"{kind} object, not kept: {why}")
+
+
 @pytest.mark.parametrize(
     ("value", "kept"),
     [
@@ -50,11 +80,18 @@ class Hostile(dict[str, object]):
         (TaskState.RUNNING, TaskOutcome(value="running")),
         (TaskOutcome("for people", [1]), TaskOutcome("for people", [1])),
         (TaskOutcome("for people", object()), TaskOutcome("for people")),  # type: ignore[arg-type]
-        (object(), TaskOutcome(summary="object object")),
-        (float("nan"), TaskOutcome(summary="float object")),
-        (10**5000, TaskOutcome(summary="int object")),
-        (Circular(), TaskOutcome(summary="Circular object")),
-        (Hostile(a=1), TaskOutcome(summary="Hostile object")),
+        (object(), not_kept("object", "TypeError: a object is not JSON")),
+        (float("nan"), not_kept("float", "ValueError: Out of range float values are not JSON compliant")),
+        (Circular(), not_kept("Circular", "ValueError: Circular reference detected")),
+        (Hostile(a=1), not_kept("Hostile", "ZeroDivisionError")),
+        (Point(1, "up"), TaskOutcome(value={"x": 1, "way": "up"})),
+        ([Pair(Point(1, "up"), None)], TaskOutcome(value=[{"one": {"x": 1, "way": "up"}, "other": None}])),
+        (PydanticLike(), TaskOutcome(value={"dumped": "json"})),
+        (
+            {"when": date(2026, 1, 2), "where": Path("a/b")},
+            TaskOutcome(value={"when": "2026-01-02", "where": "a/b"}),
+        ),
+        ({Plain.ONE}, TaskOutcome(value=[1])),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -65,7 +102,7 @@ async def test_a_returned_value_reaches_the_handle_as_it_is_and_the_record_as_js
     body.go.set()
     handle = await host.spawn_managed("s1", TaskSpec(), body.run)
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         assert await handle.wait() is value
     assert (handle.record.state, handle.record.result) == (TaskState.COMPLETED, kept)
     if kept is not None and handle.record.result is not None:
@@ -84,12 +121,12 @@ async def test_a_returned_value_reaches_the_handle_as_it_is_and_the_record_as_js
         (
             ExceptionGroup("several", [ValueError("a"), KeyError("b")]),
             FailureKind.ERROR,
-            "ExceptionGroup: several (2 sub-exceptions)",
+            "ValueError: a; KeyError: 'b'",
         ),
         (
             BaseExceptionGroup("odd", [KeyboardInterrupt()]),
             FailureKind.EXIT,
-            "BaseExceptionGroup: odd (1 sub-exception)",
+            "KeyboardInterrupt",
         ),
         (SyntaxError("bad", ("f.py", 1, 1, "x x")), FailureKind.ERROR, "SyntaxError: bad"),
     ],
@@ -104,7 +141,7 @@ async def test_whatever_a_body_raises_is_the_failure_of_its_task_alone(
     body.go.set()
     handle = await host.spawn_managed("s1", TaskSpec(), body.run)
 
-    with anyio.fail_after(5), pytest.raises(TaskFailed) as failed:
+    with anyio.fail_after(60), pytest.raises(TaskFailed) as failed:
         await handle.wait()
 
     failure = handle.record.failure
@@ -142,6 +179,27 @@ async def test_a_huge_failure_is_cut_to_a_bearable_length(host: BackgroundTaskHo
     assert record.failure is not None
     assert len(record.failure.message) <= 2_000
     assert len(record.failure.traceback or "") <= 20_000
+
+
+async def test_a_long_traceback_keeps_its_end_where_the_error_is(host: BackgroundTaskHost) -> None:
+    def descend(depth: int) -> None:
+        if not depth:
+            raise ValueError("at the bottom")
+        climb(depth - 1)
+
+    def climb(depth: int) -> None:  # two that alternate: Python shortens what repeats itself
+        descend(depth)
+
+    async def body() -> None:
+        descend(200)
+
+    handle = await host.spawn_managed("s1", TaskSpec(), body)
+    record = await host.wait(handle.id)
+
+    assert record.failure is not None
+    traceback = record.failure.traceback or ""
+    assert 19_000 < len(traceback) <= 20_000
+    assert traceback.rstrip().endswith('raise ValueError("at the bottom")\nValueError: at the bottom')
 
 
 async def test_an_error_whose_text_cannot_be_made_is_a_failure_as_well(host: BackgroundTaskHost) -> None:
@@ -217,7 +275,7 @@ async def test_a_result_is_not_kept_longer_than_its_handle(host: BackgroundTaskH
         handle = await host.spawn_managed("s1", TaskSpec(id="t1"), body)
         return weakref.ref(await handle.wait())
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         gone = await ends()
     await settle()
     gc.collect()
@@ -242,7 +300,7 @@ async def test_context_variables_are_copied_when_a_task_is_spawned(host: Backgro
     variable.set("later")
     release.set()
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         assert (await handle.wait(), await in_thread.wait()) == ("at spawn", "at spawn")
     assert variable.get() == "later"
 
@@ -254,7 +312,7 @@ async def test_a_body_knows_its_task(host: BackgroundTaskHost) -> None:
 
     handle = await host.spawn_managed("s1", TaskSpec(id="t1"), body)
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         assert await handle.wait() == ("t1", "s1", 1)
 
 
@@ -274,7 +332,7 @@ async def test_tasks_a_body_starts_itself_belong_to_it(host: BackgroundTaskHost)
             parts.start_soon(part)
 
     handle = await host.spawn_managed("s1", TaskSpec(id="t1"), body)
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         await handle.wait()
     assert seen == ["t1"]
 
@@ -289,7 +347,7 @@ async def test_a_body_may_spawn_children_that_know_themselves(host: BackgroundTa
 
     handle = await host.spawn_managed("s1", TaskSpec(id="parent"), body)
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         assert await handle.wait() == "child"
 
 
@@ -302,7 +360,7 @@ async def test_a_body_reports_progress(host: BackgroundTaskHost) -> None:
 
     events = host.subscribe()
     handle = await host.spawn_managed("s1", TaskSpec(), body)
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         await handle.wait()
 
     told = await take_until(events, lambda event: event.type is EventType.COMPLETED)
@@ -323,7 +381,7 @@ async def test_a_body_that_only_reports_progress_lets_others_run_and_can_be_canc
 
     handle = await host.spawn_managed("s1", TaskSpec(), body)
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         record = await host.cancel_managed("s1", handle.id)
     assert record is not None
     assert record.state is TaskState.CANCELLED
@@ -337,7 +395,7 @@ async def test_a_body_says_when_it_waits(host: BackgroundTaskHost) -> None:
 
     events = host.subscribe()
     handle = await host.spawn_managed("s1", TaskSpec(), body)
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         await handle.wait()
 
     told = await take(events, 5)
@@ -368,7 +426,7 @@ async def test_waiting_never_hides_a_cancel_request(host: BackgroundTaskHost) ->
     events = host.subscribe()
     body.go.set()
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         await host.wait(handle.id)
     assert [event.type for event in await take(events, 1)] == [EventType.COMPLETED]
 
@@ -392,14 +450,14 @@ async def test_two_parts_of_a_body_may_wait_at_the_same_time(host: BackgroundTas
     await settle()
     assert handle.record.state is TaskState.WAITING
     bodies[1].go.set()
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         await handle.wait()
 
 
 async def test_a_sync_body_runs_in_a_thread(host: BackgroundTaskHost) -> None:
     handle = await host.spawn_managed("s1", TaskSpec(), threading.current_thread)
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         assert await handle.wait() is not threading.current_thread()
 
 
@@ -413,7 +471,7 @@ async def test_whatever_a_sync_body_raises_is_its_failure(
         raise error
 
     handle = await host.spawn_managed("s1", TaskSpec(), body)
-    with anyio.fail_after(5), pytest.raises(TaskFailed) as failed:
+    with anyio.fail_after(60), pytest.raises(TaskFailed) as failed:
         await handle.wait()
     assert failed.value.__cause__ is error
 
@@ -427,11 +485,11 @@ async def test_a_sync_body_reports_and_learns_of_its_cancellation_through_its_co
         task = current_task()
         anyio.from_thread.run(partial(task.progress, "in a thread"))
         anyio.from_thread.run_sync(running.set)
-        asked.wait(5)
+        asked.wait(60)
         assert task.cancel_requested
 
     handle = await host.spawn_managed("s1", TaskSpec(cancel_policy=CancelPolicy.COOPERATIVE), body)
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         await running.wait()
         await host.request_cancel(handle.id)
         asked.set()
@@ -445,12 +503,12 @@ async def test_a_sync_body_can_stop_where_it_calls_back(host: BackgroundTaskHost
 
     def body() -> None:
         anyio.from_thread.run_sync(running.set)
-        asked.wait(5)
+        asked.wait(60)
         anyio.from_thread.check_cancelled()
         pytest.fail("was not cancelled")
 
     handle = await host.spawn_managed("s1", TaskSpec(), body)
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         await running.wait()
         await host.request_cancel(handle.id)
         asked.set()
@@ -464,16 +522,16 @@ async def test_a_sync_body_learns_that_somebody_ended_its_task(host: BackgroundT
         task = current_task()
         assert not task.cancel_requested
         anyio.from_thread.run_sync(running.set)
-        asked.wait(5)
+        asked.wait(60)
         if task.cancel_requested:
             seen.set()
 
     handle = await host.spawn_managed("s1", TaskSpec(), body)
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         await running.wait()
         await host.complete(handle.id, summary="enough")
         asked.set()
-        await anyio.to_thread.run_sync(seen.wait, 5)
+        await anyio.to_thread.run_sync(seen.wait, 60)
     assert seen.is_set()
     assert handle.record.state is TaskState.COMPLETED
 
@@ -496,15 +554,15 @@ async def test_whatever_gives_a_coroutine_is_a_body(
 
     handle = await host.spawn_managed("s1", TaskSpec(), make(body))
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         assert await handle.wait() == "value"
 
 
 async def test_many_sync_bodies_run_at_once(host: BackgroundTaskHost) -> None:
     together = threading.Barrier(60)
-    handles = [await host.spawn_managed("s1", TaskSpec(), together.wait, 5) for _ in range(60)]
+    handles = [await host.spawn_managed("s1", TaskSpec(), together.wait, 60) for _ in range(60)]
 
-    with anyio.fail_after(10):
+    with anyio.fail_after(60):
         assert sorted([await handle.wait() for handle in handles]) == list(range(60))
 
 

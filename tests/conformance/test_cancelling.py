@@ -79,7 +79,7 @@ async def test_a_cooperative_task_is_told_and_ends_by_itself(host: BackgroundTas
 
     await host.request_cancel(handle.id)
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         assert (await host.wait(handle.id)).state is TaskState.CANCELLED
 
 
@@ -92,7 +92,7 @@ async def test_a_cooperative_task_that_is_not_ready_to_stop_goes_on(host: Backgr
 
     assert not body.stopped.is_set()
     body.go.set()
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         record = await host.wait(task_id)
     assert record.state is TaskState.COMPLETED
     assert record.cancel_actor is None
@@ -119,7 +119,7 @@ async def test_a_body_that_saw_the_request_and_returns_nothing_was_cancelled(
     await host.request_cancel(nothing.id)
     await host.request_cancel(something.id)
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         assert (await host.wait(nothing.id)).state is TaskState.CANCELLED
         assert (await host.wait(something.id)).state is TaskState.COMPLETED
     assert seen == [False, False, True, True]
@@ -132,7 +132,7 @@ async def test_the_scope_of_a_task_with_abort_local_is_cancelled(host: Backgroun
     record = await host.request_cancel(task_id)
 
     assert record.state is TaskState.CANCEL_REQUESTED
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         record = await host.wait(task_id)
     assert body.stopped.is_set()
     assert (record.state, record.failure) == (TaskState.CANCELLED, None)
@@ -168,12 +168,20 @@ async def test_a_hook_may_be_async(host: BackgroundTaskHost) -> None:
     assert called.is_set()
 
 
-@pytest.mark.parametrize("policy", [CancelPolicy.COOPERATIVE, CancelPolicy.ABORT_LOCAL])
-async def test_a_hook_is_not_called_on_request_if_the_policy_is_another(
-    host: BackgroundTaskHost, policy: CancelPolicy
-) -> None:
+async def test_a_hook_is_the_way_to_abort_what_runs_elsewhere(host: BackgroundTaskHost) -> None:
     called: list[object] = []
-    await host.register_external("s1", TaskSpec(id="t1", cancel_policy=policy), partial(called.append, 1))
+    spec = TaskSpec(id="t1", cancel_policy=CancelPolicy.ABORT_LOCAL)
+    await host.register_external("s1", spec, partial(called.append, 1))
+
+    await host.request_cancel("t1")
+
+    assert called == [1]
+
+
+async def test_a_hook_is_not_called_on_request_if_the_task_is_cooperative(host: BackgroundTaskHost) -> None:
+    called: list[object] = []
+    spec = TaskSpec(id="t1", cancel_policy=CancelPolicy.COOPERATIVE)
+    await host.register_external("s1", spec, partial(called.append, 1))
 
     await host.request_cancel("t1")
     assert called == []
@@ -304,7 +312,7 @@ async def test_a_hook_runs_to_its_end_even_if_its_caller_is_cancelled(host: Back
         callers.cancel_scope.cancel()
     go.set()
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         assert (await host.wait("t1")).state is TaskState.CANCELLED
 
 
@@ -316,7 +324,7 @@ async def test_two_callers_share_one_call_of_a_hook(host: BackgroundTaskHost) ->
         await go.wait()
 
     await host.register_external("s1", TaskSpec(id="t1"), hook)
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         async with anyio.create_task_group() as callers:
             callers.start_soon(host.request_cancel, "t1")
             callers.start_soon(host.cancel_managed, "s1", "t1")
@@ -354,7 +362,7 @@ async def test_cancel_managed_stops_a_body_whatever_its_policy_and_waits_for_it(
     async def cancel() -> None:
         records.append(await host.cancel_managed("s1", task_id, "enough", actor="me"))
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         async with anyio.create_task_group() as callers:
             callers.start_soon(cancel)
             await body.stopped.wait()
@@ -401,7 +409,7 @@ async def test_cancel_all_stops_every_live_task_of_the_session_at_once(host: Bac
     async def cancel() -> None:
         records.extend(await host.cancel_all_managed("s1", "closing", actor="me"))
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         async with anyio.create_task_group() as callers:
             callers.start_soon(cancel)
             for body in slow:
@@ -429,7 +437,7 @@ async def test_a_request_goes_down_to_children_and_theirs(host: BackgroundTaskHo
 
     await host.request_cancel("root", "stop it all", actor="me")
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         ended = await host.wait("grandchild")
     assert (ended.state, ended.cancel_reason, ended.cancel_actor) == (
         TaskState.CANCELLED,
@@ -503,7 +511,7 @@ async def test_a_parent_is_found_in_the_same_session_before_others(host: Backgro
 async def test_a_task_that_calls_itself_its_parent_is_asked_once(host: BackgroundTaskHost) -> None:
     await host.register("s1", TaskSpec(id="t1", parent_task_id="t1"))
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         record = await host.request_cancel("t1", "why")
 
     assert record.cancel_actor is None
@@ -527,7 +535,7 @@ async def test_who_asks_is_the_calling_task_if_nobody_is_named(host: BackgroundT
     for task_id in "abc":
         await host.register("s1", TaskSpec(id=task_id))
     handle = await host.spawn_managed("s1", TaskSpec(id="caller"), body)
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         await handle.wait()
 
     actors = {record.id: record.cancel_actor for record in await host.list_managed("s1")}

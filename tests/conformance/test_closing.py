@@ -91,7 +91,7 @@ async def test_a_managed_task_to_cancel_has_really_stopped(
         await host.close_session("s1")
         closed.set()
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         async with anyio.create_task_group() as closers:
             closers.start_soon(close)
             await body.stopped.wait()
@@ -133,7 +133,7 @@ async def test_hidden_tasks_are_waited_for_before_anything_is_stopped(host: Back
     await host.spawn_managed("s1", TaskSpec(close_policy=CANCEL), managed.run)
     await managed.started.wait()
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         async with anyio.create_task_group() as closers:
             closers.start_soon(host.close_session, "s1")
             await settle()
@@ -195,7 +195,7 @@ async def test_nothing_starts_in_a_session_while_it_closes(host: BackgroundTaskH
     await host.register("s1", TaskSpec(id="known", idempotency_key="k"))
     await host.register("s2", TaskSpec(id="foreign", close_policy=TRANSFER))
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         async with anyio.create_task_group() as closers:
             closers.start_soon(host.close_session, "s1")
             await settle()
@@ -252,13 +252,19 @@ async def test_two_sessions_that_close_into_each_other_cancel_what_finds_no_plac
         await host.spawn_hidden(session, "flush", body.run)
         await host.register(session, TaskSpec(id=f"of {session}", close_policy=TRANSFER))
 
-    with anyio.fail_after(5):
+    first_closed = anyio.Event()
+
+    async def close_first() -> None:
+        await host.close_session("s1", successor="s2")
+        first_closed.set()
+
+    with anyio.fail_after(60):
         async with anyio.create_task_group() as closers:
-            closers.start_soon(partial(host.close_session, "s1", successor="s2"))
+            closers.start_soon(close_first)
             closers.start_soon(partial(host.close_session, "s2", successor="s1"))
             await settle()
             hidden[0].go.set()
-            await settle()
+            await first_closed.wait()
             hidden[1].go.set()
 
     assert await states(host, "s1") == {"of s1": TaskState.CANCELLED, "of s2": TaskState.PENDING}
@@ -318,7 +324,7 @@ async def test_a_body_may_close_its_own_session_and_everything_in_it_is_stopped(
     await host.register_external("s1", TaskSpec(id="ext", close_policy=CANCEL), partial(called.append, 1))
     await host.spawn_managed("s1", TaskSpec(id="closer", close_policy=CANCEL), body)
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         for task_id in ("closer", "other", "ext"):
             assert (await host.wait(task_id)).state is TaskState.CANCELLED
     assert called == [1]

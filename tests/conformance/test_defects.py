@@ -35,7 +35,7 @@ ENDS = [TaskState.COMPLETED, TaskState.FAILED, TaskState.CANCELLED, TaskState.AB
 async def ended(host: BackgroundTaskHost, body: Body) -> str:
     body.go.set()
     task_id: str = (await host.spawn_managed("s1", TaskSpec(), body.run)).id
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         await host.wait(task_id)
     return task_id
 
@@ -79,7 +79,7 @@ async def test_a_transferred_task_finishes_in_its_new_session(host: BackgroundTa
     handle = await host.spawn_managed("s1", TaskSpec(), body.run)
     await host.transfer_managed("s1", "s2", [handle.id])
     body.go.set()
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         await handle.wait()
 
     [record] = await host.list_managed("s2")
@@ -318,7 +318,7 @@ async def test_unregistering_a_live_managed_task_is_refused(host: BackgroundTask
     assert (refused.value.task_id, refused.value.session_id) == ("t1", "s1")
     assert handle.record == await host.get("t1")
     body.go.set()
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         await handle.wait()
     await host.unregister_external("s1", "t1")
     assert await host.get("t1") is None
@@ -384,7 +384,7 @@ async def test_the_end_of_a_task_is_looked_up_by_the_task_not_by_its_first_sessi
     other = await host.spawn_managed("s1", TaskSpec(id="t1"), namesake.run)
     body.go.set()
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         assert await handle.wait() == "moved"
     assert handle.record.session_id == "s2"
     assert other.record.state is TaskState.RUNNING
@@ -415,7 +415,7 @@ async def test_both_ways_to_cancel_reach_the_code(host: BackgroundTaskHost) -> N
                 await host.request_cancel(task_id)
             else:
                 await host.cancel_managed("s1", task_id)
-        with anyio.fail_after(5):
+        with anyio.fail_after(60):
             await body.stopped.wait()
         assert called == [1]
 

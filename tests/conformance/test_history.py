@@ -80,6 +80,7 @@ class Task:
     cancel_policy: CancelPolicy
     close_policy: ClosePolicy
     parent: Task | None = None
+    wanted_parent: str | None = None
     body: Body | None = None
     progress: Progress | None = None
     actor: str | None = None
@@ -99,6 +100,8 @@ class Model:
     def __init__(self) -> None:
         self.sessions: dict[str, dict[str, Task]] = {name: {} for name in SESSIONS}
         self.finished: dict[str, list[Task]] = {name: [] for name in SESSIONS}
+        self.left: dict[tuple[str, str], Task] = {}
+        """Tasks by a session they have left."""
         self.just_ended: list[Task] = []
 
     @property
@@ -116,12 +119,33 @@ class Model:
         task = self.sessions[session].get(task_id)
         return task is None or not task.live
 
+    def find(self, session: str, task_id: str) -> Task | None:
+        return self.sessions[session].get(task_id) or self.left.get((session, task_id))
+
+    def parent_of(self, task: Task) -> Task | None:
+        here = self.sessions[task.session].get(task.wanted_parent or "")
+        if here is None:
+            elsewhere = [other for other in self.live if other.id == task.wanted_parent]
+            here = elsewhere[0] if len(elsewhere) == 1 else None
+        if here is None or not here.live or task in (here, *here.ancestors):
+            return None
+        return here
+
     def add(self, task: Task) -> None:
         self.forget(self.sessions[task.session].get(task.id))
+        self.arrive(task)
+        task.parent = self.parent_of(task)
+        for orphan in self.live:
+            if orphan.parent is None and orphan.wanted_parent == task.id:
+                orphan.parent = self.parent_of(orphan)
+
+    def arrive(self, task: Task) -> None:
         self.sessions[task.session][task.id] = task
+        self.left.pop((task.session, task.id), None)
 
     def forget(self, task: Task | None) -> None:
         if task is not None:
+            self.left = {place: other for place, other in self.left.items() if other is not task}
             del self.sessions[task.session][task.id]
             if task in self.finished[task.session]:
                 self.finished[task.session].remove(task)
@@ -129,8 +153,9 @@ class Model:
     def move(self, task: Task, session: str) -> None:
         del self.sessions[task.session][task.id]
         self.forget(self.sessions[session].get(task.id))
+        self.left[task.session, task.id] = task
         task.session = session
-        self.sessions[session][task.id] = task
+        self.arrive(task)
 
     def end(self, task: Task, state: TaskState) -> None:
         task.state = state
@@ -223,8 +248,7 @@ class History(RuleBasedStateMachine):
             return
         state = TaskState.PENDING if how == "register" else TaskState.RUNNING
         task = Task(task_id, session, state, cancel_policy, close_policy, body=body)
-        if spec.parent_task_id is not None:
-            task.parent = self._parent(session, spec.parent_task_id)
+        task.wanted_parent = spec.parent_task_id
         self.model.add(task)
         self.done(call)
 
@@ -281,7 +305,8 @@ class History(RuleBasedStateMachine):
     def update(self, pick: int, state: TaskState) -> None:
         task = self._pick(self.model.tasks, pick)
         call = partial(self.host.update, task.id, state=state, session_id=task.session)
-        if state in MOVES[task.state] or (task.live and task.state is state):
+        moves = MOVES[task.state] - {TaskState.PENDING}
+        if state in moves or (task.live and task.state is state):
             task.state = state
             self.done(call)
         else:
@@ -311,7 +336,11 @@ class History(RuleBasedStateMachine):
     @rule(source=sessions, to=sessions, chosen=st.lists(ids, max_size=4))
     def transfer_many(self, source: str, to: str, chosen: list[str]) -> None:
         call = partial(self.host.transfer_managed, source, to, chosen)
-        moving = [task for task in self.model.live_in(source) if task.id in chosen and source != to]
+        found = [self.model.find(source, task_id) for task_id in dict.fromkeys(chosen)]
+        if None in found:
+            self.refused(UnknownTask, call)
+            return
+        moving = [task for task in found if task is not None and task.live and task.session != to]
         if any(not self.model.is_free(to, task.id) for task in moving):
             self.refused(TaskAlreadyExists, call)
             return
@@ -321,6 +350,9 @@ class History(RuleBasedStateMachine):
 
     @rule(session=sessions, successor=st.none() | sessions)
     def close(self, session: str, successor: str | None) -> None:
+        if session == successor:
+            self.refused(ValueError, partial(self.host.close_session, session, successor=successor))
+            return
         stopped: list[Task] = []
         for task in self.model.live_in(session):
             movable = successor is not None and self.model.is_free(successor, task.id)
@@ -341,11 +373,9 @@ class History(RuleBasedStateMachine):
 
     @rule(session=sessions, task_id=ids)
     def unregister(self, session: str, task_id: str) -> None:
-        task = self.model.sessions[session].get(task_id)
+        task = self.model.find(session, task_id)
         call = partial(self.host.unregister_external, session, task_id)
         if task is None:
-            if any(left.id == task_id for left in self.model.live):
-                return  # it may be one that has left this session
             self.refused(UnknownTask, call)
         elif task.live and task.body is not None:
             self.refused(TaskStillRuns, call)
@@ -447,7 +477,7 @@ class History(RuleBasedStateMachine):
         assert {event.session_id for event in new} == {FENCE}
 
     async def _do(self, call: Callable[[], Awaitable[object]]) -> list[TaskEvent]:
-        with anyio.fail_after(10):
+        with anyio.fail_after(60):
             await call()
             return await self._read()
 
@@ -466,7 +496,7 @@ class History(RuleBasedStateMachine):
         return new
 
     async def _take(self, events: Subscription, count: int) -> list[TaskEvent]:
-        with anyio.fail_after(10):
+        with anyio.fail_after(60):
             return [await anext(events) for _ in range(count)]
 
     async def _subscribe(self, filter: TaskFilter | None, after: int | None) -> Subscription:
@@ -483,13 +513,6 @@ class History(RuleBasedStateMachine):
 
     def _pick(self, tasks: list[Task], pick: int) -> Task:
         return tasks[pick % len(tasks)]
-
-    def _parent(self, session: str, task_id: str) -> Task | None:
-        here = self.model.sessions[session].get(task_id)
-        if here is not None:
-            return here if here.live else None
-        elsewhere = [task for task in self.model.live if task.id == task_id]
-        return elsewhere[0] if len(elsewhere) == 1 else None
 
 
 EXAMPLES = {"memory": 80}

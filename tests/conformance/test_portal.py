@@ -33,7 +33,7 @@ async def in_plain_thread(work: Callable[[], object]) -> object:
 
     thread = threading.Thread(target=run)
     thread.start()
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         await anyio.to_thread.run_sync(thread.join)
     return answers[0]
 
@@ -82,7 +82,7 @@ async def test_a_sync_body_may_use_the_portal_of_its_host(host: BackgroundTaskHo
         return portal.call(host.register, "s1", TaskSpec(id="from a body")).id
 
     handle = await host.spawn_managed("s1", TaskSpec(), body)
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         assert await handle.wait() == "from a body"
 
 

@@ -3,40 +3,54 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
-COMMAND = [str(Path(sys.executable).parent / "hostel")]
+from hostel.runtime.cli import main
+
+Hostel = Callable[..., str]
 
 
-def hostel(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=30, check=False)
-    assert done.returncode == code, done.stderr
-    assert "Traceback" not in done.stderr
-    return done
+@pytest.fixture
+def hostel(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Hostel:
+    """Runs the command in this process; returns what it prints if it ends well, else what it complains of."""
+
+    def run(*arguments: str, code: int = 0) -> str:
+        monkeypatch.setattr(sys, "argv", ["hostel", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capsys.readouterr()
+        assert (ended.value.code or 0) == code, err
+        return err if code else out
+
+    return run
 
 
-def test_version_is_that_of_the_distribution() -> None:
-    assert hostel("--version").stdout == f"hostel {version('hostel')}\n"
+def test_the_installed_command_prints_the_version_of_the_distribution() -> None:
+    command = [Path(sys.executable).parent / "hostel", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+
+    assert (done.stdout, done.stderr) == (f"hostel {version('hostel')}\n", "")
 
 
-def test_help_lists_the_commands_of_all_plugins() -> None:
-    shown = hostel("--help").stdout
+def test_help_lists_the_commands_of_all_plugins(hostel: Hostel) -> None:
+    shown = hostel("--help")
 
     assert "demo" in shown
     assert "plugins" in shown
 
 
 @pytest.mark.parametrize("arguments", [["no-such-command"], ["--no-such-option"], ["plugins", "surplus"]])
-def test_bad_usage_exits_with_2_and_says_what_is_wrong(arguments: list[str]) -> None:
-    assert arguments[-1] in hostel(*arguments, code=2).stderr
+def test_bad_usage_exits_with_2_and_says_what_is_wrong(hostel: Hostel, arguments: list[str]) -> None:
+    assert arguments[-1] in hostel(*arguments, code=2)
 
 
-def test_plugins_are_tab_separated_when_piped_and_json_when_asked() -> None:
-    lines = hostel("plugins").stdout.splitlines()
-    listed = json.loads(hostel("plugins", "--json").stdout)
+def test_plugins_are_tab_separated_when_piped_and_json_when_asked(hostel: Hostel) -> None:
+    lines = hostel("plugins").splitlines()
+    listed = json.loads(hostel("plugins", "--json"))
 
     assert lines[0].split("\t")[:2] == ["model_pull", "hostel"]
     assert listed[0]["name"] == "model_pull"

@@ -47,7 +47,7 @@ class Crawling:
 
 async def killed_runtime(folder: Path, loop: str) -> None:
     command = [sys.executable, "-c", RUN_UNTIL_KILLED, str(folder), loop]
-    with anyio.fail_after(30):
+    with anyio.fail_after(60):
         async with await anyio.open_process(command) as process:
             assert process.stdout is not None
             assert (await process.stdout.receive()).startswith(b"both run")
@@ -61,7 +61,7 @@ async def test_a_resumable_kind_is_started_again_and_another_one_is_abandoned(
     await killed_runtime(tmp_path, anyio_backend_name)
 
     async with Runtime([Crawling()], data_dir=tmp_path, load_installed=False) as runtime:
-        with anyio.fail_after(5):
+        with anyio.fail_after(60):
             crawl = await runtime.tasks.wait("crawl")
             walk = await runtime.tasks.wait("walk")
 

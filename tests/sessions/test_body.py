@@ -1,11 +1,21 @@
 """How the end of a body becomes the end of its task: the table of verdicts."""
 
 import functools
+from collections.abc import AsyncIterator
 
 import pytest
 
 from hostel.sessions import FailureKind, TaskOutcome, TaskState
-from hostel.sessions._body import STOPPED, Ending, Raised, Returned, TimedOut, as_async, failure_of, verdict
+from hostel.sessions._body import (
+    STOPPED,
+    Ending,
+    Raised,
+    Returned,
+    TimedOut,
+    failure_of,
+    runs_in_thread,
+    verdict,
+)
 
 DONE, FAILED, CANCELLED = TaskState.COMPLETED, TaskState.FAILED, TaskState.CANCELLED
 
@@ -67,6 +77,10 @@ def test_an_error_in_a_local_class_is_named() -> None:
 async def a_coroutine() -> None: ...
 
 
+async def an_async_generator() -> AsyncIterator[None]:
+    yield
+
+
 class Callable:
     async def __call__(self) -> None: ...
 
@@ -75,11 +89,18 @@ class Callable:
 
 @pytest.mark.parametrize(
     "body",
-    [a_coroutine, Callable(), Callable().method, functools.partial(a_coroutine)],
-    ids=["function", "object", "method", "partial"],
+    [
+        a_coroutine,
+        Callable(),
+        Callable().method,
+        functools.partial(a_coroutine),
+        an_async_generator,
+        functools.partial(an_async_generator),
+    ],
+    ids=["function", "object", "method", "partial", "generator", "partial generator"],
 )
 def test_what_is_async_stays_on_the_loop(body: Callable) -> None:
-    assert as_async(body) is body
+    assert not runs_in_thread(body)
 
 
 @pytest.mark.parametrize(
@@ -88,4 +109,4 @@ def test_what_is_async_stays_on_the_loop(body: Callable) -> None:
     ids=["print", "len", "lambda", "int", "partial"],
 )
 def test_everything_else_goes_to_a_thread(body: Callable) -> None:
-    assert as_async(body) is not body
+    assert runs_in_thread(body)

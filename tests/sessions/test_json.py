@@ -37,7 +37,7 @@ RECORD: dict[str, JsonValue] = {
     "state": "running",
     "cancel_policy": "cooperative",
     "close_policy": "keep",
-    "attempt": {"attempt": 1, "max_attempts": 3, "idempotency_key": None},
+    "attempt": {"attempt": 1, "max_attempts": 3, "idempotency_key": None, "interruptions": 0},
     "progress": {"message": "half", "done": 1, "total": 2, "unit": None},
     "result": {"summary": "fine", "value": [1, {"a": None}]},
     "failure": {"kind": "timeout", "message": "late", "traceback": None},

@@ -14,8 +14,8 @@ P, R, W, Q = TaskState.PENDING, TaskState.RUNNING, TaskState.WAITING, TaskState.
 ENDS = {TaskState.COMPLETED, TaskState.FAILED, TaskState.CANCELLED, TaskState.ABANDONED}
 ALLOWED = (
     {(P, to) for to in (R, W, Q, *ENDS)}
-    | {(R, to) for to in (W, Q, *ENDS)}
-    | {(W, to) for to in (R, Q, *ENDS)}
+    | {(R, to) for to in (P, W, Q, *ENDS)}
+    | {(W, to) for to in (P, R, Q, *ENDS)}
     | {(Q, to) for to in ENDS}
 )
 

@@ -4,6 +4,7 @@ RuntimeFault
 ├── PluginFailed                a built-in or given plugin could not be used
 ├── UnknownKind (LookupError)   no plugin has registered that kind of task
 ├── InvalidParams (TypeError)   the params of a kind must be JSON
+├── NotResumable                a task of that kind was left by an earlier runtime and cannot be run again
 ├── InvalidUpstream (ValueError)  that is no address to send requests to
 └── NotOffered (LookupError)    no started plugin offers an object of that type
 """
@@ -45,6 +46,14 @@ class InvalidParams(RuntimeFault, TypeError):
 
     def __init__(self, kind: str, why: object) -> None:
         super().__init__(f"the params of a {kind!r} task must be JSON: {why}")
+        self.kind = kind
+
+
+class NotResumable(RuntimeFault):
+    """Tasks of that kind cannot be run again: it is not resumable any more."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(f"the task kind {kind!r} is not resumable")
         self.kind = kind
 
 

@@ -40,6 +40,9 @@ class KindTable:
     def __iter__(self) -> Iterator[TaskKind]:
         return (kind for _, kind in self._kinds.values())
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._kinds
+
     def add(self, plugin: str, kind: TaskKind) -> None:
         """Add a kind of `plugin`.
 

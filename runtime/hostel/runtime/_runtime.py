@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict, TypeVar, TypeVarTuple, Unpack, cast
+from typing import TYPE_CHECKING, Literal, TypedDict, TypeVar, TypeVarTuple, Unpack, cast
 
 import anyio
 
-from hostel.sessions import ClosePolicy, LocalBackgroundTaskHost, SqliteJournal, TaskSpec
+from hostel.sessions import ClosePolicy, LocalBackgroundTaskHost, OnStop, SqliteJournal, TaskSpec
 
-from ._errors import NotOffered
+from ._errors import NotOffered, NotResumable
 from ._kinds import KindTable, TaskKind
 from ._registry import PluginRegistry
 from ._services import Services
@@ -59,8 +59,14 @@ class Runtime:
     `plugins` are objects with hooks, used beside the built-in and (unless `load_installed` is false) the
     installed ones; names in `blocked` (of plugins or distributions) are left out. `data_dir` is where tasks
     and plugins keep what survives the process, the tasks in its `journal.sqlite3`; None keeps everything in
-    memory. Tasks that were live when the process died are abandoned at the next start, except those of a
-    resumable kind, which are started again.
+    memory. With a `data_dir`, tasks of a resumable kind survive the process: leaving the runtime interrupts
+    them (or cancels or drains, as `on_stop` says; each step takes at most `stop_grace` seconds), and once all
+    plugins of the next one have started, they are run again, as after a crash. Where their kind is not
+    registered they wait. Other tasks are cancelled by `host stopped`, or abandoned if the process died.
+
+    Of each session `retain_events` events and `retain_terminal` finished tasks are kept; `retain_bytes`
+    bounds what the events of all sessions take in memory, and the finished tasks as much again (with a
+    `data_dir` these are on disk alone).
 
     :raises PluginFailed: on entering, if a built-in or given plugin cannot be used.
     :raises JournalInUse: on entering, if another runtime uses `data_dir`.
@@ -74,14 +80,20 @@ class Runtime:
         data_dir: str | Path | None = None,
         load_installed: bool = True,
         blocked: Iterable[str] = (),
+        on_stop: OnStop | Literal["interrupt", "cancel", "drain"] = OnStop.INTERRUPT,
+        stop_grace: float = 5.0,
+        retain_events: int = 10_000,
+        retain_terminal: int = 1_000,
+        retain_bytes: int = 64 * 1024 * 1024,
     ) -> None:
         self._given = list(plugins)
         self._load_installed = load_installed
         self._blocked = frozenset(blocked)
+        self._on_stop, self._stop_grace = OnStop(on_stop), stop_grace
+        self._retained = retain_events, retain_terminal, retain_bytes
         self._offers: list[object] = []
         self._kinds = KindTable()
         self._stack = AsyncExitStack()
-        self._ready = anyio.Event()
         self.data_dir = Path(data_dir) if data_dir is not None else None
         self.plugins = PluginRegistry(self._blocked)
 
@@ -92,13 +104,14 @@ class Runtime:
             listeners = Services(lambda plugin, error: self.plugins.note(plugin, "on_task_event", error))
             stack.push_async_callback(listeners.aclose)
             stack.push_async_callback(listeners.drain)
-            self.tasks: BackgroundTaskHost = await stack.enter_async_context(self._host())
+            host = self._host()
+            self.tasks: BackgroundTaskHost = await stack.enter_async_context(host)
             if self.plugins.implementations("on_task_event"):
                 listeners.start("hostel", self._tell_events, self.tasks.subscribe())
             stack.push_async_callback(self._services.aclose)
             for name in self.plugins.start_order():
                 await self._start_plugin(name, stack)
-            self._ready.set()
+            await host.resume(self._body_of)
             self._stack = stack.pop_all()
         return self
 
@@ -146,8 +159,14 @@ class Runtime:
         :raises InvalidParams: if `params` are not JSON.
         """
         plugin, body = self._kinds.bind(kind, params or {})
-        described = TaskSpec(kind=kind, producer=plugin, **spec)
-        return await self.tasks.spawn_named(session_id, described, dict(params or {}), body)
+        described = TaskSpec(
+            kind=kind,
+            producer=plugin,
+            params=dict(params or {}),
+            resumable=self._kinds.is_resumable(kind),
+            **spec,
+        )
+        return await self.tasks.spawn_managed(session_id, described, body)
 
     @asynccontextmanager
     async def session(self, session_id: str, *, successor: str | None = None) -> AsyncIterator[Session]:
@@ -167,7 +186,15 @@ class Runtime:
 
     def _host(self) -> LocalBackgroundTaskHost:
         journal = SqliteJournal(self.data_dir / "journal.sqlite3") if self.data_dir is not None else None
-        return LocalBackgroundTaskHost(journal, resume=self._resume)
+        events, terminal, size = self._retained
+        return LocalBackgroundTaskHost(
+            journal,
+            events,
+            terminal,
+            retain_bytes=size,
+            on_stop=self._on_stop,
+            stop_grace=self._stop_grace,
+        )
 
     def _load_plugins(self) -> None:
         self.plugins.load_builtins()
@@ -203,13 +230,10 @@ class Runtime:
         async for event in events:
             await self.plugins.notify("on_task_event", event=event)
 
-    def _resume(self, record: TaskRecord, params: JsonValue) -> Callable[[], Awaitable[object]] | None:
-        if not self._kinds.is_resumable(record.kind) or not isinstance(params, dict):
+    def _body_of(self, record: TaskRecord, params: JsonValue) -> Callable[[], Awaitable[object]] | None:
+        """Return the body of a task that an earlier runtime has left, None if its kind is not registered."""
+        if record.kind not in self._kinds:
             return None
-        _, body = self._kinds.bind(record.kind, params)
-
-        async def resume() -> object:
-            await self._ready.wait()
-            return await body()
-
-        return resume
+        if not self._kinds.is_resumable(record.kind) or not isinstance(params, dict):
+            raise NotResumable(record.kind)
+        return self._kinds.bind(record.kind, params)[1]

@@ -9,7 +9,6 @@ group."""
 from __future__ import annotations
 
 import logging
-import math
 from typing import TYPE_CHECKING, TypeVarTuple
 
 from hostel.sessions._crew import Crew
@@ -36,7 +35,7 @@ class Services:
 
     def start(self, owner: str, func: Callable[[*Args], Awaitable[object]], *args: *Args) -> None:
         """Run `func(*args)` for the plugin `owner` until it returns or the runtime closes."""
-        scope = self._crew.scope(deadline=math.inf)
+        scope = self._crew.scope()
         self._scopes.add(scope)
         self._crew.start(self._run, scope, owner, func, args)
 

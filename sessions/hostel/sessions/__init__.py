@@ -56,12 +56,14 @@ from ._sqlite import SqliteJournal
 from ._sqlite_reader import JournalReader
 from ._sqlite_salvage import Salvaged, salvage_journal
 from ._states import LIVE, MOVES, TERMINAL, TaskState
+from ._stopping import OnStop
 
 __all__ = [
     # hosts
     "BackgroundTaskHost",
     "HostPortal",
     "LocalBackgroundTaskHost",
+    "OnStop",
     "Subscription",
     "TaskHandle",
     # journals

@@ -15,14 +15,13 @@ that follows:
 from __future__ import annotations
 
 import inspect
-import math
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import aclosing
 from functools import partial
-from typing import TYPE_CHECKING, TypeVarTuple, cast
+from typing import TYPE_CHECKING, Any, TypeVarTuple, cast
 
 import anyio
-import anyio.to_thread
 import attrs
 
 from ._entry import Entry, Verdict
@@ -31,11 +30,13 @@ from ._records import FailureKind, TaskFailure, TaskOutcome
 from ._states import TaskState
 
 if TYPE_CHECKING:
-    from ._crew import Crew
+    from ._crew import Scope
     from ._records import JsonValue
 
 Args = TypeVarTuple("Args")
 Body = Callable[[*Args], Awaitable[object] | object]
+InThread = Callable[[Callable[[], object]], Awaitable[object]]
+"""Calls a function in a worker thread."""
 
 LONGEST_MESSAGE = 2_000
 LONGEST_TRACEBACK = 20_000
@@ -74,15 +75,23 @@ COMPLETED = Verdict(TaskState.COMPLETED, None, None)
 
 
 async def run_once(
-    crew: Crew, entry: Entry, body: Body[*Args], args: tuple[*Args], timeout: float | None
+    scope: Scope,
+    entry: Entry,
+    body: Body[*Args],
+    args: tuple[*Args],
+    timeout: float | None,
+    in_thread: InThread,
 ) -> Ending:
-    """Run the body to its end; `timeout` is in seconds."""
-    deadline = math.inf if timeout is None else anyio.current_time() + timeout
+    """Run the body to its end inside `scope`; `timeout` (seconds) does not concern one that runs in a
+    thread.
+    """
     ending: Ending = STOPPED
-    scope = entry.scope = crew.scope(deadline=deadline)
+    entry.scope = scope
+    if timeout is not None and not runs_in_thread(body):
+        scope.deadline = anyio.current_time() + timeout
     try:
         with scope:
-            ending = Returned(await as_async(body)(*args))
+            ending = Returned(await as_async(body, in_thread)(*args))
     except anyio.get_cancelled_exc_class() as error:
         return STOPPED if entry.must_stop else Raised(error)
     except BaseException as error:  # noqa: BLE001 - the boundary of a task
@@ -111,9 +120,9 @@ def verdict(ending: Ending, *, saw_request: bool) -> Verdict:
 
 def reported(state: TaskState, summary: str | None, value: JsonValue) -> Verdict:
     """Return how a task ends of which somebody says so."""
-    if state in (TaskState.FAILED, TaskState.ABANDONED):
-        return Verdict(state, None, TaskFailure(FailureKind.REPORTED, summary or f"reported as {state}"))
     kept = outcome_of(value)
+    if state in (TaskState.FAILED, TaskState.ABANDONED):
+        return Verdict(state, kept, TaskFailure(FailureKind.REPORTED, summary or f"reported as {state}"))
     if summary is None and kept is None:
         return Verdict(state, None, None)
     return Verdict(
@@ -122,7 +131,7 @@ def reported(state: TaskState, summary: str | None, value: JsonValue) -> Verdict
 
 
 def outcome_of(value: object) -> TaskOutcome | None:
-    """Return what a record keeps of a returned value: the value itself if JSON can say it."""
+    """Return what a record keeps of a returned value: the value as JSON, or why JSON cannot say it."""
     if value is None:
         return None
     if isinstance(value, TaskOutcome):
@@ -130,37 +139,70 @@ def outcome_of(value: object) -> TaskOutcome | None:
         return TaskOutcome(value.summary or inner.summary, inner.value)
     try:
         return TaskOutcome(value=as_json(value))
-    except Exception:  # noqa: BLE001 - a stranger's object may raise anything when looked into
-        return TaskOutcome(summary=f"{type(value).__name__} object")
+    except Exception as error:  # noqa: BLE001 - a stranger's object may raise anything when looked into
+        return TaskOutcome(summary=f"{type(value).__name__} object, not kept: {_line_of(error)}")
 
 
 def failure_of(error: BaseException) -> TaskFailure:
-    """Return what a record keeps of an exception."""
+    """Return what a record keeps of an exception; a group is told by its leaves."""
     kind = FailureKind.ERROR if isinstance(error, Exception) else FailureKind.EXIT
-    lines = traceback.format_exception_only(error)  # indented source first, the message, then notes
-    message = next((line for line in lines if not line.startswith(" ")), type(error).__name__).strip()
+    message = "; ".join(_line_of(leaf) for leaf in _leaves(error))
     trace = "".join(traceback.format_exception(error))
     return TaskFailure(kind, message[:LONGEST_MESSAGE], trace[-LONGEST_TRACEBACK:])
 
 
-def as_async(body: Body[*Args]) -> Callable[[*Args], Awaitable[object]]:
-    """Return `body` as something to await; a body that is not a coroutine function runs in a worker
-    thread.
+def _line_of(error: BaseException) -> str:
+    lines = traceback.format_exception_only(error)  # indented source first, the message, then notes
+    return next((line for line in lines if not line.startswith(" ")), type(error).__name__).strip()
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield error
+
+
+def as_async(body: Body[*Args], in_thread: InThread) -> Callable[[*Args], Awaitable[object]]:
+    """Return `body` as something to await: an async generator is iterated to its end, and what makes no
+    coroutine is run by `in_thread`.
     """
+    if _is_coroutine_function(body):
+        return cast("Callable[[*Args], Awaitable[object]]", body)
+    if inspect.isasyncgenfunction(body):
+        return cast("Callable[[*Args], Awaitable[object]]", partial(_iterated, body))
+    return cast("Callable[[*Args], Awaitable[object]]", partial(_in_thread, in_thread, body))
+
+
+def runs_in_thread(body: Body[*Args]) -> bool:
+    """Tell whether calling `body` makes nothing that the loop can run."""
+    return not _is_coroutine_function(body) and not inspect.isasyncgenfunction(body)
+
+
+def _is_coroutine_function(body: Body[*Args]) -> bool:
     code = getattr(body, "__code__", None)
     if code is not None and code.co_flags & inspect.CO_COROUTINE:
-        return cast("Callable[[*Args], Awaitable[object]]", body)
-    if inspect.iscoroutinefunction(body) or inspect.iscoroutinefunction(getattr(body, "__call__", None)):  # noqa: B004
-        return cast("Callable[[*Args], Awaitable[object]]", body)
-    return cast("Callable[[*Args], Awaitable[object]]", partial(_in_thread, body))
+        return True
+    return inspect.iscoroutinefunction(body) or inspect.iscoroutinefunction(getattr(body, "__call__", None))  # noqa: B004
 
 
-async def _in_thread(body: Body[*Args], *args: *Args) -> object:
-    def call() -> tuple[object]:  # in a tuple, as trio refuses a bare coroutine
-        return (body(*args),)
-
-    (value,) = await anyio.to_thread.run_sync(call, limiter=anyio.CapacityLimiter(1))
+async def _in_thread(in_thread: InThread, body: Body[*Args], *args: *Args) -> object:
+    value = await in_thread(partial(body, *args))
+    if inspect.isasyncgen(value):
+        await _exhaust(value)
+        return None
     return await value if inspect.isawaitable(value) else value
+
+
+async def _iterated(make: Callable[[*Args], AsyncGenerator[object, None]], *args: *Args) -> None:
+    await _exhaust(make(*args))
+
+
+async def _exhaust(generator: AsyncGenerator[object, Any]) -> None:
+    async with aclosing(generator) as pieces:
+        async for _ in pieces:
+            pass
 
 
 def _failed(failure: TaskFailure) -> Verdict:

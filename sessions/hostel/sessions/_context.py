@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from contextvars import ContextVar
+from contextvars import Context, ContextVar, copy_context
 from typing import TYPE_CHECKING
 
 import anyio.lowlevel
+import attrs
 
 from ._records import Progress
 from ._states import TaskState
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from ._engine import Engine
     from ._entry import Entry
     from ._hidden import HiddenTask
+    from ._records import TaskRecord
 
 
 class TaskContext:
@@ -47,11 +49,26 @@ class TaskContext:
         return self._entry.record.attempt.attempt
 
     @property
-    def cancel_requested(self) -> bool:
-        """Whether the task has to stop: somebody asked it to, or ended it.
+    def record(self) -> TaskRecord:
+        """The task's record at this moment."""
+        return self._entry.record
 
-        A body that has seen this and then returns None ends as cancelled; one that returns a value has
-        completed."""
+    @property
+    def fence(self) -> int:
+        """The number of the event that started this run: no other run of any task has it."""
+        return self._entry.fence
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the task has to stop because its host does, and will be run again by a later one."""
+        return self._entry.interrupting
+
+    @property
+    def cancel_requested(self) -> bool:
+        """Whether the task has to stop: somebody asked it to or ended it, or its host stops.
+
+        A body that has seen this and then returns None ends as cancelled, or waits to be run again if it is
+        `interrupted`; one that returns a value has completed."""
         asked = self._entry.must_stop
         self._entry.saw_request |= asked
         return asked
@@ -71,9 +88,16 @@ class TaskContext:
     ) -> None:
         """Report how far the task is, and let others run; a task that has ended reports nothing.
 
+        A message alone leaves the numbers as they were.
+
         :raises InvalidProgress: if the numbers contradict each other.
         """
-        self._engine.report(self._entry, Progress(message, done, total, unit))
+        before = self._entry.record.progress
+        if before is not None and done is None and total is None and unit is None:
+            now = attrs.evolve(before, message=message)
+        else:
+            now = Progress(message, done, total, unit)
+        self._engine.report(self._entry, now)
         await anyio.lowlevel.checkpoint()
 
     @asynccontextmanager
@@ -110,6 +134,18 @@ def current_task() -> TaskContext:
 def enter(engine: Engine, entry: Entry) -> None:
     """Make `entry` the current task of the running body."""
     _current.set((engine, entry))
+
+
+def enter_nothing() -> None:
+    """Leave whatever task runs here: what follows belongs to none."""
+    _current.set(None)
+
+
+def outside_tasks() -> Context:
+    """Return a copy of the context variables in which no task runs."""
+    context = copy_context()
+    context.run(enter_nothing)
+    return context
 
 
 def enter_hidden(task: HiddenTask) -> None:

@@ -29,7 +29,7 @@ class Crew:
     def __init__(self) -> None:
         trio = _running_trio()
         self._loop: _Loop = _Asyncio() if trio is None else _Trio()
-        self.scope: _MakeScope = anyio.CancelScope if trio is None else trio.CancelScope
+        self.scope: Callable[[], Scope] = anyio.CancelScope if trio is None else trio.CancelScope
         self._members = 0
         self._idle: anyio.Event | None = None
 
@@ -106,12 +106,10 @@ class _Trio:
         pass
 
 
-class _MakeScope(Protocol):
-    def __call__(self, *, deadline: float) -> Scope: ...
-
-
 class Scope(Protocol):
-    """A cancel scope of the running loop."""
+    """A cancel scope of the running loop; its deadline is on the loop's clock."""
+
+    deadline: float
 
     def __enter__(self) -> Self: ...
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import random
+from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -18,12 +19,11 @@ from typing import TYPE_CHECKING, TypeVarTuple
 import anyio
 
 from . import _reducer as changes
-from ._again import from_kept
-from ._body import STOPPED, Body, Ending, Raised, Returned, TimedOut, run_once, verdict
-from ._context import current_task_id, enter
+from ._body import CANCELLED, STOPPED, Body, Ending, Raised, Returned, TimedOut, run_once, verdict
+from ._context import current_task_id, enter, outside_tasks
 from ._crew import Crew
 from ._entry import Entry, Result, Verdict
-from ._errors import HostClosed, JournalError, SessionClosing
+from ._errors import HiddenTasksFailed, HostClosed, JournalError, SessionClosing
 from ._heartbeats import Heartbeats
 from ._hidden import HiddenTask, HiddenTasks
 from ._hooks import HOOK_SECONDS, call_hook
@@ -38,7 +38,9 @@ from ._records import (
     TaskRecord,
     TaskSpec,
 )
+from ._restart import is_crash_loop, restart_info_from_json
 from ._states import TaskState
+from ._threads import Threads
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterable, Sequence
@@ -48,9 +50,12 @@ if TYPE_CHECKING:
 
 Args = TypeVarTuple("Args")
 Resume = Callable[[TaskRecord, JsonValue], "Callable[[], Awaitable[object]] | None"]
-"""Given a task that was live when its host died and the params of its kind: its body, or None to abandon
-it.
+"""Given a task that an earlier host left and its params: its body, or None to let it wait for a later host.
+What it raises is why the task can never be run again.
 """
+
+UNCOLLECTED_SESSIONS = 1_000
+_INTERRUPTIBLE = (TaskState.RUNNING, TaskState.WAITING)
 
 log = logging.getLogger("hostel.sessions")
 
@@ -64,9 +69,14 @@ class Engine:
         self.now = now
         self.open = True
         self.bodies, self.services = Crew(), Crew()
+        self.threads = Threads()
+        self.context = outside_tasks()
+        """What services of the host run in."""
         self.heartbeats = Heartbeats(self._fell_silent)
         self.overruled: set[Entry] = set()
         """Tasks that somebody ended while their bodies ran, until the bodies have stopped."""
+        self._uncollected: OrderedDict[str, SessionTasks] = OrderedDict()
+        """Sessions in which hidden tasks failed, until somebody hears of it."""
         self._watching = False
 
     def check_open(self) -> None:
@@ -101,14 +111,20 @@ class Engine:
         """Return the receipt for what was just published, or None if nothing has to be waited for."""
         return self.table.feed.receipt() if self.table.feed is not None else None
 
-    async def known(self, session_id: str, spec: TaskSpec, add: Callable[[], Entry]) -> Entry:
-        """Return the task of the session that has the idempotency key of `spec`, or else what `add` makes."""
-        key = spec.idempotency_key
-        if not key:
-            return add()
+    async def durable(self) -> None:
+        """Wait until what was published is durable.
+
+        :raises JournalError: if it could not be written.
+        """
+        receipt = self.receipt()
+        if receipt is not None:
+            await receipt.durable()
+
+    async def known(self, session_id: str, spec: TaskSpec, take_in: Callable[[], Entry]) -> Entry:
+        """Return the task of the session that has the idempotency key of `spec`, else what `take_in` adds."""
         self.check_takes(session_id)
         async with self.table.keyed:
-            return await self.table.with_key(session_id, key) or add()
+            return await self.table.with_key(session_id, spec.idempotency_key or "") or take_in()
 
     def add(
         self,
@@ -118,7 +134,7 @@ class Engine:
         policy: CancelPolicy,
         *,
         result: Result | None = None,
-        params: JsonValue = None,
+        restart: JsonValue = None,
     ) -> Entry:
         """Register a new task; `policy` is its cancel policy unless `spec` names one."""
         self.check_takes(session_id)
@@ -129,10 +145,11 @@ class Engine:
             task_id = checked_id(spec.id)
             self.table.check_free(session_id, task_id)
         record = changes.new_record(session_id, task_id, spec, state, policy, self.host_id, stamp)
-        entry = Entry(record, result, params=params)
+        entry = Entry(record, result, restart=restart, resumable=spec.resumable, fence=record.seq)
         self.table.add(entry, changes.registered(record))
-        if spec.heartbeat_ttl is not None and result is None:
-            self._expect_heartbeats(entry, spec.heartbeat_ttl)
+        if result is None:
+            entry.heartbeat_ttl = spec.heartbeat_ttl
+            self._expect(entry, spec.heartbeat_ttl)
         return entry
 
     def start(self, entry: Entry, spec: TaskSpec, body: Body[*Args], args: tuple[*Args]) -> None:
@@ -149,7 +166,7 @@ class Engine:
     ) -> None:
         """Start a hidden task of the session."""
         if session.hidden is None:
-            session.hidden = HiddenTasks(session.id)
+            session.hidden = HiddenTasks(session.id, self.threads)
         self.bodies.enlist(self._run_hidden, session, session.hidden.add(label), func, args)
 
     async def _run_hidden(
@@ -162,9 +179,27 @@ class Engine:
         try:
             if session.hidden is not None:
                 await session.hidden.run(task, func, args)
+                self._note_uncollected(session)
             self.table.discard_if_unused(session)
         finally:
             self.bodies.leave()
+
+    def _note_uncollected(self, session: SessionTasks) -> None:
+        """Log the failures of the session that has waited longest for somebody to collect them, if too many
+        wait.
+        """
+        if session.hidden is None or not session.hidden.has_failures:
+            return
+        self._uncollected[session.id] = session
+        if len(self._uncollected) > UNCOLLECTED_SESSIONS:
+            self.log_hidden_failures(self._uncollected.pop(next(iter(self._uncollected))))
+
+    def log_hidden_failures(self, session: SessionTasks) -> None:
+        """Collect what failed in the session for nobody."""
+        try:
+            self.raise_hidden_failures(session)
+        except HiddenTasksFailed as failures:
+            log.error("nobody collected what failed", exc_info=failures)
 
     def raise_hidden_failures(self, session: SessionTasks) -> None:
         """:raises HiddenTasksFailed: with what has failed in the session since the last time, if anything
@@ -174,6 +209,7 @@ class Engine:
             if session.hidden is not None:
                 session.hidden.raise_failures()
         finally:
+            self._uncollected.pop(session.id, None)
             self.table.discard_if_unused(session)
 
     def move(self, entries: Sequence[Entry], session_id: str) -> None:
@@ -188,21 +224,63 @@ class Engine:
         for entry in entries:
             self.table.move(entry, changes.transferred(entry.record, session_id, self.stamp()))
 
-    def resume(self, entry: Entry, resume: Resume | None) -> None:
-        """Start a task again that was live when its host died, or declare it abandoned."""
-        spec, body, why = TaskSpec(), None, f"host {entry.record.host_id} is gone"
+    def recover(self, entry: Entry) -> None:
+        """Decide what becomes of a live task that an earlier host has left: it waits to be run again, or is
+        abandoned.
+        """
+        record = entry.record
         try:
-            if resume is not None and not entry.cancel_requested:
-                spec, params = from_kept(entry.record, entry.params)
-                body = resume(entry.record, params)
-        except Exception as error:  # noqa: BLE001 - a stranger's code must not keep the host from opening
-            why += f", and the task cannot be started again: {error}"
-        if body is None:
-            self.end(entry, Verdict(TaskState.ABANDONED, None, TaskFailure(FailureKind.HOST_LOST, why)))
+            info = restart_info_from_json(entry.restart)
+        except (KeyError, TypeError, ValueError) as error:
+            self._abandon(entry, f"host {record.host_id} is gone, and how to run it again is lost: {error!r}")
             return
-        entry.result = Result()
+        if info is None or not info.resumable or (info.managed and entry.cancel_requested):
+            self._abandon(entry, f"host {record.host_id} is gone")
+        elif record.state in _INTERRUPTIBLE and is_crash_loop(record.attempt):
+            self._abandon(entry, f"its host died in each of {record.attempt.counted} runs", crash_loop=True)
+        else:
+            entry.resumable = entry.parked = True
+            entry.result = Result() if info.managed else None
+            self.park(entry, by_stop=False)
+
+    def _abandon(self, entry: Entry, why: str, *, crash_loop: bool = False) -> None:
+        kind = FailureKind.CRASH_LOOP if crash_loop else FailureKind.HOST_LOST
+        self.end(entry, Verdict(TaskState.ABANDONED, None, TaskFailure(kind, why)))
+
+    def park(self, entry: Entry, *, by_stop: bool) -> None:
+        """Let a task wait for a later host, if it is not waiting or asked to stop already."""
+        if entry.record.state in _INTERRUPTIBLE:
+            event = changes.interrupted(entry.record, self.host_id, self.stamp(), by_stop=by_stop)
+            self.table.publish(entry, event)
+
+    def resume(self, entry: Entry, bodies: Resume) -> bool:
+        """Run a parked task again; tell whether it need not wait any longer."""
+        try:
+            info = restart_info_from_json(entry.restart)
+            body = bodies(entry.record, info.params) if info is not None else None
+        except Exception as error:  # noqa: BLE001 - a stranger's code must not keep the others from running
+            self._abandon(entry, f"the task cannot be run again: {error}")
+            return True
+        if info is None or body is None:
+            return False
+        entry.parked = False
         self.table.publish(entry, changes.resumed(entry.record, self.host_id, self.stamp()))
-        self.start(entry, spec, body, ())
+        entry.fence = entry.record.seq
+        self.start(entry, info.spec(entry.record.attempt), body, ())
+        return True
+
+    def adopt(self, entry: Entry) -> None:
+        """Let an external task go on that an earlier host has left."""
+        entry.parked = False
+        if entry.record.state is TaskState.PENDING:
+            self.table.publish(entry, changes.adopted(entry.record, self.host_id, self.stamp()))
+
+    def interrupt(self, entry: Entry) -> None:
+        """Stop the body of a task that a later host will run again; tell it first if it is cooperative."""
+        entry.interrupting = True
+        entry.stir()
+        if entry.record.cancel_policy is CancelPolicy.ABORT_LOCAL:
+            entry.abort()
 
     def end(self, entry: Entry, how: Verdict, *, keep: bool = True) -> None:
         """End a live task, and forget it at once if it is not to `keep`; one that has ended stays as it is.
@@ -223,11 +301,12 @@ class Engine:
 
     def flip(self, entry: Entry, state: TaskState) -> None:
         """Move a task between running and waiting, if that is a move."""
-        pair = (TaskState.RUNNING, TaskState.WAITING)
+        before = entry.record.state
         if (
-            state in pair
-            and entry.record.state in (*pair, TaskState.PENDING)
-            and entry.record.state is not state
+            state in _INTERRUPTIBLE
+            and before in (*_INTERRUPTIBLE, TaskState.PENDING)
+            and before is not state
+            and not (entry.parked and entry.managed)
         ):
             self.table.publish(entry, changes.moved(entry.record, state, self.stamp()))
 
@@ -261,12 +340,16 @@ class Engine:
         """Ask a task and, with `cascade`, its descendants to stop, and call the hooks that are to be
         called.
         """
-        hooks = self.ask([entry], reason, actor or current_task_id(), cascade=cascade)
-        if hooks:
-            async with anyio.create_task_group() as calls:
-                for asked in hooks:
-                    calls.start_soon(call_hook, self.services, asked, HOOK_SECONDS)
+        await self.call_hooks(self.ask([entry], reason, actor or current_task_id(), cascade=cascade))
         return entry.record
+
+    async def call_hooks(self, asked: Sequence[Entry]) -> None:
+        """Call the cancel hooks of tasks that were asked to stop, all at once."""
+        if not asked:
+            return
+        async with anyio.create_task_group() as calls:
+            for entry in asked:
+                calls.start_soon(call_hook, self.services, entry, HOOK_SECONDS)
 
     async def cancel(
         self, entries: Sequence[Entry], reason: str | None, actor: str | None, grace: float
@@ -305,7 +388,8 @@ class Engine:
                 return
             ending: Ending = STOPPED
             while not entry.must_stop:
-                ending = await run_once(self.bodies, entry, body, args, spec.timeout)
+                in_thread = partial(self._in_thread, entry, spec.timeout)
+                ending = await run_once(self.bodies.scope(), entry, body, args, spec.timeout, in_thread)
                 if not self._may_retry(entry, ending):
                     break
                 await self._back_off(entry, spec.retry)
@@ -313,6 +397,12 @@ class Engine:
             self._finish(entry, ending)
         finally:
             self.bodies.leave()
+
+    async def _in_thread(self, entry: Entry, timeout: float | None, call: Callable[[], object]) -> object:
+        try:
+            return await self.threads.run(entry, call, partial(self._expect, entry, timeout))
+        finally:
+            self.heartbeats.dismiss(entry)
 
     async def _is_durable(self, entry: Entry, registration: Receipt) -> bool:
         try:
@@ -333,7 +423,7 @@ class Engine:
 
     def _may_retry(self, entry: Entry, ending: Ending) -> bool:
         run = entry.record.attempt
-        if run.attempt >= run.max_attempts or entry.must_stop or not self.open:
+        if run.counted >= run.max_attempts or entry.must_stop or not self.open:
             return False
         return isinstance(ending, TimedOut) or (
             isinstance(ending, Raised) and isinstance(ending.error, Exception)
@@ -343,6 +433,9 @@ class Engine:
         entry.running = False
         if self.overruled:
             self.overruled.discard(entry)
+        if entry.interrupting and entry.live and not entry.cancel_requested and not _is_over(entry, ending):
+            self.park(entry, by_stop=True)
+            return
         result, entry.result = entry.result, None
         if result is not None and entry.live and entry.verdict is None:
             match ending:
@@ -357,17 +450,33 @@ class Engine:
             return False
         self.table.publish(entry, changes.cancel_requested(entry.record, reason, actor, self.stamp()))
         entry.stir()
-        if entry.record.cancel_policy is CancelPolicy.ABORT_LOCAL:
+        if not entry.managed:
+            return entry.hook is not None and entry.record.cancel_policy is not CancelPolicy.COOPERATIVE
+        if entry.parked:
+            self.end(entry, CANCELLED)
+        elif entry.record.cancel_policy is CancelPolicy.ABORT_LOCAL:
             entry.abort()
-        return entry.record.cancel_policy is CancelPolicy.EXTERNAL
+        return False
 
-    def _expect_heartbeats(self, entry: Entry, ttl: float) -> None:
-        entry.heartbeat_ttl = ttl
-        self.heartbeats.beat(entry)
+    def _expect(self, entry: Entry, seconds: float | None) -> None:
+        if seconds is None:
+            return
+        self.heartbeats.expect(entry, seconds)
         if not self._watching:
             self._watching = True
-            self.services.start(self.heartbeats.watch)
+            self.services.start(self.heartbeats.watch, context=self.context.copy())
 
     def _fell_silent(self, entry: Entry) -> None:
-        silence = TaskFailure(FailureKind.HEARTBEAT, f"no heartbeat for {entry.heartbeat_ttl:g} s")
-        self.end(entry, Verdict(TaskState.ABANDONED, None, silence))
+        if entry.managed:
+            self.end(entry, verdict(TimedOut(entry.allowed), saw_request=False))
+            self.threads.leave(entry)
+        else:
+            silence = TaskFailure(FailureKind.HEARTBEAT, f"no heartbeat for {entry.allowed:g} s")
+            self.end(entry, Verdict(TaskState.ABANDONED, None, silence))
+
+
+def _is_over(entry: Entry, ending: Ending) -> bool:
+    """Tell whether a body that its host interrupted has done its work all the same."""
+    if isinstance(ending, Returned):
+        return ending.value is not None or not entry.saw_request
+    return entry.verdict is not None or isinstance(ending, TimedOut)

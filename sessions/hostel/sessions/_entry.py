@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
@@ -9,10 +10,11 @@ import anyio
 import attrs
 
 from ._errors import HostClosed
-from ._outcomes import with_value
 from ._states import LIVE, TERMINAL, TaskState
 
 if TYPE_CHECKING:
+    from contextvars import Context
+
     from ._crew import Scope
     from ._hooks import HookCall
     from ._records import JsonValue, TaskFailure, TaskOutcome, TaskRecord
@@ -21,6 +23,14 @@ _GOING_ON = LIVE - {TaskState.CANCEL_REQUESTED}
 
 CancelHook = Callable[[], Awaitable[object] | object]
 """How to stop an external task: async or sync, without arguments."""
+
+
+@attrs.frozen
+class Hook:
+    """A cancel hook and the context variables of whoever registered it."""
+
+    func: CancelHook
+    context: Context
 
 
 @attrs.define
@@ -50,14 +60,22 @@ class Entry:
     record: TaskRecord
     result: Result | None = None
     scope: Scope | None = None
-    hook: CancelHook | None = None
+    hook: Hook | None = None
     hook_call: HookCall | None = None
-    params: JsonValue = None
-    """What a journal keeps for starting it again."""
+    restart: JsonValue = None
+    """What a journal keeps for running it again."""
+    resumable: bool = False
+    """Whether the stop of the host interrupts it."""
+    parked: bool = False
+    """Whether an earlier host left it to be run again, and nobody runs it yet."""
+    fence: int = 0
+    """The number of the event that started its latest run."""
     number: int = 0
     """That of its registration: its place among all tasks of the host."""
-    value: JsonValue = None
-    """What it left, if that is too large for its record."""
+    value: str | None = None
+    """What it left as JSON text, if that is too large for its record."""
+    weight: int = 0
+    """About how many bytes it takes since it has ended."""
 
     parent: Entry | None = None
     children: set[Entry] | None = None
@@ -70,13 +88,19 @@ class Entry:
     """Whether the body looked and learned that it should stop."""
     aborted: bool = False
     """Whether its scope is to be cancelled as soon as there is one."""
+    interrupting: bool = False
+    """Whether its host stops and it is to be run again by the next one."""
     verdict: Verdict | None = None
     waits: int = 0
     """How many `waiting()` blocks its body is in."""
 
     heartbeat_ttl: float | None = None
-    silent_at: float = 0.0
-    """When its heartbeat runs out, on the loop's clock."""
+    allowed: float = 0.0
+    """How many seconds it was given last, for its heartbeat or in its thread."""
+    silent_at: float = math.inf
+    """When they are over, on the loop's clock."""
+    watched: bool = False
+    """Whether somebody looks then."""
 
     settled: bool = False
     """Whether nothing more will happen to it: its end is durable and published, or its host has closed."""
@@ -86,11 +110,6 @@ class Entry:
     def managed(self) -> bool:
         """Whether the host runs its body."""
         return self.result is not None
-
-    @property
-    def whole(self) -> TaskRecord:
-        """The record with all that the task left, as far as it is in memory."""
-        return self.record if self.value is None else with_value(self.record, self.value)
 
     @property
     def live(self) -> bool:
@@ -105,7 +124,7 @@ class Entry:
     @property
     def must_stop(self) -> bool:
         """Whether its body has no reason to go on."""
-        return self.aborted or self.record.state not in _GOING_ON
+        return self.aborted or self.interrupting or self.record.state not in _GOING_ON
 
     def abort(self) -> None:
         """Cancel the scope around the body, now or as soon as it exists."""

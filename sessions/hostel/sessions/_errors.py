@@ -195,17 +195,24 @@ class JournalConflict(JournalError):
 
 
 class HiddenTasksFailed(ExceptionGroup[Exception]):
-    """All failures of a session's hidden tasks; `labels` are theirs, in the same order."""
+    """All failures of a session's hidden tasks; `labels` are theirs, in the same order.
+
+    `lost` counts earlier ones, which nobody collected in time to have them kept."""
 
     session_id: str = ""
     labels: tuple[str, ...] = ()
+    lost: int = 0
 
     @classmethod
-    def of(cls, session_id: str, failures: Sequence[tuple[str, Exception]]) -> HiddenTasksFailed:
+    def of(
+        cls, session_id: str, failures: Sequence[tuple[str, Exception]], lost: int = 0
+    ) -> HiddenTasksFailed:
         """Return the group of `failures`, each a label and what its task raised."""
         errors = [error for _, error in failures]
-        group = cls(f"hidden tasks of session {session_id!r} failed", errors)
+        more = f", {lost} more before them" if lost else ""
+        group = cls(f"hidden tasks of session {session_id!r} failed{more}", errors)
         group.session_id = session_id
+        group.lost = lost
         group.labels = tuple(label for label, _ in failures)
         for label, error in failures:
             error.add_note(f"hidden task {label!r} of session {session_id!r}")

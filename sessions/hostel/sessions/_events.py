@@ -25,6 +25,7 @@ class EventType(StrEnum):
     CANCELLED = "cancelled"
     ABANDONED = "abandoned"
     TRANSFERRED = "transferred"
+    INTERRUPTED = "interrupted"
     MISSED = "missed"
 
 
@@ -42,9 +43,9 @@ class TaskEvent:
     """One thing that happened, with the task's record after it.
 
     `seq` strictly increases within a host; `at` is in seconds since the epoch, UTC. `previous`
-    (state_changed) is the state before, `reason` (cancel_requested) is why, `from_session_id` (transferred)
-    is where the task was. A `missed` event has no task: `count` sequence numbers before `next_seq` are no
-    longer retained and may have concerned the subscriber."""
+    (state_changed, interrupted) is the state before, `reason` (cancel_requested) is why, `from_session_id`
+    (transferred) is where the task was. A `missed` event has no task: `count` sequence numbers before
+    `next_seq` are no longer retained and may have concerned the subscriber."""
 
     seq: int
     at: float

@@ -40,8 +40,8 @@ class TaskHandle(Generic[T_co]):
 
     @property
     def record(self) -> TaskRecord:
-        """The task's record at this moment, with the whole of its result."""
-        return self._entry.whole
+        """The task's record at this moment, as lists have it."""
+        return self._entry.record
 
     async def wait(self) -> T_co:
         """Wait for the end and return what the body returned. Being cancelled while waiting leaves the task
@@ -52,12 +52,12 @@ class TaskHandle(Generic[T_co]):
         :raises TaskFailed: if it failed or was abandoned; what it raised is the cause.
         :raises TaskCancelled: if it was cancelled.
         """
-        await self._entry.done()
-        record = self._entry.whole
+        record = await self._entry.done()
         if record.state is TaskState.COMPLETED:
             result = self._result
             if result is not None and result.present:
                 return cast("T_co", result.value)
+            record = await self._engine.table.whole(self._entry)
             return cast("T_co", record.result.value if record.result else None)
         if record.state is TaskState.CANCELLED:
             raise TaskCancelled(record)

@@ -1,8 +1,11 @@
-"""External tasks whose owners promised a heartbeat, and the one task that notices silence."""
+"""The moments by which something must have happened, and the one task that notices when it has not: a
+heartbeat that the owner of an external task promised, the end of a body in a thread.
+"""
 
 from __future__ import annotations
 
 import heapq
+import math
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -15,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Heartbeats:
-    """A heap of the moments (on the loop's clock) at which somebody's heartbeat runs out."""
+    """A heap of moments (on the loop's clock) and the tasks that are late then."""
 
     def __init__(self, on_silence: Callable[[Entry], None]) -> None:
         self._on_silence = on_silence
@@ -26,16 +29,22 @@ class Heartbeats:
 
     def beat(self, entry: Entry) -> None:
         """Give the task another `heartbeat_ttl` seconds."""
-        if entry.heartbeat_ttl is None:
-            return
-        first = not entry.silent_at
-        entry.silent_at = anyio.current_time() + entry.heartbeat_ttl
-        if first:
-            heapq.heappush(self._due, (entry.silent_at, next(self._order), entry))
+        if entry.heartbeat_ttl is not None:
+            self.expect(entry, entry.heartbeat_ttl)
+
+    def expect(self, entry: Entry, seconds: float) -> None:
+        """Give the task `seconds` from now."""
+        entry.allowed, entry.silent_at = seconds, anyio.current_time() + seconds
+        if not entry.watched:
+            self._push(entry)
             self._changed.set()
 
+    def dismiss(self, entry: Entry) -> None:
+        """Expect nothing more of the task."""
+        entry.silent_at = math.inf
+
     async def watch(self) -> None:
-        """Report every task that falls silent, until closed."""
+        """Report every task that is late, until closed."""
         while not self._closed:
             self._changed = anyio.Event()
             pause = self._due[0][0] - anyio.current_time() if self._due else None
@@ -50,10 +59,15 @@ class Heartbeats:
         self._closed = True
         self._changed.set()
 
+    def _push(self, entry: Entry) -> None:
+        entry.watched = True
+        heapq.heappush(self._due, (entry.silent_at, next(self._order), entry))
+
     def _look(self, entry: Entry) -> None:
-        if not entry.live:
+        entry.watched = False
+        if not entry.live or entry.silent_at == math.inf:
             return
         if entry.silent_at <= anyio.current_time():
             self._on_silence(entry)
         else:
-            heapq.heappush(self._due, (entry.silent_at, next(self._order), entry))
+            self._push(entry)

@@ -4,6 +4,8 @@ every failure once.
 
 from __future__ import annotations
 
+from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, TypeVarTuple
 
 import anyio
@@ -15,7 +17,12 @@ from ._errors import HiddenTasksFailed
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from ._threads import Threads
+
 Args = TypeVarTuple("Args")
+
+KEPT_FAILURES = 100
+"""How many failures of one session wait to be collected; of more, the earliest are only counted."""
 
 
 class HiddenTask:
@@ -32,10 +39,12 @@ class HiddenTask:
 class HiddenTasks:
     """The hidden tasks of one session that run, and the failures nobody has collected yet."""
 
-    def __init__(self, session_id: str) -> None:
+    def __init__(self, session_id: str, threads: Threads) -> None:
         self._session_id = session_id
+        self._threads = threads
         self._running: set[HiddenTask] = set()
-        self._failures: list[tuple[str, Exception]] = []
+        self._failures: deque[tuple[str, Exception]] = deque(maxlen=KEPT_FAILURES)
+        self._failed = 0
         self._changed: anyio.Event | None = None
 
     def __len__(self) -> int:
@@ -43,6 +52,11 @@ class HiddenTasks:
 
     def __bool__(self) -> bool:
         return bool(self._running or self._failures)
+
+    @property
+    def has_failures(self) -> bool:
+        """Whether failures wait to be collected."""
+        return bool(self._failures)
 
     def add(self, label: str) -> HiddenTask:
         """Count a task that is about to run."""
@@ -57,16 +71,20 @@ class HiddenTasks:
         enter_hidden(task)
         try:
             with task.scope:
-                await as_async(func)(*args)
+                await as_async(func, partial(self._in_thread, task))(*args)
             if task.scope.cancelled_caught:
                 raise TimeoutError("cancelled, since nobody would wait longer")
-        except Exception as error:  # noqa: BLE001 - the boundary of a task
-            self._failures.append((task.label, error))
         except BaseException as error:  # noqa: BLE001 - the boundary of a task
-            self._failures.append((task.label, _as_exception(error)))
+            self._failed += 1
+            self._failures.append(
+                (task.label, error if isinstance(error, Exception) else _as_exception(error))
+            )
         finally:
             self._running.discard(task)
             self._stir()
+
+    async def _in_thread(self, task: HiddenTask, call: Callable[[], object]) -> object:
+        return await self._threads.run(task, call, lambda: None)
 
     def cancel(self) -> None:
         """Cancel all that run; a task cut short counts as failed."""
@@ -105,8 +123,10 @@ class HiddenTasks:
         :raises HiddenTasksFailed: with all of it, if anything has.
         """
         if self._failures:
-            failures, self._failures = self._failures, []
-            raise HiddenTasksFailed.of(self._session_id, failures)
+            failures, lost = list(self._failures), self._failed - len(self._failures)
+            self._failures.clear()
+            self._failed = 0
+            raise HiddenTasksFailed.of(self._session_id, failures, lost)
 
 
 def _as_exception(error: BaseException) -> Exception:

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from ._context import enter_nothing
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ._crew import Crew
-    from ._entry import CancelHook, Entry
+    from ._entry import Entry, Hook
 
 log = logging.getLogger("hostel.sessions")
 
@@ -28,14 +30,15 @@ async def call_hook(
     """Call the hook of `entry` and tell whether it returned within `seconds`; if it does, even later, call
     `then`.
 
-    It runs in `crew`, so that a caller who is cancelled or impatient does not cut it short; when its own
-    time is over it is cancelled. A hook that has returned is not called again, one that runs is waited for,
-    one that failed is tried again. A task without a hook is as one whose hook has returned.
+    It runs in `crew`, in the context of whoever registered it and outside any task, so that a caller who is
+    cancelled or impatient does not cut it short; when its own time is over it is cancelled. A hook that has
+    returned is not called again, one that runs is waited for, one that failed is tried again. A task without
+    a hook is as one whose hook has returned.
     """
     call = entry.hook_call
     if entry.hook is not None and (call is None or call.failed):
         call = entry.hook_call = HookCall(entry.record.id, entry.hook)
-        crew.start(call.run, max(seconds, HOOK_SECONDS))
+        crew.start(call.run, max(seconds, HOOK_SECONDS), context=entry.hook.context.copy())
     if call is None or call.returned:
         if then is not None:
             then()
@@ -49,7 +52,7 @@ async def call_hook(
 class HookCall:
     """One call of a cancel hook."""
 
-    def __init__(self, task_id: str, hook: CancelHook) -> None:
+    def __init__(self, task_id: str, hook: Hook) -> None:
         self._task_id = task_id
         self._hook = hook
         self.over = anyio.Event()
@@ -63,9 +66,10 @@ class HookCall:
 
     async def run(self, seconds: float) -> None:
         """Call the hook; never raises."""
+        enter_nothing()
         try:
             with anyio.move_on_after(seconds) as scope:
-                answer = self._hook()
+                answer = self._hook.func()
                 if inspect.isawaitable(answer):
                     await answer
                 self.returned = True

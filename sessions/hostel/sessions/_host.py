@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import time
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, overload
 
 import anyio
 import anyio.lowlevel
+import attrs
 
 from . import _reducer as changes
-from ._again import to_keep
 from ._body import reported
 from ._context import current_entry, current_task_id
 from ._engine import Engine, Resume
-from ._entry import CancelHook, Entry, Result, Verdict
+from ._entry import CancelHook, Entry, Hook, Result, Verdict
 from ._errors import (
     HostClosed,
     IllegalTransition,
     TaskStillRuns,
     UnknownCursor,
-    UnknownTask,
 )
 from ._handle import TaskHandle
 from ._ids import new_id
@@ -36,8 +37,10 @@ from ._records import (
     TaskRecord,
     TaskSpec,
 )
+from ._restart import restart_info_to_json
+from ._retention import RETAIN_BYTES
 from ._states import TaskState
-from ._stopping import close_tasks, stop_engine
+from ._stopping import OnStop, close_tasks, stop_engine
 from ._table import TaskTable
 
 if TYPE_CHECKING:
@@ -53,23 +56,31 @@ Args = TypeVarTuple("Args")
 
 GRACE = 5.0
 
+log = logging.getLogger("hostel.sessions")
+
 
 class LocalBackgroundTaskHost:
     """The background tasks of any number of sessions, in this process.
 
-    An async context manager: nothing runs before it is entered or after it is left. Leaving it cancels what
-    runs, waits for it at most twice `stop_grace` seconds, and abandons the records of external tasks.
+    An async context manager: nothing runs before it is entered or after it is left, but worker threads whose
+    code does not return. Leaving it does `on_stop` to what runs, waits for it at most twice `stop_grace`
+    seconds (once more for DRAIN), and abandons the records of external tasks that are not resumable.
 
-    `journal` makes records and events durable; None keeps them in memory. `retain_events` is how many
-    events stay in memory for late subscribers, `retain_terminal` how many finished tasks stay listed in
-    each session. `resume` gives the bodies of tasks that were live when the journal's former host died.
-    `host_id` is made up if None.
+    `journal` makes records and events durable; None keeps them in memory. Of each session `retain_events`
+    events stay in memory for late subscribers, and `retain_terminal` finished tasks stay listed.
+    `retain_bytes` bounds what the events of all sessions may take in memory, and the finished tasks as much
+    again: the session that takes most loses its oldest. With a journal no finished task stays in memory, and
+    events come back from it.
+
+    Resumable tasks that the journal's former host has left are `pending` until `resume` gives them bodies or
+    `register_external` adopts them; the others are abandoned. `host_id` is made up if None.
 
     Every verb raises HostClosed outside the context; while it is being left nothing new can be started, and
     whoever waits for a task that does not end gets HostClosed as well. Verbs that take a task id raise
     UnknownTask if there is none and AmbiguousTaskId if `session_id` is needed to tell which. With a
     journal, a registration or an end is on disk before its verb returns; JournalError is raised if that
-    failed. Source: the `BackgroundTaskHost` of lash-core."""
+    failed. A session that a task has left leads to it in all of them, until that session has another task of
+    the same id. Source: the `BackgroundTaskHost` of lash-core."""
 
     def __init__(
         self,
@@ -77,17 +88,19 @@ class LocalBackgroundTaskHost:
         retain_events: int = 10_000,
         retain_terminal: int = 1_000,
         *,
+        retain_bytes: int = RETAIN_BYTES,
+        on_stop: OnStop = OnStop.INTERRUPT,
         stop_grace: float = GRACE,
-        resume: Resume | None = None,
         host_id: str | None = None,
     ) -> None:
-        if min(retain_events, retain_terminal, stop_grace) < 0:
+        if min(retain_events, retain_terminal, retain_bytes, stop_grace) < 0:
             raise ValueError("neither what is retained nor the grace can be negative")
         self.host_id = host_id or new_id(time.time())
         self._journal = journal
-        self._retain = retain_events, retain_terminal
+        self._retain_events, self._retain_terminal = retain_events, retain_terminal
+        self._retain_bytes = retain_bytes
         self._stop_grace = stop_grace
-        self._resume = resume
+        self._on_stop = OnStop(on_stop)
         self._running: Engine | None = None
 
     async def __aenter__(self) -> Self:
@@ -95,14 +108,13 @@ class LocalBackgroundTaskHost:
             raise RuntimeError("the host is open already")
         journal = self._journal
         kept, last_seq = await journal.open() if journal is not None else ([], 0)
-        log = EventLog(
-            self._retain[0], last_seq=last_seq, replay=journal.read if journal is not None else None
-        )
-        table = TaskTable(log, self._retain[1], journal)
+        replay = journal.read if journal is not None else None
+        log = EventLog(self._retain_events, self._retain_bytes, last_seq=last_seq, replay=replay)
+        table = TaskTable(log, self._retain_terminal, journal, retain_bytes=self._retain_bytes)
         engine = self._running = Engine(table, self.host_id, time.time)
         self._token = anyio.lowlevel.current_token()
         if table.feed is not None:
-            engine.services.start(table.feed.run)
+            engine.services.start(table.feed.run, context=engine.context.copy())
             self._recover(engine, kept)
         return self
 
@@ -110,14 +122,14 @@ class LocalBackgroundTaskHost:
         entries = [engine.table.restore(task) for task in kept]
         engine.table.join_parents()
         for entry in entries:
-            engine.resume(entry, self._resume)
+            engine.recover(entry)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         with anyio.CancelScope(shield=True):
             try:
-                await stop_engine(self._engine, self._stop_grace)
+                await stop_engine(self._engine, self._on_stop, self._stop_grace)
             finally:
                 self._running = None
                 if self._journal is not None:
@@ -128,6 +140,19 @@ class LocalBackgroundTaskHost:
         if self._running is None:
             raise HostClosed
         return self._running
+
+    async def resume(self, bodies: Resume) -> None:
+        """Run again what an earlier host of the journal has left to be run again, each task as its next
+        attempt.
+
+        `bodies` is asked once for each task. One it has no body for waits for a later call or a later host;
+        one for which it raises is abandoned, with that as the reason."""
+        engine = self._engine
+        waiting = [entry for entry in engine.table.parked() if not engine.resume(entry, bodies)]
+        if waiting:
+            kinds = sorted({entry.record.kind for entry in waiting})
+            log.warning("%d tasks wait to be run again, their kinds are unknown: %s", len(waiting), kinds)
+        await self._durable()
 
     async def get(self, task_id: str, *, session_id: str | None = None) -> TaskRecord | None:
         """Return the task's record with the whole of its result, or None if there is none."""
@@ -147,8 +172,8 @@ class LocalBackgroundTaskHost:
 
         Costs no more when there are many tasks; what comes and goes meanwhile never repeats a record.
 
+        :raises ValueError: if `limit` is less than 1.
         :raises UnknownCursor: if `after` is not a page's `next`.
-        :raises ValueError: if `limit` is below 1.
         """
         if limit < 1:
             raise ValueError(f"a page has at least one record, not {limit}")
@@ -190,7 +215,8 @@ class LocalBackgroundTaskHost:
     ) -> TaskRecord:
         """Keep the record of a task that somebody else runs; it is `running`. `cancel` is how to stop it.
 
-        A sync `cancel` runs on the loop and must not block.
+        A sync `cancel` runs on the loop and must not block. A resumable task of that id that an earlier host
+        has left goes on with its record; if it was asked to stop meanwhile, `cancel` is called.
 
         :raises TaskAlreadyExists: if the session has a live task of that id.
         :raises SessionClosing: while the session closes.
@@ -203,13 +229,28 @@ class LocalBackgroundTaskHost:
     ) -> TaskRecord:
         engine = self._engine
 
-        def add() -> Entry:
-            entry = engine.add(session_id, spec, state, policy)
-            entry.hook = hook
+        def take_in() -> Entry:
+            left = engine.table.at(session_id, spec.id) if spec.id is not None else None
+            if left is not None and left.parked and not left.managed:
+                return left
+            restart = restart_info_to_json(spec, managed=False)
+            entry = engine.add(session_id, spec, state, policy, restart=restart)
+            entry.hook = _hook(hook)
             return entry
 
-        entry = await engine.known(session_id, spec, add)
+        entry = await engine.known(session_id, spec, take_in) if spec.idempotency_key else take_in()
+        if entry.parked and not entry.managed:
+            return await self._adopt(entry, hook)
         await self._durable()
+        return entry.record
+
+    async def _adopt(self, entry: Entry, hook: CancelHook | None) -> TaskRecord:
+        engine = self._engine
+        engine.adopt(entry)
+        entry.hook = _hook(hook)
+        await self._durable()
+        if entry.cancel_requested:
+            await engine.call_hooks([entry])
         return entry.record
 
     @overload
@@ -231,69 +272,36 @@ class LocalBackgroundTaskHost:
     ) -> TaskHandle[Any]:
         """Run `func(*args)` as a task of the session; return once it is registered.
 
-        A coroutine function runs on the loop, any other callable in a worker thread. Context variables are
-        copied now.
+        A coroutine function runs on the loop, an async generator function is iterated to its end, any other
+        callable runs in a worker thread. Context variables are copied now. Inside a task, that is the
+        parent unless `spec` says otherwise.
 
         :raises TaskAlreadyExists: if the session has a live task of that id.
         :raises SessionClosing: while the session closes.
+        :raises TypeError, ValueError: if the params are not JSON.
         """
-        handle, receipt = await self._spawn(session_id, spec, None, func, args)
-        if receipt is not None:
-            await receipt.durable()
-        return handle
-
-    @overload
-    async def spawn_named(
-        self,
-        session_id: str,
-        spec: TaskSpec,
-        params: JsonValue,
-        func: Callable[[*Args], Awaitable[T]],
-        *args: *Args,
-    ) -> TaskHandle[T]: ...
-
-    @overload
-    async def spawn_named(
-        self, session_id: str, spec: TaskSpec, params: JsonValue, func: Callable[[*Args], T], *args: *Args
-    ) -> TaskHandle[T]: ...
-
-    async def spawn_named(
-        self,
-        session_id: str,
-        spec: TaskSpec,
-        params: JsonValue,
-        func: Callable[[*Args], object],
-        *args: *Args,
-    ) -> TaskHandle[Any]:
-        """Do as `spawn_managed`, and keep `params` for whoever starts the task again after a crash.
-
-        :raises TypeError, ValueError: if `params` are not JSON.
-        """
-        handle, receipt = await self._spawn(session_id, spec, params, func, args)
+        handle, receipt = await self._spawn(session_id, spec, func, args)
         if receipt is not None:
             await receipt.durable()
         return handle
 
     async def _spawn(
-        self,
-        session_id: str,
-        spec: TaskSpec,
-        params: JsonValue,
-        func: Callable[[*Args], object],
-        args: tuple[*Args],
+        self, session_id: str, spec: TaskSpec, func: Callable[[*Args], object], args: tuple[*Args]
     ) -> tuple[TaskHandle[Any], Receipt | None]:
         engine = self._engine
-        kept = to_keep(spec, params) if params is not None else None
+        started: builtins.list[TaskHandle[Any]] = []
 
-        def add() -> Entry:
-            entry = engine.add(
-                session_id, spec, TaskState.RUNNING, CancelPolicy.ABORT_LOCAL, result=Result(), params=kept
-            )
-            engine.start(entry, spec, func, args)
+        def start() -> Entry:
+            restart = restart_info_to_json(spec, managed=True)
+            own = _with_parent(spec)
+            policy = CancelPolicy.ABORT_LOCAL
+            entry = engine.add(session_id, own, TaskState.RUNNING, policy, result=Result(), restart=restart)
+            started.append(TaskHandle(engine, entry))  # before an eager loop has run all of the body
+            engine.start(entry, own, func, args)
             return entry
 
-        entry = await engine.known(session_id, spec, add)
-        return TaskHandle(engine, entry), engine.receipt()  # before its body can have ended
+        entry = await engine.known(session_id, spec, start) if spec.idempotency_key else start()
+        return started[0] if started else TaskHandle(engine, entry), engine.receipt()
 
     async def spawn_hidden(
         self, session_id: str, label: str, func: Callable[[*Args], Awaitable[object]], *args: *Args
@@ -326,15 +334,13 @@ class LocalBackgroundTaskHost:
     ) -> TaskRecord:
         """Move a live task to another live state and keep its latest progress.
 
-        Whoever runs a task may name the session it was in before a transfer, here and in all verbs that
-        tell how it goes.
-
         :raises IllegalTransition: if the table forbids the move or the task has ended; nothing is changed
             then."""
         engine = self._engine
-        entry = await self._told_of(task_id, session_id)
+        entry = await self._engine.table.get(task_id, session_id)
         record = entry.record
-        if record.is_terminal or (state is not None and state.is_terminal):
+        waits_for_body = entry.parked and entry.managed
+        if record.is_terminal or (state is not None and (state.is_terminal or waits_for_body)):
             raise IllegalTransition(task_id, record.state, state or record.state)
         if state is TaskState.CANCEL_REQUESTED:
             await self.request_cancel(task_id, session_id=record.session_id)
@@ -359,7 +365,7 @@ class LocalBackgroundTaskHost:
 
         :raises IllegalTransition: if `state` is not terminal.
         """
-        entry = await self._told_of(task_id, session_id)
+        entry = await self._engine.table.get(task_id, session_id)
         if state.is_live:
             raise IllegalTransition(task_id, entry.record.state, state)
         return await self._complete(entry, reported(state, summary, value))
@@ -370,21 +376,15 @@ class LocalBackgroundTaskHost:
         """End a task as `complete` does; do nothing if it is unknown, has ended, or `state` is not
         terminal.
         """
-        entry = await self._engine.table.reported(task_id, session_id)
+        entry = await self._engine.table.look_up(task_id, session_id)
         if entry is not None and state.is_terminal:
             await self._complete(entry, reported(state, summary, None))
 
     async def mark_live_state(self, session_id: str, task_id: str, state: TaskState) -> None:
         """Move a task between running and waiting; do nothing if it is unknown, asked to stop or ended."""
-        entry = await self._engine.table.reported(task_id, session_id)
+        entry = await self._engine.table.look_up(task_id, session_id)
         if entry is not None:
             self._engine.flip(entry, state)
-
-    async def _told_of(self, task_id: str, session_id: str | None) -> Entry:
-        entry = await self._engine.table.reported(task_id, session_id)
-        if entry is None:
-            raise UnknownTask(task_id, session_id)
-        return entry
 
     async def _complete(self, entry: Entry, how: Verdict) -> TaskRecord:
         engine = self._engine
@@ -422,14 +422,11 @@ class LocalBackgroundTaskHost:
         *,
         grace: float = GRACE,
         actor: str | None = None,
-    ) -> TaskRecord | None:
+    ) -> TaskRecord:
         """Cancel a task whatever its policy and wait until it has really ended, at most `grace` seconds.
 
-        Past that, or if a cancel hook fails, the record returned is still `cancel_requested`. None if there
-        is no such task."""
-        entry = await self._engine.table.look_up(task_id, session_id)
-        if entry is None:
-            return None
+        Past that, or if a cancel hook fails, the record returned is still `cancel_requested`."""
+        entry = await self._engine.table.get(task_id, session_id)
         await self._cancel([entry], reason, actor, grace)
         return entry.record
 
@@ -452,7 +449,7 @@ class LocalBackgroundTaskHost:
 
     async def heartbeat(self, session_id: str, task_id: str) -> None:
         """Keep an external task alive for another `heartbeat_ttl` seconds."""
-        self._engine.heartbeats.beat(await self._told_of(task_id, session_id))
+        self._engine.heartbeats.beat(await self._engine.table.get(task_id, session_id))
 
     async def unregister_external(self, session_id: str, task_id: str) -> None:
         """Forget a task that the host does not run; one that is live is abandoned first.
@@ -490,16 +487,14 @@ class LocalBackgroundTaskHost:
     async def transfer_managed(
         self, from_session_id: str, to_session_id: str, task_ids: Iterable[str]
     ) -> builtins.list[TaskRecord]:
-        """Hand several live tasks to another session, all or none; unknown and finished ids stay where they
-        are.
+        """Hand several live tasks to another session, all or none; finished ones stay where they are.
 
+        :raises UnknownTask: if the session has no task of one of the ids.
         :raises TaskAlreadyExists: if the target has a live task of one of the ids.
         """
         engine = self._engine
-        if from_session_id == to_session_id:
-            return []
-        found = [engine.table.find(task_id, from_session_id) for task_id in dict.fromkeys(task_ids)]
-        entries = [entry for entry in found if entry is not None and entry.live]
+        found = [await engine.table.get(task_id, from_session_id) for task_id in dict.fromkeys(task_ids)]
+        entries = [entry for entry in found if entry.live and entry.record.session_id != to_session_id]
         engine.move(entries, to_session_id)
         await self._durable()
         return [entry.record for entry in entries]
@@ -533,11 +528,9 @@ class LocalBackgroundTaskHost:
 
         :raises HiddenTasksFailed: with the failures of its hidden tasks, after everything else was done.
         :raises SessionClosing: if it is being closed already.
+        :raises ValueError: if it is its own successor.
         """
-        try:
-            return await close_tasks(self._engine, session_id, successor, grace)
-        finally:
-            await self._durable()
+        return await close_tasks(self._engine, session_id, successor, grace)
 
     async def prune(
         self, session_id: str | None = None, *, keep: int = 0, older_than: float | None = None
@@ -552,6 +545,14 @@ class LocalBackgroundTaskHost:
         return await engine.table.prune(session_id, keep, before)
 
     async def _durable(self) -> None:
-        receipt = self._running.receipt() if self._running is not None else None
-        if receipt is not None:
-            await receipt.durable()
+        if self._running is not None:
+            await self._running.durable()
+
+
+def _hook(func: CancelHook | None) -> Hook | None:
+    return None if func is None else Hook(func, copy_context())
+
+
+def _with_parent(spec: TaskSpec) -> TaskSpec:
+    parent = current_entry() if spec.parent_task_id is None and not spec.detached else None
+    return spec if parent is None else attrs.evolve(spec, parent_task_id=parent.record.id)

@@ -35,14 +35,15 @@ log = logging.getLogger("hostel.sessions")
 class Append:
     """Keep `event`. `expected` is the `seq` of the record it follows (None: a registration).
 
-    A registration takes the place of a finished task of the same id. An end may come with the `value` that
-    is too large for its record; it makes the session forget its finished tasks beyond the `retain` latest.
+    A registration takes the place of a finished task of the same id. An end may come with the JSON text of
+    the `value` that is too large for its record; it makes the session forget its finished tasks beyond the
+    `retain` latest.
     """
 
     event: TaskEvent
     expected: int | None
     params: JsonValue = None
-    value: JsonValue = None
+    value: str | None = None
     retain: int | None = None
 
 
@@ -58,18 +59,20 @@ class Forget:
 @attrs.frozen
 class Kept:
     """One task as a journal knows it: its `number` is that of its registration, `params` are what it was
-    given to keep until the task ends.
+    given to keep until the task ends, `left` the sessions from which a live one has moved.
     """
 
     number: int
     record: TaskRecord
     params: JsonValue = None
+    left: tuple[str, ...] = ()
 
 
 @attrs.frozen
 class TaskQuery:
     """Which tasks to read from a journal: those a list by `filter` has, of that id, of that idempotency
-    key, that came after number `after`, at most `limit`.
+    key, that came after number `after`, at most `limit`. A task of that id is found in a session that it has
+    left as well.
     """
 
     filter: TaskFilter
@@ -135,8 +138,8 @@ class Journal(Protocol):
         """Return the sessions that have finished tasks."""
         ...
 
-    async def value(self, seq: int) -> JsonValue:
-        """Return the value that came with the end of that number, None if it is gone."""
+    async def value(self, seq: int) -> str | None:
+        """Return the JSON text of the value that came with the end of that number, None if it is gone."""
         ...
 
     async def prune(self, session_id: str | None, keep: int, before: float | None) -> list[int]:

@@ -5,9 +5,15 @@ second. A reader ignores fields it does not know."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from datetime import date, time
+from decimal import Decimal
+from enum import Enum
 from operator import itemgetter
+from pathlib import PurePath
 from typing import Any, cast
+from uuid import UUID
 
 import attrs
 
@@ -32,11 +38,33 @@ Json = dict[str, JsonValue]
 def as_json(value: object) -> JsonValue:
     """Return `value` as JSON would give it back, a copy that nobody else can change.
 
+    Classes of attrs, dataclasses and pydantic become objects of their fields; sets lists; enums their values;
+    dates, paths, UUIDs and decimals text.
+
     :raises TypeError, ValueError, RecursionError: if JSON cannot say it.
     """
     if value is None or type(value) in (str, bool):
         return cast("JsonValue", value)
-    return cast("JsonValue", json.loads(json.dumps(value, allow_nan=False)))
+    return cast("JsonValue", json.loads(json.dumps(value, allow_nan=False, default=_plain)))
+
+
+def _plain(value: object) -> object:
+    kind = type(value)
+    if attrs.has(kind):
+        return {field.name: getattr(value, field.name) for field in attrs.fields(kind)}
+    if dataclasses.is_dataclass(kind):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(kind)}
+    if hasattr(kind, "model_dump"):
+        return kind.model_dump(value, mode="json")
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, (set, frozenset)):
+        return list(value)
+    if isinstance(value, (date, time)):
+        return value.isoformat()
+    if isinstance(value, (PurePath, UUID, Decimal)):
+        return str(value)
+    raise TypeError(f"a {kind.__name__} is not JSON")
 
 
 _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False, default=str).encode
@@ -70,6 +98,7 @@ def record_to_json(record: TaskRecord) -> Json:
             "attempt": attempt.attempt,
             "max_attempts": attempt.max_attempts,
             "idempotency_key": attempt.idempotency_key,
+            "interruptions": attempt.interruptions,
         },
         "progress": None if progress is None else _progress(progress),
         "result": None if result is None else _outcome(result),
@@ -127,7 +156,7 @@ def record_from_json(data: Json) -> TaskRecord:
 _FIELDS = [field.name for field in attrs.fields(TaskRecord)]
 _known_of = itemgetter(*_FIELDS[: _FIELDS.index("created_at")])
 _times_of = itemgetter(*_FIELDS[_FIELDS.index("created_at") :])
-_attempt_of = itemgetter("attempt", "max_attempts", "idempotency_key")
+_attempt_of = itemgetter("attempt", "max_attempts", "idempotency_key", "interruptions")
 _progress_of = itemgetter("message", "done", "total", "unit")
 _outcome_of = itemgetter("summary", "value")
 _failure_of = itemgetter("kind", "message", "traceback")
@@ -139,8 +168,8 @@ _ONLY_ATTEMPT = TaskAttempt()
 
 
 def _attempt(data: Json) -> TaskAttempt:
-    values = _attempt_of(data)
-    return _ONLY_ATTEMPT if values == (1, 1, None) else TaskAttempt(*values)
+    values = _attempt_of({"interruptions": 0, **data})
+    return _ONLY_ATTEMPT if values == (1, 1, None, 0) else TaskAttempt(*values)
 
 
 def _outcome_from(data: Json) -> TaskOutcome:

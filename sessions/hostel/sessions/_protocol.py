@@ -68,21 +68,6 @@ class BackgroundTaskHost(Protocol):
         self, session_id: str, spec: TaskSpec, func: Callable[[*Args], T], *args: *Args
     ) -> TaskHandle[T]: ...
 
-    @overload
-    async def spawn_named(
-        self,
-        session_id: str,
-        spec: TaskSpec,
-        params: JsonValue,
-        func: Callable[[*Args], Awaitable[T]],
-        *args: *Args,
-    ) -> TaskHandle[T]: ...
-
-    @overload
-    async def spawn_named(
-        self, session_id: str, spec: TaskSpec, params: JsonValue, func: Callable[[*Args], T], *args: *Args
-    ) -> TaskHandle[T]: ...
-
     async def spawn_hidden(
         self, session_id: str, label: str, func: Callable[[*Args], Awaitable[object]], *args: *Args
     ) -> None: ...
@@ -132,7 +117,7 @@ class BackgroundTaskHost(Protocol):
         *,
         grace: float = 5.0,
         actor: str | None = None,
-    ) -> TaskRecord | None: ...
+    ) -> TaskRecord: ...
 
     async def cancel_all_managed(
         self, session_id: str, reason: str | None = None, *, grace: float = 5.0, actor: str | None = None

@@ -63,15 +63,25 @@ class FailureKind(StrEnum):
     """The host that ran it is gone."""
     NOT_STARTED = "not_started"
     """It was registered and could not be started."""
+    CRASH_LOOP = "crash_loop"
+    """Its host died each time it ran."""
 
 
 @attrs.frozen
 class TaskAttempt:
-    """Which run of the task this is: `attempt` counts from 1 up to `max_attempts`."""
+    """Which run of the task this is: `attempt` counts all runs from 1; those that the stop of a host
+    interrupted do not count against `max_attempts`.
+    """
 
     attempt: int = 1
     max_attempts: int = 1
     idempotency_key: str | None = None
+    interruptions: int = 0
+
+    @property
+    def counted(self) -> int:
+        """How many of `max_attempts` are used up."""
+        return self.attempt - self.interruptions
 
 
 @attrs.frozen
@@ -195,6 +205,11 @@ class TaskSpec:
     `idempotency_key` in a session is not started as long as the first one's record is kept: that is
     returned.
 
+    `resumable` says that a later host may run the task again: with a journal, the stop of its host interrupts
+    it and a crash spares it. The journal keeps `params` (JSON) for whoever gives it a body then. A managed
+    task started inside another one has that as its parent, unless `parent_task_id` names one or it is
+    `detached`.
+
     :raises ValueError: for attempts or seconds below what is possible.
     """
 
@@ -211,6 +226,9 @@ class TaskSpec:
     timeout: float | None = attrs.field(default=None, validator=optional(gt(0)))
     idempotency_key: str | None = None
     heartbeat_ttl: float | None = attrs.field(default=None, validator=optional(gt(0)))
+    params: JsonValue = None
+    resumable: bool = False
+    detached: bool = False
 
 
 @attrs.frozen

@@ -26,7 +26,11 @@ if TYPE_CHECKING:
 Stamp = tuple[float, int]
 """When a change happens (seconds since the epoch, UTC) and the number of its event."""
 
-_EVENT_OF = {**END_EVENTS, TaskState.CANCEL_REQUESTED: EventType.CANCEL_REQUESTED}
+_EVENT_OF = {
+    **END_EVENTS,
+    TaskState.CANCEL_REQUESTED: EventType.CANCEL_REQUESTED,
+    TaskState.PENDING: EventType.INTERRUPTED,
+}
 _KEEP_STATE = {EventType.PROGRESS, EventType.TRANSFERRED}
 
 
@@ -76,6 +80,33 @@ def _first_attempt(spec: TaskSpec) -> TaskAttempt:
     return TaskAttempt(1, spec.max_attempts, spec.idempotency_key)
 
 
+def interrupted(record: TaskRecord, host_id: str, stamp: Stamp, *, by_stop: bool) -> TaskEvent:
+    """Let a task wait to be run again: its host stops (`by_stop`) or has died.
+
+    :raises IllegalTransition: if it has ended, was asked to stop or waits already.
+    """
+    at, seq = stamp
+    _check(record, TaskState.PENDING)
+    attempt = record.attempt
+    if by_stop:
+        attempt = attrs.evolve(attempt, interruptions=attempt.interruptions + 1)
+    after = attrs.evolve(
+        record, state=TaskState.PENDING, attempt=attempt, host_id=host_id, updated_at=at, seq=seq
+    )
+    return _event(EventType.INTERRUPTED, after, previous=record.state)
+
+
+def adopted(record: TaskRecord, host_id: str, stamp: Stamp) -> TaskEvent:
+    """Let a pending task that somebody else runs go on, its record kept by another host.
+
+    :raises IllegalTransition: if it is not pending.
+    """
+    at, seq = stamp
+    _check(record, TaskState.RUNNING)
+    after = attrs.evolve(record, state=TaskState.RUNNING, host_id=host_id, updated_at=at, seq=seq)
+    return _event(EventType.STATE_CHANGED, after, previous=record.state)
+
+
 def registered(record: TaskRecord) -> TaskEvent:
     """Announce a new record."""
     return TaskEvent(
@@ -86,11 +117,13 @@ def registered(record: TaskRecord) -> TaskEvent:
 def moved(record: TaskRecord, to: TaskState, stamp: Stamp) -> TaskEvent:
     """Move a live task to another live state.
 
-    :raises IllegalTransition: if the table forbids it.
+    :raises IllegalTransition: if the table forbids it, and always back to pending.
     """
     at, seq = stamp
+    if to is TaskState.PENDING:
+        raise IllegalTransition(record.id, record.state, to)
     _check(record, to)
-    started = at if record.started_at is None and to is not TaskState.PENDING else record.started_at
+    started = at if record.started_at is None else record.started_at
     after = attrs.evolve(record, state=to, started_at=started, updated_at=at, seq=seq)
     return _event(EventType.STATE_CHANGED, after, previous=record.state)
 

@@ -45,7 +45,6 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Iterator, Sequence
 
-    from ._records import JsonValue
     from ._replay import Forgotten, Page
 
 T = TypeVar("T")
@@ -146,8 +145,8 @@ class SqliteJournal:
         """Return the sessions that have finished tasks."""
         return await self._opened.lists.run(read_summaries)
 
-    async def value(self, seq: int) -> JsonValue:
-        """Return the value that came with the end of that number, None if it is gone."""
+    async def value(self, seq: int) -> str | None:
+        """Return the JSON text of the value that came with the end of that number, None if it is gone."""
         return await self._opened.reader.run(read_value, seq)
 
     async def prune(self, session_id: str | None, keep: int, before: float | None) -> list[int]:
@@ -248,7 +247,7 @@ def _row(change: Append | Forget) -> tuple[Value, ...]:
         record.kind if record is not None else None,
         record.parent_task_id if record is not None else None,
         record.attempt.idempotency_key if record is not None else None,
-        to_text(change.value) if change.value is not None else None,
+        change.value,
         change.retain,
     )
 

@@ -23,8 +23,10 @@ from ._sqlite_schema import (
     COUNT_ENDED,
     KEEP_EVENT,
     KEEP_FORGOTTEN,
+    KEEP_MOVE,
     KEEP_RESULT,
     KEEP_TASK,
+    MOVE_ROWS,
     RESULT_ROWS,
     SIZE,
 )
@@ -84,6 +86,9 @@ def _salvage(path: Path, new: Path, copy: Path, note: Note) -> tuple[int, int]:
             for _, row in rows_left(source, "results", RESULT_ROWS, 0, note):
                 if row is not None:
                     target.execute(KEEP_RESULT, row)
+            for _, row in rows_left(source, "moves", MOVE_ROWS, 0, note):
+                if row is not None:
+                    target.execute(KEEP_MOVE, row[1:])
             target.execute(COUNT_ENDED)
             target.execute(KEEP_FORGOTTEN, (last_number(source) or 0,))
             target.execute("COMMIT")

@@ -2,8 +2,9 @@
 
 `events` is the log; `tasks` has one row per task that is still known, pointing at its latest event; both
 know a task by `born`, the number of its registration, which no transfer and no second task of the same id
-can take from it. `results` has what is too large for an event. `ended` counts the finished tasks of each
-session, so that nobody has to. `forgotten` tells how far events are gone because their tasks are.
+can take from it. `moves` leads from the sessions a task has left to the task, `results` has what is too
+large for an event, `ended` counts the finished tasks of each session, so that nobody has to. `forgotten`
+tells how far events are gone because their tasks are.
 
 A batch of changes is inserted, in order, into the view `change`, whose triggers carry each one out. So a
 batch needs a handful of calls into SQLite whatever its length, and a busy event loop gets in between that
@@ -85,6 +86,19 @@ MIGRATIONS: tuple[str, ...] = (
         seq INTEGER PRIMARY KEY,
         value TEXT NOT NULL
     );
+    CREATE TABLE moves (
+        session TEXT NOT NULL,
+        task TEXT NOT NULL,
+        born INTEGER NOT NULL,
+        PRIMARY KEY (session, task)
+    );
+    CREATE INDEX moves_of_task ON moves (born);
+    INSERT OR REPLACE INTO moves
+    SELECT json_extract(json, '$.from_session_id'), task, born FROM events
+    WHERE type = 'transferred' AND json_valid(json) ORDER BY seq;
+    DELETE FROM moves WHERE EXISTS (
+        SELECT 1 FROM tasks WHERE tasks.session = moves.session AND tasks.task = moves.task
+    );
     """,
 )
 """Each brings a file from the schema numbered by its place to the next; a released one never changes."""
@@ -129,13 +143,15 @@ _LEGAL = f"CASE NEW.state {' '.join(_may_become(state) for state in TaskState)} 
 
 _LIVE = f"state IN ({_texts(LIVE)})"
 _ENDED = f"state IN ({_texts(TERMINAL)})"
+_MAKE_ROOM = f"""DELETE FROM tasks WHERE session = NEW.session AND task = NEW.task AND {_ENDED};
+    DELETE FROM moves WHERE session = NEW.session AND task = NEW.task"""
 
 CHANGES = f"""
 CREATE TEMP VIEW change ({CHANGE}) AS
 SELECT {", ".join("NULL" for _ in CHANGE.split(","))} WHERE FALSE;
 
 CREATE TEMP TRIGGER registered INSTEAD OF INSERT ON change WHEN NEW.type = 'registered' BEGIN
-    DELETE FROM tasks WHERE session = NEW.session AND task = NEW.task AND {_ENDED};
+    {_MAKE_ROOM};
     INSERT INTO tasks VALUES (
         NEW.seq, NEW.session, NEW.task, NEW.seq, NEW.state, NEW.params, NEW.kind, NEW.parent, NEW.key
     );
@@ -178,12 +194,14 @@ CREATE TEMP TRIGGER progressed INSTEAD OF INSERT ON change WHEN NEW.type = 'prog
 END;
 
 CREATE TEMP TRIGGER transferred INSTEAD OF INSERT ON change WHEN NEW.type = 'transferred' BEGIN
-    DELETE FROM tasks WHERE session = NEW.session AND task = NEW.task AND {_ENDED};
+    {_MAKE_ROOM};
     UPDATE tasks SET session = NEW.session, seq = NEW.seq
     WHERE session = NEW.came_from AND task = NEW.task AND seq = NEW.follows
         AND state = NEW.state AND {_LIVE};
     {_FAIL_IF_UNCHANGED};
     INSERT INTO events SELECT {_ROW} FROM tasks WHERE session = NEW.session AND task = NEW.task;
+    INSERT OR REPLACE INTO moves
+    SELECT NEW.came_from, NEW.task, born FROM tasks WHERE session = NEW.session AND task = NEW.task;
     UPDATE ended SET last = NEW.at WHERE session = NEW.came_from;
 END;
 
@@ -194,6 +212,7 @@ END;
 CREATE TEMP TRIGGER gone AFTER DELETE ON main.tasks BEGIN
     DELETE FROM events WHERE born = OLD.born;
     DELETE FROM results WHERE seq = OLD.seq;
+    DELETE FROM moves WHERE born = OLD.born;
     UPDATE ended SET count = count - 1 WHERE session = OLD.session AND state = OLD.state;
     DELETE FROM ended WHERE session = OLD.session AND state = OLD.state AND count = 0;
     UPDATE forgotten SET through = max(through, OLD.seq), times = times + 1;
@@ -215,6 +234,8 @@ def select_tasks(query: TaskQuery, *, ended: bool = False) -> tuple[str, dict[st
     }
     values = {name: value for name, value in given.items() if value is not None}
     conditions = [f"tasks.{name} = :{name}" for name in values]
+    if "session" in values and "task" in values:
+        conditions = [_IN_OR_OUT_OF_SESSION, *conditions[1:]]
     if ended:
         conditions.append(f"tasks.{_ENDED}")
     elif not query.filter.shows_ended:
@@ -229,6 +250,12 @@ def select_tasks(query: TaskQuery, *, ended: bool = False) -> tuple[str, dict[st
 _TASKS = """
 SELECT tasks.born, tasks.session, tasks.task, tasks.params, events.json
 FROM tasks LEFT JOIN events ON events.seq = tasks.seq
+"""
+_IN_OR_OUT_OF_SESSION = """(tasks.session = :session
+    OR tasks.born = (SELECT born FROM moves WHERE session = :session AND task = :task))"""
+
+LEFT_BEHIND = f"""
+SELECT born, moves.session FROM moves JOIN tasks USING (born) WHERE tasks.{_LIVE}
 """
 
 SURPLUS = f"""
@@ -278,6 +305,10 @@ TASK_ROWS = "SELECT born, session, task, seq, state, params FROM tasks WHERE bor
 KEEP_EVENT = "INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?, ?, ?)"
 
 KEEP_TASK = "INSERT OR IGNORE INTO tasks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+
+MOVE_ROWS = "SELECT rowid, session, task, born FROM moves WHERE rowid > ? ORDER BY rowid"
+
+KEEP_MOVE = "INSERT OR IGNORE INTO moves VALUES (?, ?, ?)"
 
 RESULT_ROWS = "SELECT seq, value FROM results WHERE seq > ? ORDER BY seq"
 

@@ -10,17 +10,17 @@ import json
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
 
+import attrs
+
 from ._journal import Finished, Kept, Summaries, TaskQuery
 from ._records import SessionSummary, TaskFilter
 from ._sqlite_file import UNREADABLE, Torn, event_from_text
-from ._sqlite_schema import LAST_SEQ, PROBES, PRUNE, SUMMARIES, SURPLUS, VALUE, select_tasks
+from ._sqlite_schema import LAST_SEQ, LEFT_BEHIND, PROBES, PRUNE, SUMMARIES, SURPLUS, VALUE, select_tasks
 from ._states import TaskState
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator, Sequence
-
-    from ._records import JsonValue
 
 LIVE_ONES = TaskQuery(TaskFilter())
 
@@ -36,8 +36,8 @@ def read_tasks(connection: sqlite3.Connection, query: TaskQuery, *, ended: bool 
 def _kept(number: int, session: str, task: str, params: str | None, text: str) -> Kept:
     try:
         record = event_from_text(text).record
-        if record is None:
-            raise ValueError("an event without a record")
+        if record is None or (record.session_id, record.id) != (session, task):
+            raise ValueError("an event of something else")
         return Kept(number, record, json.loads(params) if params else None)
     except UNREADABLE as error:
         raise Torn(f"what it has of task {task!r} in session {session!r} cannot be read") from error
@@ -51,7 +51,11 @@ def read_live(connection: sqlite3.Connection) -> tuple[list[Kept], int]:
     with _snapshot(connection) as last:
         for probe in PROBES:
             connection.execute(probe).fetchone()
-        return read_tasks(connection, LIVE_ONES), last
+        left: dict[int, tuple[str, ...]] = {}
+        for number, session in connection.execute(LEFT_BEHIND):
+            left[number] = (*left.get(number, ()), session)
+        tasks = read_tasks(connection, LIVE_ONES)
+    return [attrs.evolve(task, left=left.get(task.number, ())) for task in tasks], last
 
 
 def read_finished(connection: sqlite3.Connection, query: TaskQuery) -> Finished:
@@ -76,10 +80,10 @@ def read_summaries(connection: sqlite3.Connection) -> Summaries:
     return Summaries(sessions, last)
 
 
-def read_value(connection: sqlite3.Connection, seq: int) -> JsonValue:
-    """Return the value that came with the end of that number, None if it is gone."""
+def read_value(connection: sqlite3.Connection, seq: int) -> str | None:
+    """Return the JSON text of the value that came with the end of that number, None if it is gone."""
     row = connection.execute(VALUE, (seq,)).fetchone()
-    return cast("JsonValue", json.loads(row[0])) if row is not None else None
+    return cast("str", row[0]) if row is not None else None
 
 
 def read_surplus(

@@ -4,7 +4,8 @@ A task is *live* until it reaches a terminal state, and a terminal state is fina
 state of its own, so that everybody can see the request while the code is still stopping; completion may win
 the race against it. `running` and `waiting` alternate freely. `abandoned` means that the host which ran the
 task is gone: it is found out at the next start of that host, or by a heartbeat somebody promised and
-missed; it is never guessed from elapsed time.
+missed; it is never guessed from elapsed time. Only the stop of a host, or the start after its death, takes
+a task that runs back to `pending`: it is run again, and no verb can ask for that.
 
 Pure: no clock, no loop, no storage. Storage repeats `MOVES` in its WHERE clauses, the docs draw their
 diagram from it."""
@@ -18,7 +19,7 @@ class TaskState(StrEnum):
     """Where a task is in its life."""
 
     PENDING = "pending"
-    """Registered, not started. Whoever registered it moves it on."""
+    """Registered and not started, or interrupted by the stop of its host and to be run again."""
     RUNNING = "running"
     """The code runs. Its body, or the owner of an external task, moves it on."""
     WAITING = "waiting"
@@ -52,8 +53,12 @@ MOVES: Mapping[TaskState, frozenset[TaskState]] = MappingProxyType(
         TaskState.PENDING: frozenset(
             {TaskState.RUNNING, TaskState.WAITING, TaskState.CANCEL_REQUESTED, *_ENDS}
         ),
-        TaskState.RUNNING: frozenset({TaskState.WAITING, TaskState.CANCEL_REQUESTED, *_ENDS}),
-        TaskState.WAITING: frozenset({TaskState.RUNNING, TaskState.CANCEL_REQUESTED, *_ENDS}),
+        TaskState.RUNNING: frozenset(
+            {TaskState.WAITING, TaskState.PENDING, TaskState.CANCEL_REQUESTED, *_ENDS}
+        ),
+        TaskState.WAITING: frozenset(
+            {TaskState.RUNNING, TaskState.PENDING, TaskState.CANCEL_REQUESTED, *_ENDS}
+        ),
         TaskState.CANCEL_REQUESTED: frozenset(_ENDS),
         TaskState.COMPLETED: frozenset(),
         TaskState.FAILED: frozenset(),

@@ -1,16 +1,21 @@
 """The ends: of a session and of a host. Both are bounded in time, and both say in the records who stopped
 what.
+
+Stopping a host is not cancelling its tasks. What a later host can run again is interrupted: its body is
+stopped and its record stays live, `pending`. That takes a journal; everything else is cancelled by `host
+stopped`. What an earlier host has left and nobody has run since is not touched.
 """
 
 from __future__ import annotations
 
 import logging
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import anyio
 
 from ._entry import Entry, Verdict
-from ._errors import HiddenTasksFailed, HostClosed, SessionClosing, TaskAlreadyExists
+from ._errors import HostClosed, SessionClosing, TaskAlreadyExists
 from ._ids import checked_id
 from ._records import ClosePolicy, FailureKind, TaskFailure, TaskRecord
 from ._states import TaskState
@@ -21,6 +26,20 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("hostel.sessions")
 
+WRITE_SECONDS = 10.0
+"""How long the journal may take at least for the last changes, however short the grace for bodies is."""
+
+
+class OnStop(StrEnum):
+    """What leaving a host does to the tasks it runs."""
+
+    INTERRUPT = "interrupt"
+    """Resumable ones wait for the next host, if there is a journal; the others are cancelled."""
+    CANCEL = "cancel"
+    """All are cancelled."""
+    DRAIN = "drain"
+    """They may end by themselves within the grace; then as `interrupt`."""
+
 
 async def close_tasks(
     engine: Engine, session_id: str, successor: str | None, grace: float
@@ -28,7 +47,9 @@ async def close_tasks(
     """Close a session as `close_session` promises."""
     if successor is not None:
         checked_id(successor)
-    session = engine.table.sessions.get(checked_id(session_id))
+    if successor == checked_id(session_id):
+        raise ValueError(f"session {session_id!r} cannot be its own successor")
+    session = engine.table.sessions.get(session_id)
     if session is None:
         return []
     if session.closing:
@@ -39,6 +60,7 @@ async def close_tasks(
         live = engine.table.live(session_id)
         left = [entry for entry in live if not _kept_or_moved(engine, entry, successor)]
         await engine.cancel(left, None, "session closed", grace)
+        await engine.durable()
     finally:
         session.closing = False
         engine.table.discard_if_unused(session)
@@ -56,11 +78,16 @@ def _kept_or_moved(engine: Engine, entry: Entry, successor: str | None) -> bool:
     return entry.record.close_policy is ClosePolicy.KEEP
 
 
-async def stop_engine(engine: Engine, grace: float) -> None:
+async def stop_engine(engine: Engine, on_stop: OnStop, grace: float) -> None:
     """Stop everything a host runs: first ask, then abort, then give up, each within `grace` seconds."""
     engine.open = False
-    managed = [entry for entry in engine.table.live() if entry.managed]
-    engine.ask(managed, None, "host stopped", cascade=False)
+    if on_stop is OnStop.DRAIN:
+        await engine.bodies.join(grace)
+    managed = [entry for entry in engine.table.live() if entry.managed and not entry.parked]
+    spared = [entry for entry in managed if _is_spared(engine, entry, on_stop)]
+    for entry in spared:
+        engine.interrupt(entry)
+    engine.ask([entry for entry in managed if entry not in spared], None, "host stopped", cascade=False)
     if not await engine.bodies.join(grace):
         for entry in managed:
             entry.abort()
@@ -70,13 +97,22 @@ async def stop_engine(engine: Engine, grace: float) -> None:
         if not await engine.bodies.join(grace):
             stubborn = [entry.record.id for entry in (*managed, *engine.overruled) if entry.running]
             log.warning("%d bodies ignore their cancellation, among them %s", len(engine.bodies), stubborn)
-    _abandon_the_rest(engine)
+    _leave_the_rest(engine, on_stop)
     await _stop_services(engine, grace)
 
 
-def _abandon_the_rest(engine: Engine) -> None:
+def _is_spared(engine: Engine, entry: Entry, on_stop: OnStop) -> bool:
+    able = entry.resumable and engine.table.feed is not None and on_stop is not OnStop.CANCEL
+    return able and not entry.cancel_requested
+
+
+def _leave_the_rest(engine: Engine, on_stop: OnStop) -> None:
     for entry in engine.table.live():
-        if not entry.managed:
+        if entry.managed or entry.parked:
+            continue
+        if entry.resumable and engine.table.feed is not None and on_stop is not OnStop.CANCEL:
+            engine.park(entry, by_stop=True)
+        else:
             stopped = TaskFailure(FailureKind.HOST_LOST, "the host that kept its record has stopped")
             engine.end(entry, Verdict(TaskState.ABANDONED, None, stopped))
 
@@ -86,23 +122,16 @@ async def _stop_services(engine: Engine, grace: float) -> None:
     feed = engine.table.feed
     if feed is not None:
         feed.close()
-    if not await engine.services.join(2 * grace):
+    if not await engine.services.join(max(2 * grace, WRITE_SECONDS)):
         log.warning("%d cancel hooks or writers of the journal do not end", len(engine.services))
     failed = feed.give_up() if feed is not None else None
     engine.table.log.close()
     for entry in engine.table.live():
         entry.settle()
     for session in list(engine.table.sessions.values()):
-        _log_failures(engine, session)
+        engine.log_hidden_failures(session)
     if failed is not None:
         raise failed
-
-
-def _log_failures(engine: Engine, session: SessionTasks) -> None:
-    try:
-        engine.raise_hidden_failures(session)
-    except HiddenTasksFailed as failures:
-        log.error("nobody collected what failed", exc_info=failures)
 
 
 async def _drain_hidden(session: SessionTasks, grace: float) -> None:

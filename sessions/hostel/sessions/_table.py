@@ -23,8 +23,9 @@ from ._entry import Entry
 from ._errors import AmbiguousTaskId, TaskAlreadyExists, UnknownTask
 from ._events import EventType
 from ._journal import Append, Forget, JournalFeed, Summaries, TaskQuery
-from ._outcomes import LARGE, is_apart, lightened, size_of
+from ._outcomes import LARGE, is_apart, lightened, text_of, with_value
 from ._records import SessionSummary, TaskFilter, TaskPage, TaskRecord, by_age
+from ._retention import RETAIN_BYTES, Shares, weight_of
 from ._roster import FEW, Roster
 from ._states import TERMINAL, TaskState
 
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from ._hidden import HiddenTasks
     from ._journal import Journal, Kept
     from ._log import EventLog
-    from ._records import JsonValue
 
 MANY = 1_000
 """Records that are not sorted on the loop, which others need meanwhile."""
@@ -74,7 +74,14 @@ class SessionTasks:
 class TaskTable:
     """The tasks of one host."""
 
-    def __init__(self, log: EventLog, retain_terminal: int, journal: Journal | None = None) -> None:
+    def __init__(
+        self,
+        log: EventLog,
+        retain_terminal: int,
+        journal: Journal | None = None,
+        *,
+        retain_bytes: int = RETAIN_BYTES,
+    ) -> None:
         self.log = log
         self.feed = JournalFeed(journal, self.show) if journal is not None else None
         self.keyed = anyio.Lock()
@@ -83,10 +90,14 @@ class TaskTable:
         self.sessions: dict[str, SessionTasks] = {}
         self.roster = Roster()
         self._retain = retain_terminal
+        self._finished = Shares(retain_bytes)
+        """What finished tasks in memory take, by session."""
         self._ids: dict[str, Entry | dict[str, Entry]] = {}
         """Tasks by id: the one that has it, or those that have by session."""
         self._moved: dict[tuple[str, str], Entry] = {}
-        """Live tasks by a session they have left."""
+        """Tasks by a session they have left."""
+        self._orphans: dict[str, set[Entry]] = {}
+        """Live tasks whose parent is not there, by its id: a child may come before its parent."""
 
     def session(self, session_id: str, at: float) -> SessionTasks:
         """Return the session, made now if it is new."""
@@ -96,12 +107,17 @@ class TaskTable:
         return found
 
     def find(self, task_id: str, session_id: str | None = None) -> Entry | None:
-        """Return the task of that id that is in memory: in that session, else the one live match, else the
-        one match.
+        """Return the task of that id that is in memory: the one in that session, or that has left it; without
+        a session the one live match, else the one match.
 
         :raises AmbiguousTaskId: if several sessions have one.
         """
         return _only(task_id, self._named(task_id, session_id))
+
+    def at(self, session_id: str, task_id: str) -> Entry | None:
+        """Return the task of that id that is in the session now."""
+        session = self.sessions.get(session_id)
+        return session.tasks.get(task_id) if session is not None else None
 
     async def look_up(self, task_id: str, session_id: str | None = None) -> Entry | None:
         """Return the task as `find` does, also if only the journal has it.
@@ -137,24 +153,16 @@ class TaskTable:
         entry = self._with_key(session_id, key)
         if entry is None and found.tasks:
             entry = _past(found.tasks[0])
-            await self.whole(entry)
         return entry
 
     async def whole(self, entry: Entry) -> TaskRecord:
         """Return the record of a task with all that it left."""
-        if entry.value is None and self._journal is not None and is_apart(entry.record):
-            entry.value = await self._journal.value(entry.record.seq)
-        return entry.whole
-
-    async def reported(self, task_id: str, session_id: str | None) -> Entry | None:
-        """Return the task of which somebody tells how it goes, by an id as `look_up` takes it.
-
-        Whoever runs a task need not know that it was handed to another session meanwhile: a session it has
-        left leads to it as long as it is live, until that session takes in another task of the same id.
-        """
-        if session_id is not None and (session_id, task_id) in self._moved:
-            return self._moved[session_id, task_id]
-        return await self.look_up(task_id, session_id)
+        record, text = entry.record, entry.value
+        if not is_apart(record):
+            return record
+        if text is None and self._journal is not None:
+            text = await self._journal.value(record.seq)
+        return record if text is None else await with_value(record, text)
 
     async def select(self, filter: TaskFilter) -> list[TaskRecord]:
         """Return the records that match, by creation time."""
@@ -204,13 +212,17 @@ class TaskTable:
         """Return the live tasks of a session, or of all."""
         return [entry for entry in self._candidates(TaskFilter(session_id)) if entry.live]
 
+    def parked(self) -> list[Entry]:
+        """Return the tasks that an earlier host has left to be run again, in the order they came."""
+        return sorted((entry for entry in self.live() if entry.parked and entry.managed), key=_number_of)
+
     def unsettled(self, session_id: str) -> list[Entry]:
         """Return the tasks of a session whose end is not known to everybody yet."""
         return [entry for entry in self._candidates(TaskFilter(session_id)) if not entry.settled]
 
     def check_free(self, session_id: str, task_id: str) -> None:
         """:raises TaskAlreadyExists: if a live task of that id is in the session."""
-        entry = self.find(task_id, session_id)
+        entry = self.at(session_id, task_id)
         if entry is not None and entry.live:
             raise TaskAlreadyExists(task_id, session_id)
 
@@ -226,12 +238,16 @@ class TaskTable:
         self._index(session, entry)
         if record.parent_task_id is not None:
             self._join_parent(entry)
+        if self._orphans:
+            self._join_children(entry)
         self.publish(entry, event)
 
     def restore(self, kept: Kept) -> Entry:
         """Take in a live task a journal has kept."""
-        entry = Entry(kept.record, params=kept.params, number=kept.number)
+        entry = Entry(kept.record, restart=kept.params, number=kept.number)
         record = entry.record
+        entry.left_behind = kept.left
+        self._moved.update({(session_id, record.id): entry for session_id in kept.left})
         session = self.sessions.get(record.session_id)
         if session is None:
             session = SessionTasks(record.session_id, record.created_at, record.updated_at)
@@ -256,26 +272,24 @@ class TaskTable:
         record = event.record
         if self.log.closed or record is None:
             return
+        size = 0
         if record.result is not None and record.result.value is not None:
-            event = self._set_apart(entry, event, record.result.value)
+            text = text_of(record.result.value)
+            size = len(text)
+            if size > LARGE:
+                event, entry.value, size = lightened(event, size), text, 0
         before, entry.record = entry.record, event.record or record
         self.sessions[event.session_id].last_activity = event.at
-        self.log.append(event)
+        self.log.append(event, size)
         if self.feed is None:
             self.show(event, entry)
         else:
             follows = None if event.type is EventType.REGISTERED else before.seq
             retain = self._retain if record.state in TERMINAL else None
-            self.feed.put(Append(event, follows, entry.params, entry.value, retain), entry)
+            self.feed.put(Append(event, follows, entry.restart, entry.value, retain), entry)
         if record.state in TERMINAL:
+            entry.weight = weight_of(record, size) + len(entry.value or "")
             self._retire(entry, keep=keep)
-
-    def _set_apart(self, entry: Entry, event: TaskEvent, value: JsonValue) -> TaskEvent:
-        size = size_of(value)
-        if size <= LARGE:
-            return event
-        entry.value = value
-        return lightened(event, size)
 
     def show(self, event: TaskEvent, entry: Entry) -> None:
         """Let everybody see a durable event; what has ended is the journal's from here on."""
@@ -322,13 +336,17 @@ class TaskTable:
     async def prune(self, session_id: str | None, keep: int, before: float | None) -> int:
         """Forget finished tasks beyond the `keep` latest of each session that ended before `before`."""
         if self._journal is not None:
-            return len(await self._journal.prune(session_id, keep, before))
+            gone = await self._journal.prune(session_id, keep, before)
+            for seq in gone:
+                self.log.lighten(seq)
+            return len(gone)
         sessions = [self.sessions.get(session_id)] if session_id is not None else list(self.sessions.values())
         removed = 0
         for session in sessions:
             for entry in _surplus(session, keep) if session is not None else ():
                 if before is None or (entry.record.completed_at or 0.0) < before:
                     self.remove(entry)
+                    self.log.lighten(entry.record.seq)
                     removed += 1
         return removed
 
@@ -341,20 +359,26 @@ class TaskTable:
 
     def _retire(self, entry: Entry, *, keep: bool) -> None:
         session = self.sessions[entry.record.session_id]
-        entry.hook = entry.params = None
-        for session_id in entry.left_behind:
-            if self._moved.get((session_id, entry.record.id)) is entry:
-                del self._moved[session_id, entry.record.id]
+        entry.hook = entry.restart = None
         if entry.parent is not None or entry.children:
             _leave_family(entry)
+        if self._orphans:
+            self._leave_orphans(entry)
         if not keep:
             self._drop(session, entry)
         elif self._journal is None:
             session.finished[entry.record.id] = entry
+            self._finished.add(session.id, entry.weight)
         while len(session.finished) > self._retain:
             self._drop(session, next(iter(session.finished.values())))
+        while self._finished.exceeded:
+            self._drop_oldest_of(self.sessions[self._finished.largest()])
         if not session.tasks:
             self.discard_if_unused(session)
+
+    def _drop_oldest_of(self, session: SessionTasks) -> None:
+        self._drop(session, next(iter(session.finished.values())))
+        self.discard_if_unused(session)
 
     def _drop(self, session: SessionTasks, entry: Entry) -> None:
         self._take_out(session, entry)
@@ -367,14 +391,17 @@ class TaskTable:
 
     def _take_out(self, session: SessionTasks, entry: Entry) -> None:
         self._unindex(session, entry)
+        for session_id in entry.left_behind:
+            if self._moved.get((session_id, entry.record.id)) is entry:
+                del self._moved[session_id, entry.record.id]
         self.roster.discard(entry)
         if session.finished.get(entry.record.id) is entry:
             del session.finished[entry.record.id]
+            self._finished.add(session.id, -entry.weight)
 
     def _named(self, task_id: str, session_id: str | None) -> list[Entry]:
         if session_id is not None:
-            session = self.sessions.get(session_id)
-            entry = session.tasks.get(task_id) if session is not None else None
+            entry = self.at(session_id, task_id) or self._moved.get((session_id, task_id))
             return [entry] if entry is not None else []
         found = self._ids.get(task_id)
         if found is None:
@@ -419,15 +446,38 @@ class TaskTable:
         parent_id, session_id = entry.record.parent_task_id, entry.record.session_id
         if parent_id is None or not entry.live:
             return
-        parent = self.find(parent_id, session_id) or self._only_live(parent_id)
-        if parent is not None and parent.live and parent is not entry:
+        parent = self.at(session_id, parent_id) or self._only_live(parent_id)
+        if parent is not None and parent.live and entry not in _line_of(parent):
             _adopt(parent, entry)
+        else:
+            self._orphans.setdefault(parent_id, set()).add(entry)
+
+    def _join_children(self, parent: Entry) -> None:
+        for child in list(self._orphans.get(parent.record.id, ())):
+            self._leave_orphans(child)
+            self._join_parent(child)
+
+    def _leave_orphans(self, entry: Entry) -> None:
+        parent_id = entry.record.parent_task_id
+        orphans = self._orphans.get(parent_id) if parent_id is not None else None
+        if parent_id is not None and orphans is not None:
+            orphans.discard(entry)
+            if not orphans:
+                del self._orphans[parent_id]
 
     def _only_live(self, task_id: str) -> Entry | None:
         try:
             return self.find(task_id)
         except AmbiguousTaskId:
             return None
+
+
+def _line_of(entry: Entry) -> Iterator[Entry]:
+    """Return a task and those it descends from."""
+    above: Entry | None = entry
+    while above is not None:
+        yield above
+        above = above.parent
 
 
 def _adopt(parent: Entry, child: Entry) -> None:

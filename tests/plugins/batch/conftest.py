@@ -2,10 +2,10 @@
 
 import gc
 import importlib
-import os
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import anyio
 import pytest
@@ -35,12 +35,9 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
+def postgres(missing: Callable[[str], NoReturn]) -> Iterator[PostgresServer]:
     if postgres_binaries() is None:
-        missing = "PostgreSQL's server is not installed: apt-get install postgresql"
-        if os.environ.get("CI"):
-            pytest.fail(missing)
-        pytest.skip(missing)
+        missing("PostgreSQL's server")
     with PostgresServer() as server:
         yield server
 

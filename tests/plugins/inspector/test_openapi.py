@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 import httpx
-import pytest
 from starlette.routing import Route
 
 from hostel.plugins.inspector._api import Api
@@ -50,7 +49,6 @@ async def test_it_names_the_version_and_the_way_in(served: Served) -> None:
 
 
 def test_schemathesis_finds_nothing(tmp_path: Path) -> None:
-    pytest.importorskip("schemathesis", reason="needs schemathesis: pip install schemathesis")
     tmp_path.chmod(0o700)
     with running("trio", tmp_path) as program:
         url = httpx.URL(program.page_url)

@@ -13,7 +13,8 @@ from .contrast import FAINT
 from .cutting import cut_wire
 from .program import SECONDS, Program, running
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -27,7 +28,7 @@ FLAGS = [
 TASK = "hostel-row.task:not([hidden])"
 SESSION = "hostel-row.session:not([hidden])"
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
+pytestmark = pytest.mark.needs(*BROWSERS)
 
 
 @pytest.fixture(scope="module")

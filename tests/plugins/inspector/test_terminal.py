@@ -15,7 +15,7 @@ from .program import HOSTEL, SECONDS, Program, environment, running
 TMUX = shutil.which("tmux")
 NUMBERS = itertools.count()
 
-pytestmark = pytest.mark.skipif(TMUX is None, reason="needs tmux: apt-get install tmux")
+pytestmark = pytest.mark.needs("tmux")
 
 
 class Terminal:

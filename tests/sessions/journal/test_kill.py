@@ -52,7 +52,7 @@ def life(process: subprocess.Popen[str], chance: random.Random) -> list[str]:
     threading.Event().wait(chance.uniform(0, 0.003 if wanted else 0.05))
     process.kill()
     said += process.stdout.readlines()
-    process.wait(10)
+    process.wait()
     return said
 
 

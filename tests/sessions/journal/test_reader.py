@@ -38,7 +38,7 @@ anyio.run(follow)
 
 async def take(reader: JournalReader, count: int, after: int | None = 0) -> list[TaskEvent]:
     taken: list[TaskEvent] = []
-    with anyio.fail_after(10):
+    with anyio.fail_after(60):
         async for event in reader.follow(after, poll=0.01):
             taken.append(event)
             if len(taken) == count:
@@ -49,7 +49,7 @@ async def take(reader: JournalReader, count: int, after: int | None = 0) -> list
 async def test_another_process_follows_live_what_a_host_writes(path: Path) -> None:
     async with LocalBackgroundTaskHost(SqliteJournal(path)) as host:
         await host.register("s", TaskSpec(id="early"))
-        with anyio.fail_after(20):
+        with anyio.fail_after(60):
             async with await anyio.open_process([sys.executable, "-c", FOLLOW, str(path)]) as follower:
                 assert follower.stdout is not None
                 lines = TextReceiveStream(follower.stdout)
@@ -131,7 +131,7 @@ async def test_a_follower_hears_of_what_was_written_and_forgotten_between_its_lo
     path: Path, journal: SqliteJournal, history: History
 ) -> None:
     await journal.write([history.register("s", "a")])
-    with JournalReader(path) as reader, anyio.fail_after(10):
+    with JournalReader(path) as reader, anyio.fail_after(60):
         events = reader.follow(0, poll=0.01)
         first = await anext(events)
         await journal.write(

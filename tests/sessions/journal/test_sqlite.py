@@ -28,7 +28,7 @@ from hostel.sessions import (
     TaskState,
     fold,
 )
-from hostel.sessions._journal import Append, Forget
+from hostel.sessions._journal import Append, Forget, TaskQuery
 from hostel.sessions._replay import Forgotten
 from hostel.sessions._sqlite_file import connect
 from hostel.sessions._sqlite_tasks import read_live
@@ -37,7 +37,7 @@ from .histories import EVERY_STATE, History, kept_events, kept_records
 
 
 async def take(host: LocalBackgroundTaskHost, after: int, count: int) -> list[TaskEvent]:
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         async with host.subscribe(after=after) as events:
             return [await anext(events) for _ in range(count)]
 
@@ -106,7 +106,8 @@ async def died_with(path: Path, *starts: tuple[str, TaskSpec, JsonValue]) -> Non
     running = path.with_name("running")
     async with LocalBackgroundTaskHost(SqliteJournal(running)) as host:
         for session_id, spec, params in starts:
-            await host.spawn_named(session_id, spec, params, anyio.sleep_forever)
+            named = attrs.evolve(spec, params=params, resumable=True)
+            await host.spawn_managed(session_id, named, anyio.sleep_forever)
         for suffix in ("", "-wal"):
             left = await anyio.Path(f"{running}{suffix}").read_bytes()
             await anyio.Path(f"{path}{suffix}").write_bytes(left)
@@ -123,23 +124,25 @@ async def test_a_resumable_task_is_started_again_with_its_params_and_the_next_at
         asked.append((record.id, params))
         return body if params == {"n": 1} else None
 
-    async with LocalBackgroundTaskHost(SqliteJournal(path), resume=resume) as host:
+    async with LocalBackgroundTaskHost(SqliteJournal(path)) as host:
+        await host.resume(resume)
         record = await host.wait("a")
 
         assert asked == [("a", {"n": 1}), ("b", {"n": 2})]
         assert record.result is not None
         assert (record.attempt.attempt, record.result.value) == (2, "again")
-        assert (await host.wait("b")).state is TaskState.ABANDONED
+        waiting = await host.get("b")
+        assert waiting is not None
+        assert (waiting.state, waiting.attempt.attempt) == (TaskState.PENDING, 1)
 
 
 async def test_a_task_that_is_started_again_keeps_its_timeout_and_its_backoff(path: Path) -> None:
     retry = Backoff(initial=0.01, jitter=0.0)
     await died_with(path, ("s", TaskSpec(id="a", timeout=0.02, max_attempts=3, retry=retry), []))
 
-    async with LocalBackgroundTaskHost(
-        SqliteJournal(path), resume=lambda record, params: anyio.sleep_forever
-    ) as host:
-        with anyio.fail_after(5):
+    async with LocalBackgroundTaskHost(SqliteJournal(path)) as host:
+        await host.resume(lambda record, params: anyio.sleep_forever)
+        with anyio.fail_after(60):
             record = await host.wait("a")
 
     assert record.failure is not None
@@ -152,22 +155,19 @@ async def test_a_task_that_was_asked_to_stop_is_not_started_again(path: Path) ->
     await journal.write([history.register("s", "a"), history.move("s", "a", TaskState.CANCEL_REQUESTED)])
     await journal.aclose()
 
-    async with LocalBackgroundTaskHost(
-        SqliteJournal(path), resume=lambda record, params: anyio.sleep_forever
-    ) as host:
+    async with LocalBackgroundTaskHost(SqliteJournal(path)) as host:
+        await host.resume(lambda record, params: anyio.sleep_forever)
         assert (await host.wait("a")).state is TaskState.ABANDONED
 
 
-async def test_a_task_whose_resumption_raises_is_abandoned_and_says_why(
-    path: Path, journal: SqliteJournal, history: History
-) -> None:
-    await journal.write([history.register("s", "a")])
-    await journal.aclose()
+async def test_a_task_whose_resumption_raises_is_abandoned_and_says_why(path: Path) -> None:
+    await died_with(path, ("s", TaskSpec(id="a"), None))
 
     def resume(record: object, params: object) -> None:
         raise RuntimeError("its plugin is gone")
 
-    async with LocalBackgroundTaskHost(SqliteJournal(path), resume=resume) as host:
+    async with LocalBackgroundTaskHost(SqliteJournal(path)) as host:
+        await host.resume(resume)
         record = await host.wait("a")
 
     assert record.state is TaskState.ABANDONED
@@ -411,8 +411,10 @@ async def test_a_batch_is_kept_whole_or_not_at_all(
     await journal.write([history.register("s", "a")])
     batch = [history.register("s", f"t{number}") for number in range(100)]
 
+    late = history.move("s", "a", TaskState.RUNNING)
+
     with pytest.raises(JournalConflict):
-        await journal.write([*batch, Forget("s", "nobody", 7)])
+        await journal.write([*batch, attrs.evolve(late, expected=7)])
     assert len(kept_records(path)) == 1
 
     await journal.write(batch)
@@ -487,6 +489,10 @@ def change(history: History, verb: str, session_id: str, task_id: str) -> list[A
     )
 
 
+def seq_of(record: TaskRecord) -> int:
+    return record.seq
+
+
 @settings(max_examples=60, deadline=None)
 @given(batches=st.lists(STEPS, min_size=1, max_size=5))
 async def test_a_history_reopened_has_the_records_that_its_events_fold_to(
@@ -496,9 +502,12 @@ async def test_a_history_reopened_has_the_records_that_its_events_fold_to(
     last = 0
     for steps in batches:
         journal = SqliteJournal(path)
-        kept, last = await journal.open()
-        assert sorted(task.record.seq for task in kept) == sorted(r.seq for r in history.records.values())
-        assert last == history.seq
+        live, last = await journal.open()
+        finished = await journal.finished(TaskQuery(EVERY_STATE))
+        kept = [task.record for task in (*live, *finished.tasks)]
+        assert sorted(kept, key=seq_of) == sorted(history.records.values(), key=seq_of)
+        assert [task.number for task in live] == sorted(task.number for task in live)
+        assert last == finished.through == history.seq
         await journal.write([made for step in steps for made in change(history, *step)])
         await journal.aclose()
 

@@ -66,11 +66,16 @@ class Desk:
     async def begin(self, request: Request) -> None:
         """Start the managed task of a request."""
         wish = request.wish
-        spec = TaskSpec(id=request.id, kind=KIND, producer=KIND, label=wish.label)
+        spec = TaskSpec(
+            id=request.id,
+            kind=KIND,
+            producer=KIND,
+            label=wish.label,
+            params=wish.to_params(),
+            resumable=True,
+        )
         try:
-            request.task = await self._host.spawn_named(
-                wish.session_id, spec, wish.to_params(), partial(self.serve, request)
-            )
+            request.task = await self._host.spawn_managed(wish.session_id, spec, partial(self.serve, request))
         except SessionsError as error:
             request.refusal = error
             self.requests.pop(request.id, None)

@@ -1,7 +1,6 @@
 """nginx, a server that nobody here wrote: ranges, If-Range, 416, TLS."""
 
 import os
-import shutil
 import socket
 import ssl
 import subprocess
@@ -24,7 +23,7 @@ from .cutting import fetch_some
 MIB = 1 << 20
 CONTENT = Blob(50 * MIB, seed=9)
 
-pytestmark = pytest.mark.skipif(shutil.which("nginx") is None, reason="needs nginx")
+pytestmark = pytest.mark.needs("nginx")
 
 CONFIG = """
 worker_processes 1; pid {folder}/pid; error_log {folder}/error.log;

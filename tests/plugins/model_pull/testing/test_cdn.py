@@ -1,6 +1,5 @@
 """The content origin: signed urls, ranges, an ETag of its own."""
 
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -93,7 +92,7 @@ def test_a_url_expires_by_time_and_cannot_be_altered() -> None:
         assert client.get(url.copy_with(query=b"")).status_code == 403
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+@pytest.mark.needs("curl")
 def test_curl_joins_ranges_to_the_whole_file(hub: LocalHub, url: str, tmp_path: Path) -> None:
     target = tmp_path / "m.gguf"
     target.write_bytes(WEIGHTS.read(0, 999_999))
