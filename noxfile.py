@@ -1,10 +1,10 @@
-"""One word for each chore: lint, types, test, docs, bench."""
+"""One word for each chore: lint, types, test, lowest, oracles, docs, bench."""
 
 from pathlib import Path
 
 import nox
 
-nox.options.sessions = ["lint", "types", "test"]
+nox.options.sessions = ["lint", "types", "test-3.11"]
 nox.options.reuse_existing_virtualenvs = True
 
 
@@ -24,12 +24,20 @@ def types(session: nox.Session) -> None:
     session.run("pyright")
 
 
-@nox.session
+@nox.session(python=["3.11", "3.12", "3.13"])
 def test(session: nox.Session) -> None:
-    """Run the tests and show what they do not reach."""
+    """Run the tests and show what they do not reach; from 3.12 on those of sessions with eager tasks too."""
     session.install("-e", ".[test]")
     session.run("coverage", "run", "-m", "pytest", *session.posargs)
     session.run("coverage", "report")
+
+
+@nox.session
+def lowest(session: nox.Session) -> None:
+    """Run the tests on the lowest versions that pyproject.toml allows."""
+    session.install("uv>=0.9")
+    session.run("uv", "pip", "install", "--resolution", "lowest-direct", "-e", ".[test]")
+    session.run("pytest", *session.posargs)
 
 
 @nox.session

@@ -24,11 +24,10 @@ import anyio
 import attrs
 import psycopg
 
-from hostel.plugins.batch import BatchInput, Capacity, Daemon, HttpSender, SqlStorage
-from hostel.plugins.batch._ids import new_daemon_id
+from hostel.plugins.batch import BatchInput, Daemon, HttpSender, SqlStorage
 from hostel.plugins.batch._lines import content_line, upload_items
 from hostel.plugins.batch._records import FileMetadata, Purpose
-from hostel.plugins.batch.testing import ENDPOINT, PostgresServer, template
+from hostel.plugins.batch.testing import ENDPOINT, Desk, PostgresServer, template
 
 if TYPE_CHECKING:
     from hostel.plugins.batch import RequestTemplateInput
@@ -208,8 +207,8 @@ async def claims(server: PostgresServer, models: int) -> Rows:
         for _ in range(BATCHES):
             await storage.create_batch(order)
         _analyze(url)
-        daemon = new_daemon_id()
-        ours = await milliseconds_of(lambda: storage.claim_requests(100, daemon, Capacity()))
+        desk = Desk(storage, storage.now)
+        ours = await milliseconds_of(lambda: desk.claim(100))
     name = f"claim of 100 among {BATCHES * LINES:,} pending, {models} models, ms"
     return [Row(name, ours, Target.TIMES, 3, theirs)]
 

@@ -1,6 +1,7 @@
 """The shape of the house: which part may import which, and what importing costs. One case for each rule."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
@@ -85,6 +86,14 @@ def test_every_package_is_typed_and_the_namespace_has_no_init() -> None:
     packages = [ROOT / "sessions/hostel/sessions", ROOT / "runtime/hostel/runtime", *PLUGINS]
 
     assert [path for path in packages if not (path / "py.typed").exists()] == []
+
+
+def test_a_dependency_has_one_floor() -> None:
+    floors = set(re.findall(r'"([\w-]+)(?:\[\w+\])?(>=[\d.]+)"', (ROOT / "pyproject.toml").read_text()))
+    names = [name for name, _ in floors]
+
+    assert len(names) > 20
+    assert sorted(set(names)) == sorted(names)
 
 
 def test_the_root_holds_nothing_that_is_not_in_the_plan() -> None:

@@ -1,8 +1,10 @@
 """Bodies of managed tasks: how they end and so end their tasks, and what they know of themselves."""
 
 import contextvars
+import json
+import math
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Generator
 from dataclasses import dataclass
 from datetime import date
 from enum import Enum
@@ -11,11 +13,13 @@ from pathlib import Path
 
 import anyio
 import anyio.from_thread
+import anyio.to_thread
 import attrs
 import pytest
 
 from hostel.sessions import (
     BackgroundTaskHost,
+    Backoff,
     CancelPolicy,
     EventType,
     FailureKind,
@@ -67,6 +71,13 @@ def not_kept(kind: str, why: str) -> TaskOutcome:
     return TaskOutcome(summary=f"{kind} object, not kept: {why}")
 
 
+def json_on_nan() -> str:
+    """What Python's encoder says, which differs between versions."""
+    with pytest.raises(ValueError, match="JSON compliant") as refused:
+        json.dumps(math.nan, allow_nan=False)
+    return str(refused.value)
+
+
 @pytest.mark.parametrize(
     ("value", "kept"),
     [
@@ -81,7 +92,7 @@ def not_kept(kind: str, why: str) -> TaskOutcome:
         (TaskOutcome("for people", [1]), TaskOutcome("for people", [1])),
         (TaskOutcome("for people", object()), TaskOutcome("for people")),  # type: ignore[arg-type]
         (object(), not_kept("object", "TypeError: a object is not JSON")),
-        (float("nan"), not_kept("float", "ValueError: Out of range float values are not JSON compliant")),
+        (math.nan, not_kept("float", f"ValueError: {json_on_nan()}")),
         (Circular(), not_kept("Circular", "ValueError: Circular reference detected")),
         (Hostile(a=1), not_kept("Hostile", "ZeroDivisionError")),
         (Point(1, "up"), TaskOutcome(value={"x": 1, "way": "up"})),
@@ -572,3 +583,186 @@ class _Callable:
 
     async def __call__(self) -> object:
         return await self._body.run()
+
+
+async def test_an_async_generator_is_run_to_its_end(host: BackgroundTaskHost) -> None:
+    passed: list[int] = []
+
+    async def body(count: int) -> AsyncIterator[int]:
+        for number in range(count):
+            passed.append(number)
+            yield number
+
+    for each in (body, partial(body), lambda count: body(count)):
+        handle = await host.spawn_managed("s1", TaskSpec(), each, 3)
+        assert await handle.wait() is None
+    assert passed == [0, 1, 2] * 3
+
+
+async def test_a_generator_is_run_to_its_end_in_a_thread(host: BackgroundTaskHost) -> None:
+    threads: list[int] = []
+
+    def body() -> Generator[None, None, str]:
+        threads.append(threading.get_ident())
+        yield
+        return "done"
+
+    handle = await host.spawn_managed("s1", TaskSpec(), body)
+
+    assert await handle.wait() == "done"  # type: ignore[comparison-overlap]
+    assert threads != [threading.get_ident()]
+
+
+async def test_a_cancelled_generator_is_closed(host: BackgroundTaskHost) -> None:
+    started, closed = anyio.Event(), anyio.Event()
+
+    async def body() -> AsyncIterator[None]:
+        try:
+            started.set()
+            yield
+            await anyio.sleep_forever()
+        finally:
+            closed.set()
+
+    handle = await host.spawn_managed("s1", TaskSpec(), body)
+    await started.wait()
+    await host.cancel_managed("s1", handle.id)
+
+    assert closed.is_set()
+    assert handle.record.state is TaskState.CANCELLED
+
+
+async def test_a_sync_body_out_of_time_is_told_and_left(host: BackgroundTaskHost) -> None:
+    told, over = threading.Event(), threading.Event()
+
+    def body() -> None:
+        while not current_task().cancel_requested:
+            told.wait(0.001)
+        told.set()
+        over.wait()
+
+    handle = await host.spawn_managed("s1", TaskSpec(timeout=0.01, max_attempts=5), body)
+    with anyio.fail_after(60), pytest.raises(TaskFailed, match="not done after"):
+        await handle.wait()
+
+    assert handle.record.failure is not None
+    assert (handle.record.failure.kind, handle.record.attempt.attempt) == (FailureKind.TIMEOUT, 1)
+    await anyio.to_thread.run_sync(told.wait)
+    over.set()
+
+
+async def test_a_sync_body_within_its_time_has_all_of_it_in_each_attempt(host: BackgroundTaskHost) -> None:
+    runs: list[int] = []
+
+    def body() -> str:
+        runs.append(1)
+        if len(runs) < 3:
+            raise ValueError("again")
+        return "done"
+
+    spec = TaskSpec(timeout=600, max_attempts=3, retry=Backoff(initial=0))
+    assert await (await host.spawn_managed("s1", spec, body)).wait() == "done"
+
+
+async def test_sync_bodies_share_a_bounded_number_of_threads(host: BackgroundTaskHost) -> None:
+    go, lock, at_once, most = threading.Event(), threading.Lock(), set[object](), list[int]()
+
+    def body() -> None:
+        me = object()
+        with lock:
+            at_once.add(me)
+            most.append(len(at_once))
+        go.wait()
+        with lock:
+            at_once.remove(me)
+
+    try:
+        handles = [await host.spawn_managed("s1", TaskSpec(), body) for _ in range(200)]
+        await settle()
+    finally:
+        go.set()
+    for handle in handles:
+        await handle.wait()
+
+    assert len(most) == 200
+    assert max(most) <= 64
+
+
+async def test_a_body_that_waits_for_a_thread_can_be_cancelled(host: BackgroundTaskHost) -> None:
+    go = threading.Event()
+    try:
+        for _ in range(64):
+            await host.spawn_managed("s1", TaskSpec(), go.wait)
+        await settle()
+        last = await host.spawn_managed("s1", TaskSpec(timeout=0.001), print, "it ran")
+        await settle()
+
+        record = await host.cancel_managed("s1", last.id)
+
+        assert record.state is TaskState.CANCELLED
+    finally:
+        go.set()
+
+
+async def test_a_message_alone_leaves_the_numbers_of_a_progress(host: BackgroundTaskHost) -> None:
+    async def body() -> None:
+        task = current_task()
+        await task.progress("pulling", done=3, total=10, unit="files")
+        async with task.waiting("for room"):
+            pass
+        await task.progress("pulling again")
+
+    events = host.subscribe()
+    await (await host.spawn_managed("s1", TaskSpec(), body)).wait()
+
+    told = await take_until(events, lambda event: event.type is EventType.COMPLETED)
+    assert [event.record.progress for event in told if event.type is EventType.PROGRESS and event.record] == [
+        Progress("pulling", 3, 10, "files"),
+        Progress("for room", 3, 10, "files"),
+        Progress("pulling again", 3, 10, "files"),
+    ]
+
+
+@pytest.mark.parametrize("state", [TaskState.FAILED, TaskState.ABANDONED, TaskState.CANCELLED])
+async def test_the_value_of_an_end_is_kept_whatever_the_end(
+    host: BackgroundTaskHost, state: TaskState
+) -> None:
+    await host.register("s1", TaskSpec(id="t1"))
+
+    record = await host.complete("t1", state, summary="half of it", value=[1, 2])
+
+    assert record.result is not None
+    assert (record.state, record.result.value) == (state, [1, 2])
+
+
+async def test_a_task_started_inside_another_has_it_as_parent(host: BackgroundTaskHost) -> None:
+    body, all_started = Body(), anyio.Event()
+
+    async def start_others() -> None:
+        await host.spawn_managed("s1", TaskSpec(id="child"), body.run)
+        await host.spawn_managed("s1", TaskSpec(id="detached", detached=True), body.run)
+        await host.spawn_managed("s1", TaskSpec(id="stepchild", parent_task_id="aunt"), body.run)
+        all_started.set()
+        await anyio.sleep_forever()
+
+    await host.spawn_managed("s1", TaskSpec(id="parent"), start_others)
+    await all_started.wait()
+
+    parents = {record.id: record.parent_task_id for record in await host.list()}
+    assert parents == {"parent": None, "child": "parent", "detached": None, "stepchild": "aunt"}
+    await host.cancel_managed("s1", "parent")
+    assert {record.id for record in await host.list()} == {"detached", "stepchild"}
+
+
+async def test_a_child_that_came_before_its_parent_is_asked_to_stop_with_it(host: BackgroundTaskHost) -> None:
+    await host.register("s1", TaskSpec(id="child", parent_task_id="parent"))
+    await host.register("s1", TaskSpec(id="grandchild", parent_task_id="child"))
+    await host.register("s1", TaskSpec(id="parent"))
+
+    await host.request_cancel("parent")
+
+    assert {record.id: record.cancel_actor for record in await host.list()} == {
+        "parent": None,
+        "child": "parent",
+        "grandchild": "parent",
+    }

@@ -1,5 +1,6 @@
 """Asking tasks to stop and stopping them: policies, hooks, families, and who asked why."""
 
+import contextvars
 from functools import partial
 
 import anyio
@@ -564,3 +565,34 @@ async def test_nothing_more_is_told_of_a_cancelled_task(host: BackgroundTaskHost
         EventType.CANCELLED,
     ]
     assert await is_idle(events)
+
+
+async def test_a_hook_runs_in_the_context_of_whoever_registered_it_and_in_no_task(
+    host: BackgroundTaskHost,
+) -> None:
+    variable = contextvars.ContextVar("variable", default="nobody")
+    seen: list[str] = []
+
+    def hook() -> None:
+        with pytest.raises(LookupError):
+            current_task()
+        seen.append(variable.get())
+
+    async def register() -> None:
+        variable.set("registrant")
+        await host.register_external("s1", TaskSpec(id="subagent"), hook)
+
+    async def cancel() -> None:
+        variable.set("canceller")
+        await host.request_cancel("subagent")
+
+    for body in (register, cancel):
+        await (await host.spawn_managed("s1", TaskSpec(), body)).wait()
+
+    assert seen == ["registrant"]
+
+
+@pytest.mark.parametrize("limit", [0, -1])
+async def test_a_page_has_at_least_one_record(host: BackgroundTaskHost, limit: int) -> None:
+    with pytest.raises(ValueError, match="at least one"):
+        await host.page(limit=limit)

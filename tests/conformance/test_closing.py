@@ -3,6 +3,7 @@
 from functools import partial
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from hostel.sessions import (
@@ -329,3 +330,34 @@ async def test_a_body_may_close_its_own_session_and_everything_in_it_is_stopped(
             assert (await host.wait(task_id)).state is TaskState.CANCELLED
     assert called == [1]
     await host.register("s1", TaskSpec())
+
+
+async def test_nothing_moves_into_a_session_until_its_close_has_returned(host: BackgroundTaskHost) -> None:
+    hidden, closed = Body(), anyio.Event()
+    await host.spawn_hidden("s1", "flush", hidden.run)
+    await host.register("s1", TaskSpec(id="own", close_policy=ClosePolicy.CANCEL))
+    await host.register("s2", TaskSpec(id="guest"))
+
+    async def close() -> None:
+        await host.close_session("s1")
+        closed.set()
+
+    async with anyio.create_task_group() as closers:
+        closers.start_soon(close)
+        await settle()
+        hidden.go.set()
+        while not closed.is_set():
+            with pytest.raises(SessionClosing):
+                await host.transfer("guest", "s1")
+            await anyio.lowlevel.checkpoint()
+
+    assert (await host.transfer("guest", "s1")).session_id == "s1"
+
+
+async def test_a_session_cannot_be_its_own_successor(host: BackgroundTaskHost) -> None:
+    before = await host.register("s1", TaskSpec(id="t1", close_policy=ClosePolicy.TRANSFER))
+
+    with pytest.raises(ValueError, match="own successor"):
+        await host.close_session("s1", successor="s1")
+
+    assert await host.get("t1") == before

@@ -240,3 +240,36 @@ async def test_part_of_the_failures_can_be_handled(host: BackgroundTaskHost) -> 
 
 async def _fail(error: Exception | None = None) -> None:
     raise error or ValueError("bad")
+
+
+async def test_failures_that_nobody_collects_are_counted_and_only_the_latest_are_kept(
+    host: BackgroundTaskHost,
+) -> None:
+    async def fail(number: int) -> None:
+        raise ValueError(number)
+
+    for number in range(250):
+        await host.spawn_hidden("s1", f"flush {number}", fail, number)
+        if number == 248:
+            await settle()
+
+    with pytest.raises(HiddenTasksFailed, match="150 more before them") as failed:
+        await host.await_hidden("s1")
+
+    assert (len(failed.value.exceptions), failed.value.lost) == (100, 150)
+    assert failed.value.labels[-1] == "flush 249"
+    await host.await_hidden("s1")
+
+
+async def test_sessions_whose_failures_nobody_collects_are_not_kept_for_ever(
+    host: BackgroundTaskHost, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail() -> None:
+        raise ValueError
+
+    for number in range(1_010):
+        await host.spawn_hidden(f"s{number}", "flush", fail)
+    await settle()
+
+    assert len(await host.sessions()) == 1_000
+    assert caplog.messages == ["nobody collected what failed"] * 10

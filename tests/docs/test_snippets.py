@@ -1,14 +1,17 @@
 """What the README and docs/ show is run, drawn from the code, and complete."""
 
 import inspect
+import re
 import runpy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from huggingface_hub import close_session
 from markdown_it import MarkdownIt
 
+from hostel.plugins.batch import hookspecs as batch_hooks
+from hostel.plugins.model_pull import hookspecs as model_pull_hooks
 from hostel.runtime import hookspecs
 from hostel.sessions import MOVES, TaskState
 
@@ -66,8 +69,14 @@ def test_the_diagram_of_states_is_drawn_from_the_table() -> None:
     assert shown.strip() == drawn_states()
 
 
-def hooks() -> list[str]:
-    return [name for name, value in vars(hookspecs).items() if hasattr(value, "hostel_spec")]
+def hooks() -> dict[str, Callable[..., object]]:
+    modules = (hookspecs, batch_hooks, model_pull_hooks)
+    return {
+        name: value
+        for module in modules
+        for name, value in vars(module).items()
+        if hasattr(value, "hostel_spec")
+    }
 
 
 @pytest.mark.parametrize("hook", hooks())
@@ -77,10 +86,21 @@ def test_a_hook_is_documented_with_its_arguments(hook: str) -> None:
         for line in (ROOT / "docs/plugins.md").read_text().splitlines()
         if line.startswith(f"| `{hook}` |")
     ]
-    arguments = inspect.signature(getattr(hookspecs, hook)).parameters
+    specification = hooks()[hook]
 
-    assert row.split("|")[2].strip() == ", ".join(f"`{name}`" for name in arguments)
-    assert "Since" in (getattr(hookspecs, hook).__doc__ or "")
+    assert row.split("|")[2].strip() == ", ".join(
+        f"`{name}`" for name in inspect.signature(specification).parameters
+    )
+    assert "Since" in (specification.__doc__ or "")
+
+
+def test_every_variable_of_the_environment_is_documented_on_one_page() -> None:
+    sources = [path for part in ("runtime", "sessions", "plugins") for path in (ROOT / part).rglob("*.py")]
+    read = {name for path in sources for name in re.findall(r"\bHOSTEL_[A-Z_]+\b", path.read_text())}
+    page = (ROOT / "docs/configuration.md").read_text()
+    documented = re.findall(r"^\| `(HOSTEL_[A-Z_]+)`", page, re.MULTILINE)
+
+    assert sorted(documented) == sorted(read)
 
 
 def test_continuous_integration_runs_the_test_command_of_the_readme() -> None:

@@ -30,7 +30,7 @@ def hostel(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
 
 
 def test_the_installed_command_prints_the_version_of_the_distribution() -> None:
-    command = [Path(sys.executable).parent / "hostel", "--version"]
+    command = [str(Path(sys.executable).parent / "hostel"), "--version"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
 
     assert (done.stdout, done.stderr) == (f"hostel {version('hostel')}\n", "")
@@ -52,6 +52,6 @@ def test_plugins_are_tab_separated_when_piped_and_json_when_asked(hostel: Hostel
     lines = hostel("plugins").splitlines()
     listed = json.loads(hostel("plugins", "--json"))
 
-    assert lines[0].split("\t")[:2] == ["model_pull", "hostel"]
-    assert listed[0]["name"] == "model_pull"
+    assert lines[0].split("\t")[:4] == ["batch", "hostel", version("hostel"), "ok"]
+    assert [found["name"] for found in listed] == ["batch", "demo", "inspector", "model_pull"]
     assert listed[0]["version"] == version("hostel")

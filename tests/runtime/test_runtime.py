@@ -133,7 +133,7 @@ async def test_a_given_plugin_that_fails_to_start_stops_those_that_had_started()
         async def on_startup(self, runtime: Runtime) -> None:
             raise OSError("no such device")
 
-    with pytest.raises(PluginFailed, match="'failing' failed while starting: no such device"):
+    with pytest.raises(PluginFailed, match="'failing' failed: on_startup: OSError: no such device"):
         async with bare_runtime(Fine(), Failing()):
             pytest.fail("entered")
 
@@ -253,7 +253,7 @@ async def test_a_service_runs_until_the_runtime_closes() -> None:
     class Serving:
         @hookimpl
         def on_startup(self, runtime: Runtime) -> None:
-            runtime.run_service("Serving", serve)
+            runtime.run_service(serve)
 
     async with bare_runtime(Serving()):
         await anyio.wait_all_tasks_blocked()
@@ -269,7 +269,7 @@ async def test_a_service_that_raises_is_noted_against_its_plugin() -> None:
     class Serving:
         @hookimpl
         def on_startup(self, runtime: Runtime) -> None:
-            runtime.run_service("Serving", serve)
+            runtime.run_service(serve)
 
     async with bare_runtime(Serving()) as runtime:
         await anyio.wait_all_tasks_blocked()

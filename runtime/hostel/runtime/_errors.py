@@ -22,12 +22,19 @@ class RuntimeFault(Exception):
 
 
 class PluginFailed(RuntimeFault):
-    """A plugin that must work does not; the cause says why."""
+    """A plugin did what it must not; the cause, if there is one, is what it raised.
 
-    def __init__(self, plugin: str, phase: str, why: object) -> None:
-        super().__init__(f"plugin {plugin!r} failed while {phase}: {why}")
+    `distribution` is None for a plugin given as an object. `phase` is the hook, or what was done with the
+    plugin: importing, validating.
+    """
+
+    def __init__(self, plugin: str, phase: str, why: object, *, distribution: str | None = None) -> None:
+        origin = f" of {distribution}" if distribution else ""
+        super().__init__(f"plugin {plugin!r}{origin} failed: {phase}: {why}")
         self.plugin = plugin
         self.phase = phase
+        self.why = str(why)
+        self.distribution = distribution
 
 
 class UnknownKind(RuntimeFault, LookupError):

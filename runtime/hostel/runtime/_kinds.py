@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from hostel.sessions import PREDEFINED_KINDS
-
 from ._errors import InvalidParams, UnknownKind
 
 if TYPE_CHECKING:
@@ -30,24 +28,39 @@ class TaskKind:
     run: Callable[..., Awaitable[object]]
     resumable: bool = False
 
+    def __attrs_post_init__(self) -> None:
+        """Refuse what cannot be started later.
+
+        :raises TypeError: if the name is no text, or `run` cannot be called.
+        """
+        if not isinstance(self.name, str) or not self.name:
+            raise TypeError("a task kind's name must be a text")
+        if not callable(self.run):
+            raise TypeError(f"the `run` of task kind {self.name!r} must be callable")
+
 
 @attrs.define
 class KindTable:
-    """The kinds of all plugins, each with the plugin it comes from."""
+    """The kinds of all plugins, each with the plugin it comes from; those of plugins that were set aside
+    since are not known.
+    """
 
+    _is_active: Callable[[str], bool]
     _kinds: dict[str, tuple[str, TaskKind]] = attrs.Factory(dict)
 
     def __iter__(self) -> Iterator[TaskKind]:
-        return (kind for _, kind in self._kinds.values())
+        return (kind for _, kind in self._known().values())
 
     def __contains__(self, name: str) -> bool:
-        return name in self._kinds
+        return name in self._known()
 
     def add(self, plugin: str, kind: TaskKind) -> None:
         """Add a kind of `plugin`.
 
         :raises ValueError: if its name is taken.
         """
+        from hostel.sessions import PREDEFINED_KINDS
+
         if kind.name in PREDEFINED_KINDS:
             raise ValueError(f"the task kind {kind.name!r} is predefined")
         if kind.name in self._kinds:
@@ -60,15 +73,22 @@ class KindTable:
         :raises UnknownKind: if no plugin has registered it.
         :raises InvalidParams: if `params` are not JSON.
         """
-        if name not in self._kinds:
-            raise UnknownKind(name, self._kinds)
+        known = self._known()
+        if name not in known:
+            raise UnknownKind(name, known)
         try:
-            json.dumps(params, allow_nan=False)
+            given = json.loads(
+                json.dumps(params, allow_nan=False)
+            )  # the first run gets what a later one will
         except (TypeError, ValueError) as error:
             raise InvalidParams(name, error) from error
-        plugin, kind = self._kinds[name]
-        return plugin, partial(kind.run, **params)
+        plugin, kind = known[name]
+        return plugin, partial(kind.run, **given)
 
     def is_resumable(self, name: str) -> bool:
         """Tell whether tasks of that kind may be started again."""
-        return name in self._kinds and self._kinds[name][1].resumable
+        known = self._known()
+        return name in known and known[name][1].resumable
+
+    def _known(self) -> dict[str, tuple[str, TaskKind]]:
+        return {name: found for name, found in self._kinds.items() if self._is_active(found[0])}

@@ -1,276 +1,360 @@
-"""Which plugins there are, where they come from, and what is wrong with them.
+"""The plugins of one runtime: which there are, what each did wrong, and the calls of their hooks.
 
-A plugin is any object with functions marked by `hookimpl`. A registry holds one pluggy manager of its own.
-It loads the built-in ones first, then those installed under the entry-point group, one by one, then those
-given by the application. A built-in or given plugin that fails raises; an installed stranger that fails to
-import, validate or start is set aside with its reason, and the others run. Hooks are called one
-implementation at a time, so that one that raises is noted against its plugin and does not stop the call for
-the others."""
+A registry holds one pluggy manager of its own, which knows the hooks and the order of their implementations.
+A plugin that is built in or given must work: what is wrong with it while it is loaded, or with what it
+describes, is raised. A stranger is set aside, or loses what it described, and the others run. What goes wrong
+later is noted against the plugin, whoever brought it."""
 
 from __future__ import annotations
 
-import importlib
-import importlib.metadata
 import inspect
+import logging
+from contextlib import suppress
+from functools import partial
 from graphlib import CycleError, TopologicalSorter
-from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, ParamSpec, TypeVar, cast
 
-import anyio
 import attrs
 import pluggy
 
 from . import hookspecs
+from ._calling import Implementation, elsewhere, here
 from ._errors import PluginFailed
+from ._hooks import PROJECT, Expected, expected, specifications
+from ._loading import Origin, Plugin, PluginInfo, given_name, installed, is_optional, load
+from ._outcome import Misbehaved, one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator
+    from collections.abc import Awaitable, Callable, Iterable, Iterator
+    from importlib.metadata import EntryPoint
 
-ENTRY_POINT_GROUP = "hostel.plugins"
-HOOK_SECONDS = 5.0
+T = TypeVar("T")
+P = ParamSpec("P")
 
-
-@attrs.frozen
-class Builtin:
-    """A plugin of this distribution: its `module` or `module:Class`, and the extra and package it needs."""
-
-    name: str
-    where: str
-    extra: str | None = None
-    needs: str | None = None
-
-    def load(self) -> object:
-        """Import the module, and make an instance of the class if one is named."""
-        module, _, name = self.where.partition(":")
-        found = importlib.import_module(module)
-        return getattr(found, name)() if name else found
-
-
-BUILTINS = (
-    Builtin("model_pull", "hostel.plugins.model_pull._plugin:ModelPull"),
-    Builtin("batch", "hostel.plugins.batch._plugin:BatchRequests", extra="batch", needs="sqlalchemy"),
-    Builtin("inspector", "hostel.plugins.inspector", extra="inspector", needs="starlette"),
-    Builtin("demo", "hostel.plugins.demo"),
-)
+log = logging.getLogger("hostel.runtime")
 
 
 @attrs.frozen
-class PluginInfo:
-    """One plugin as `hostel plugins` shows it.
+class Listener(Generic[P]):
+    """One plugin that wants to be told by an `on_*` hook."""
 
-    `distribution` and `version` are None for a plugin given as an object. `failure` says why it was set
-    aside, or what it did wrong last; None if nothing."""
+    _registry: PluginRegistry
+    _found: Implementation
 
-    name: str
-    distribution: str | None
-    version: str | None
-    hooks: tuple[str, ...]
-    failure: str | None = None
-    active: bool = True
+    @property
+    def plugin(self) -> str:
+        """The plugin's name."""
+        return self._found.plugin.name
 
-
-@attrs.frozen
-class Implementation:
-    """One plugin's implementation of a hook."""
-
-    plugin: str
-    function: Callable[..., object]
-    arguments: tuple[str, ...]
-
-    def __call__(self, given: dict[str, object]) -> object:
-        return self.function(*(given[name] for name in self.arguments))
+    async def tell(self, *args: P.args, **given: P.kwargs) -> Misbehaved | None:
+        """Tell the plugin, unless it was set aside; return what it did wrong, which is noted, else None."""
+        if not self._found.plugin.active:
+            return None
+        try:
+            await self._found.tell(self._registry.bind(self._found.hook, args, given))
+        except Misbehaved as fault:
+            self._registry.fault(self._found, fault)
+            return fault
+        return None
 
 
 class PluginRegistry:
-    """The plugins of one runtime. Iterating it gives a PluginInfo each, in order of loading."""
+    """The plugins of one runtime. Iterating it gives a PluginInfo each, in order of loading.
 
-    def __init__(self, blocked: Collection[str] = ()) -> None:
-        self._manager = pluggy.PluginManager("hostel")
-        self._manager.add_hookspecs(hookspecs)
+    `given` are plugin objects; names of plugins or distributions in `blocked` are left out of those that are
+    installed; without `load_installed` only those of this distribution are looked for.
+    """
+
+    def __init__(
+        self,
+        given: Iterable[object] = (),
+        *,
+        blocked: Iterable[str] = (),
+        load_installed: bool = True,
+    ) -> None:
+        self._given = list(given)
         self._blocked = frozenset(blocked)
-        self._infos: dict[str, PluginInfo] = {}
-        self._strangers: set[str] = set()
+        self._load_installed = load_installed
+        self._plugins: list[Plugin] = []
+        self._manager = pluggy.PluginManager(PROJECT)
+        self._specs: dict[str, Callable[..., object]] = {}
+        self._add_specs(specifications(hookspecs))
 
     def __iter__(self) -> Iterator[PluginInfo]:
-        return iter(list(self._infos.values()))
+        return iter([plugin.info for plugin in self._plugins])
 
     def __len__(self) -> int:
-        return len(self._infos)
+        return len(self._plugins)
 
     def __contains__(self, name: str) -> bool:
-        return name in self._infos and self._infos[name].active
+        return self._find(name) is not None
 
     def __repr__(self) -> str:
-        failed = sum(info.failure is not None for info in self)
+        failed = sum(plugin.failure is not None for plugin in self._plugins)
         return f"<PluginRegistry {len(self)} plugins, {failed} with failures>"
 
-    def load_builtins(self) -> None:
-        """Load the plugins of this distribution, those whose extra is installed.
+    def load(self) -> None:
+        """Find, read and check all plugins; first all hooks that they bring, then what they implement.
 
-        :raises PluginFailed: if one cannot be used.
+        :raises PluginFailed: if a built-in or given one cannot be used.
         """
-        version = importlib.metadata.version("hostel")
-        for builtin in BUILTINS:
-            if builtin.name in self._blocked:
-                continue
-            if builtin.needs is not None and find_spec(builtin.needs) is None:
-                why = f"not installed: pip install 'hostel[{builtin.extra}]'"
-                self._infos[builtin.name] = PluginInfo(builtin.name, "hostel", version, (), why, active=False)
-                continue
-            try:
-                plugin = builtin.load()
-            except Exception as error:
-                raise PluginFailed(builtin.name, "importing", error) from error
-            self.add(plugin, name=builtin.name, distribution="hostel", version=version)
+        for plugin, source in self._candidates():
+            self._plugins.append(plugin)
+            if plugin.missing is None:
+                self._attempt(plugin, "importing", partial(self._read, plugin, source))
+            else:
+                self._read_incomplete(plugin, source)
+        for phase in (self._take_hooks, self._admit):
+            for plugin in self._active():
+                self._attempt(plugin, "validating", partial(phase, plugin))
+        for number, plugin in enumerate(self._plugins):
+            self._manager.register(_Face(plugin.implements), str(number))
 
-    def load_installed(self) -> None:
-        """Load every plugin installed under the entry-point group except the blocked ones."""
-        for entry_point in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP):
-            dist = entry_point.dist
-            if {entry_point.name, dist.name if dist else ""} & self._blocked:
-                continue
-            self._load(entry_point)
+    def close(self) -> None:
+        """End the threads of the plugins' hooks."""
+        for plugin in self._plugins:
+            if plugin.thread is not None:
+                plugin.thread.close()
 
-    def add(
-        self,
-        plugin: object,
-        *,
-        name: str | None = None,
-        distribution: str | None = None,
-        version: str | None = None,
-    ) -> str:
-        """Add a plugin object and return its name.
+    def note(self, name: str, phase: str, error: BaseException | str) -> None:
+        """Note what the plugin of that name did wrong."""
+        plugin = self._find(name)
+        if plugin is not None:
+            self._note(plugin, phase, _fault(error))
 
-        :raises PluginFailed: if its hooks do not fit.
+    def refuse(self, name: str, phase: str, error: BaseException | str) -> None:
+        """Note that what a plugin describes cannot be used.
+
+        :raises PluginFailed: if the plugin must work.
         """
-        found = str(name or getattr(plugin, "name", None) or type(plugin).__name__)
-        if found in self._infos:
-            raise PluginFailed(found, "registering", "there is a plugin of that name already")
-        try:
-            self._manager.register(plugin, found)
-            _check(self._manager, plugin)
-        except Exception as error:
-            if self._manager.is_registered(plugin):
-                self._manager.unregister(plugin)
-            raise PluginFailed(found, "validating", error) from error
-        hooks = tuple(sorted(caller.name for caller in self._manager.get_hookcallers(plugin) or ()))
-        self._infos[found] = PluginInfo(found, distribution, version, hooks)
-        return found
+        plugin = self._find(name)
+        if plugin is not None:
+            self._refuse(plugin, phase, _fault(error))
 
     def set_aside(self, name: str, phase: str, error: BaseException | str) -> None:
         """Take a plugin out of all further calls and note why.
 
-        :raises PluginFailed: if it is not a stranger's.
+        :raises PluginFailed: if it must work.
         """
-        self.note(name, phase, error)
-        self._infos[name] = attrs.evolve(self._infos[name], active=False)
-        if self._manager.has_plugin(name):
-            self._manager.unregister(name=name)
-        if name not in self._strangers:
-            cause = error if isinstance(error, BaseException) else None
-            raise PluginFailed(name, phase, error) from cause
+        plugin = self._find(name)
+        if plugin is not None:
+            self._set_aside(plugin, phase, _fault(error))
 
-    def note(self, name: str, phase: str, error: BaseException | str) -> None:
-        """Note what a plugin did wrong."""
-        why = f"{type(error).__name__}: {error}" if isinstance(error, BaseException) else error
-        self._infos[name] = attrs.evolve(self._infos[name], failure=f"{phase}: {why}")
+    def collect(
+        self, hook: Callable[P, Iterable[T] | None], *args: P.args, **given: P.kwargs
+    ) -> list[tuple[str, T]]:
+        """Call a `register_*` hook of all plugins: those given, the built-in ones, those installed.
 
-    def implementations(self, hook: str) -> list[Implementation]:
-        """Return the implementations of a hook in the order they are to be called."""
-        caller = getattr(self._manager.hook, hook)
-        return [
-            Implementation(found.plugin_name, found.function, tuple(found.argnames))
-            for found in reversed(caller.get_hookimpls())
-        ]
-
-    def collect(self, hook: str, **given: object) -> list[tuple[str, object]]:
-        """Call a `register_*` hook and return each plugin's name and answer, those that are None left out."""
-        answers: list[tuple[str, object]] = []
+        :return: everything that is described, with the name of its plugin. What a stranger does wrong is
+            noted, and nothing of it is used.
+        :raises PluginFailed: if a built-in or given plugin does wrong.
+        """
+        bound = self.bind(hook.__name__, args, given)
+        answers: list[tuple[str, T]] = []
         for found in self.implementations(hook):
-            try:
-                answer = found(given)
-            except Exception as error:  # noqa: BLE001 - a stranger's code; noted against its plugin
-                self.note(found.plugin, hook, error)
-                continue
-            if answer is not None:
-                answers.append((found.plugin, answer))
+            items = self.described(found, partial(found.describe, bound))
+            answers += [(found.plugin.name, item) for item in items or ()]  # type: ignore[misc]
         return answers
 
-    def first(self, hook: str, **given: object) -> tuple[str, object] | None:
-        """Call a `choose_*` hook and return the first answer and its plugin's name, or None if nobody
-        answers.
+    async def first(self, hook: Callable[P, T | None], *args: P.args, **given: P.kwargs) -> T | None:
+        """Call a `choose_*` hook of plugins until one answers: those given, those installed, the built-in
+        ones. Wrong answers are noted and passed over.
         """
-        for found in self.implementations(hook):
+        bound = self.bind(hook.__name__, args, given)
+        for found in sorted(self.implementations(hook), key=_choosing_order):
             try:
-                answer = found(given)
-            except Exception as error:  # noqa: BLE001 - a stranger's code; noted against its plugin
-                self.note(found.plugin, hook, error)
+                answer = await found.choose(bound)
+            except Misbehaved as fault:
+                self.fault(found, fault)
                 continue
             if answer is not None:
-                return found.plugin, answer
+                return answer  # type: ignore[return-value]
         return None
 
-    async def notify(self, hook: str, **given: object) -> None:
-        """Call an `on_*` hook of every plugin, awaiting those that are async, and note what fails."""
-        for found in self.implementations(hook):
-            error = await self.call(found, given)
-            if error is not None:
-                self.note(found.plugin, hook, error)
+    def listeners(self, hook: Callable[P, object]) -> list[Listener[P]]:
+        """Return those who want to be told by an `on_*` hook."""
+        return [Listener(self, found) for found in self.implementations(hook)]
 
-    async def call(self, found: Implementation, given: dict[str, object]) -> BaseException | str | None:
-        """Call one `on_*` implementation within 5 seconds; return what went wrong, None if nothing did."""
-        with anyio.move_on_after(HOOK_SECONDS):
-            try:
-                answer = found(given)
-                if inspect.isawaitable(answer):
-                    await answer
-            except Exception as error:  # noqa: BLE001 - a stranger's code; the caller notes it
-                return error
+    async def notify(self, hook: Callable[P, object], *args: P.args, **given: P.kwargs) -> None:
+        """Tell all plugins by an `on_*` hook at the same time, each within 5 seconds; note what fails."""
+        import anyio
+
+        listeners = self.listeners(hook)
+        if not listeners:
+            return
+        async with anyio.create_task_group() as group:
+            for listener in listeners:
+                group.start_soon(partial(listener.tell, *args, **given))
+
+    async def call(
+        self,
+        name: str,
+        phase: str,
+        func: Callable[[], Awaitable[T]],
+        *,
+        passing: tuple[type[Exception], ...] = (),
+    ) -> T:
+        """Call what a plugin has described, in a task of its own, for as long as it takes.
+
+        :param phase: what is called, for the note
+        :param passing: what it may raise
+        :raises PluginFailed: if it raises anything else, which is noted.
+        """
+        plugin = self._find(name)
+        if plugin is None:
+            raise PluginFailed(name, phase, "it was set aside")
+        try:
+            return await elsewhere(plugin, func, passing)
+        except Misbehaved as fault:
+            self._note(plugin, phase, fault)
+            raise plugin.failed(phase, fault) from fault.__cause__
+
+    def implementations(
+        self, hook: Callable[..., object], *, incomplete: bool = False
+    ) -> list[Implementation]:
+        """Return the implementations of a hook: those given, the built-in ones, those installed.
+
+        :param incomplete: return those of plugins whose extra is not installed instead
+        """
+        name, asked = hook.__name__, expected(hook) or Expected()
+        caller = getattr(self._manager.hook, name, None)
+        found = [
+            Implementation(self._plugins[int(impl.plugin_name)], name, impl.function, impl.argnames, asked)
+            for impl in (reversed(caller.get_hookimpls()) if caller is not None else ())
+        ]
+        wanted = (one for one in found if (one.plugin.missing if incomplete else one.plugin.active))
+        return sorted(wanted, key=lambda one: one.plugin.origin)
+
+    def described(self, found: Implementation, func: Callable[[], T]) -> T | None:
+        """Return what comes of a `register_*` hook; None if the plugin does wrong, which is noted.
+
+        :raises PluginFailed: if the plugin must work.
+        """
+        try:
+            return here(found.plugin, func)
+        except Misbehaved as fault:
+            self._refuse(found.plugin, found.hook, fault)
             return None
-        return f"not done after {HOOK_SECONDS:g} s"
+
+    def bind(self, hook: str, args: tuple[object, ...], given: dict[str, object]) -> dict[str, object]:
+        """Return the arguments of a hook by name."""
+        if not args:
+            return given
+        return inspect.signature(self._specs[hook]).bind(*args, **given).arguments
+
+    def fault(self, found: Implementation, fault: Misbehaved) -> None:
+        """Note what an implementation did wrong."""
+        self._note(found.plugin, found.hook, fault)
 
     def start_order(self) -> list[str]:
-        """Return the names of the active plugins, each after those it requires; set aside who cannot
-        start.
+        """Return the names of the active plugins, each after those it requires; set aside who requires
+        itself.
         """
-        requires = {name: self._requires(name) for name in self._infos if name in self}
-        for name, needed in requires.items():
-            for missing in [other for other in needed if other not in requires]:
-                self.set_aside(name, "starting", f"requires {missing!r}, which is not there")
-        wanted = {
-            name: [other for other in requires[name] if other in self] for name in requires if name in self
-        }
+        wanted = {plugin.name: list(plugin.requires) for plugin in self._active()}
+        present = {name: [other for other in needs if other in wanted] for name, needs in wanted.items()}
         try:
-            return list(TopologicalSorter(wanted).static_order())
+            return list(TopologicalSorter(present).static_order())
         except CycleError as error:
-            for name in error.args[1][:-1]:
-                self.set_aside(name, "starting", f"requires itself: {' → '.join(error.args[1])}")
+            circle = error.args[1]
+            for name in circle[:-1]:
+                self.set_aside(name, "starting", f"requires itself: {' → '.join(circle)}")
             return self.start_order()
 
-    def _requires(self, name: str) -> Iterable[str]:
-        return tuple(getattr(self._manager.get_plugin(name), "requires", ()))
+    def requires(self, name: str) -> tuple[str, ...]:
+        """Return the names of the plugins that must have started before that one."""
+        plugin = self._find(name)
+        return () if plugin is None else plugin.requires
 
-    def _load(self, entry_point: importlib.metadata.EntryPoint) -> None:
-        name, dist = entry_point.name, entry_point.dist
-        dist_name, version = (dist.name, dist.version) if dist is not None else (None, None)
-        phase = "importing"
-        try:
-            loaded = entry_point.load()
-            plugin = loaded() if inspect.isclass(loaded) else loaded
-            phase = "validating"
-            self.add(plugin, name=name, distribution=dist_name, version=version)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - a failing stranger must not stop the host
-            if name not in self._infos:
-                self._infos[name] = PluginInfo(name, dist_name, version, (), active=False)
-                self.note(name, phase, error.__cause__ or error)
+    def _candidates(self) -> Iterator[tuple[Plugin, EntryPoint | object]]:
+        """Give every plugin with where to get it from: those first that keep their names."""
+        found = installed(self._blocked)
+        yield from (one for one in found if one[0].origin is Origin.BUILT_IN)
+        for thing in self._given:
+            yield Plugin(type(thing).__name__, Origin.GIVEN), thing
+        if self._load_installed:
+            yield from (one for one in found if one[0].origin is Origin.INSTALLED)
+
+    def _read(self, plugin: Plugin, source: EntryPoint | object) -> None:
+        if plugin.origin is Origin.GIVEN:
+            plugin.name, thing = given_name(source), source
         else:
-            self._strangers.add(name)
+            thing = load(source)  # type: ignore[arg-type]
+        others = [other for other in self._plugins if other is not plugin and other.active]
+        for other in others:
+            if other.name == plugin.name:
+                raise Misbehaved("there is a plugin of that name already")
+            if other.thing is thing:
+                raise Misbehaved(f"is the plugin {other.name!r}, which is there already")
+        plugin.read(thing)
+
+    def _read_incomplete(self, plugin: Plugin, source: EntryPoint | object) -> None:
+        """Read a plugin whose extra is not installed for the sake of its commands, as far as that goes."""
+        plugin.active, plugin.failure = False, f"not installed: {plugin.missing}"
+        with suppress(Misbehaved):
+            here(plugin, partial(self._read, plugin, source))
+
+    def _take_hooks(self, plugin: Plugin) -> None:
+        new = {name: spec for name, spec in plugin.brings.items() if self._specs.get(name) is not spec}
+        for name in new:
+            if name in self._specs:
+                raise Misbehaved(f"brings a hook {name!r}, which there is already")
+        self._add_specs(new)
+
+    def _add_specs(self, specs: dict[str, Callable[..., object]]) -> None:
+        if specs:
+            self._manager.add_hookspecs(cast("type", _Face(specs)))
+            self._specs.update(specs)
+
+    def _admit(self, plugin: Plugin) -> None:
+        for name, function in list(plugin.implements.items()):
+            if name not in self._specs and is_optional(function):
+                del plugin.implements[name]
+                continue
+            if name not in self._specs:
+                raise Misbehaved(f"there is no hook {name!r}")
+            offered = inspect.signature(self._specs[name]).parameters
+            for parameter in inspect.signature(function).parameters.values():
+                if parameter.default is parameter.empty and parameter.name not in offered:
+                    raise Misbehaved(f"there is no argument {parameter.name!r} in {name!r}")
+
+    def _attempt(self, plugin: Plugin, phase: str, func: Callable[[], None]) -> None:
+        try:
+            here(plugin, func)
+        except Misbehaved as fault:
+            self._set_aside(plugin, phase, fault)
+
+    def _set_aside(self, plugin: Plugin, phase: str, fault: Misbehaved) -> None:
+        plugin.active = False
+        self._refuse(plugin, phase, fault)
+
+    def _refuse(self, plugin: Plugin, phase: str, fault: Misbehaved) -> None:
+        self._note(plugin, phase, fault)
+        if plugin.must_work:
+            raise plugin.failed(phase, fault) from fault.__cause__
+
+    def _note(self, plugin: Plugin, phase: str, fault: Misbehaved) -> None:
+        failure = f"{phase}: {fault}"
+        if plugin.failure != failure:
+            plugin.failure = failure
+            log.warning("%s", plugin.failed(phase, fault))
+
+    def _active(self) -> list[Plugin]:
+        return [plugin for plugin in self._plugins if plugin.active]
+
+    def _find(self, name: str) -> Plugin | None:
+        return next((plugin for plugin in self._active() if plugin.name == name), None)
 
 
-def _check(manager: pluggy.PluginManager, plugin: object) -> None:
-    for caller in manager.get_hookcallers(plugin) or ():
-        if not caller.has_spec():
-            raise ValueError(f"there is no hook {caller.name!r}")
-        for found in caller.get_hookimpls():
-            if found.plugin is plugin and (found.hookwrapper or found.wrapper):
-                raise ValueError(f"{caller.name!r} is a wrapper; hostel calls implementations one by one")
+class _Face:
+    """The functions of a plugin as pluggy sees them, without the object they come from."""
+
+    def __init__(self, functions: dict[str, Callable[..., object]]) -> None:
+        self.__dict__.update(functions)
+
+
+def _choosing_order(found: Implementation) -> int:
+    return [Origin.GIVEN, Origin.INSTALLED, Origin.BUILT_IN].index(found.plugin.origin)
+
+
+def _fault(error: BaseException | str) -> Misbehaved:
+    return Misbehaved.by(error) if isinstance(error, BaseException) else Misbehaved(one_line(error))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import attrs
 
-from hostel.sessions import JsonValue
+if TYPE_CHECKING:
+    from hostel.sessions import JsonValue
 
-Answer = Callable[[Mapping[str, str], JsonValue], Awaitable[JsonValue]]
+Answer: TypeAlias = "Callable[[Mapping[str, str], JsonValue], Awaitable[JsonValue]]"
 """(query, body) -> the answer as JSON; `body` is None for a GET."""
 
 AsgiMessage = MutableMapping[str, Any]
@@ -33,6 +34,17 @@ class Endpoint:
     method: Literal["GET", "POST"] = "GET"
     summary: str = ""
 
+    def __attrs_post_init__(self) -> None:
+        """Refuse what cannot be served.
+
+        :raises TypeError: if a field is of another type.
+        """
+        _check(self.path, self.answer)
+        if self.method not in ("GET", "POST"):
+            raise TypeError(f"the method of endpoint {self.path!r} must be GET or POST")
+        if not isinstance(self.summary, str):
+            raise TypeError(f"the summary of endpoint {self.path!r} must be a text")
+
 
 @attrs.frozen
 class Mount:
@@ -45,3 +57,17 @@ class Mount:
 
     path: str
     app: AsgiApp
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse what cannot be served.
+
+        :raises TypeError: if a field is of another type.
+        """
+        _check(self.path, self.app)
+
+
+def _check(path: object, answers: object) -> None:
+    if not isinstance(path, str):
+        raise TypeError("the path of a route must be a text")
+    if not callable(answers):
+        raise TypeError(f"what answers at {path!r} must be callable")

@@ -7,15 +7,22 @@ Everything is bounded in time."""
 from __future__ import annotations
 
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypedDict, TypeVar, TypeVarTuple, Unpack, cast
+from typing import TYPE_CHECKING, Literal, TypedDict, TypeVar, TypeVarTuple, Unpack
 
 import anyio
+import anyio.from_thread
+from anyio import NoEventLoopError
+from anyio.lowlevel import current_token
 
 from hostel.sessions import ClosePolicy, LocalBackgroundTaskHost, OnStop, SqliteJournal, TaskSpec
 
-from ._errors import NotOffered, NotResumable
+from . import hookspecs
+from ._calling import as_plugin, owner
+from ._errors import NotOffered, NotResumable, PluginFailed
 from ._kinds import KindTable, TaskKind
+from ._outcome import Misbehaved
 from ._registry import PluginRegistry
 from ._services import Services
 from ._session import Session
@@ -30,9 +37,12 @@ if TYPE_CHECKING:
         Backoff,
         CancelPolicy,
         JsonValue,
+        TaskEvent,
         TaskHandle,
         TaskRecord,
     )
+
+    from ._registry import Listener
 
 T = TypeVar("T")
 Args = TypeVarTuple("Args")
@@ -86,28 +96,29 @@ class Runtime:
         retain_terminal: int = 1_000,
         retain_bytes: int = 64 * 1024 * 1024,
     ) -> None:
-        self._given = list(plugins)
-        self._load_installed = load_installed
-        self._blocked = frozenset(blocked)
         self._on_stop, self._stop_grace = OnStop(on_stop), stop_grace
         self._retained = retain_events, retain_terminal, retain_bytes
         self._offers: list[object] = []
-        self._kinds = KindTable()
+        self._started: set[str] = set()
         self._stack = AsyncExitStack()
         self.data_dir = Path(data_dir) if data_dir is not None else None
-        self.plugins = PluginRegistry(self._blocked)
+        self.plugins = PluginRegistry(plugins, blocked=blocked, load_installed=load_installed)
+        self._kinds = KindTable(self.plugins.__contains__)
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
-            self._load_plugins()
-            self._services = Services(lambda plugin, error: self.plugins.note(plugin, "running", error))
-            listeners = Services(lambda plugin, error: self.plugins.note(plugin, "on_task_event", error))
+            stack.callback(self.plugins.close)
+            self.plugins.load()
+            self._collect_kinds()
+            self._token = current_token()
+            self._services, listeners = Services(self._note_service), Services(self._note_service)
             stack.push_async_callback(listeners.aclose)
             stack.push_async_callback(listeners.drain)
             host = self._host()
             self.tasks: BackgroundTaskHost = await stack.enter_async_context(host)
-            if self.plugins.implementations("on_task_event"):
-                listeners.start("hostel", self._tell_events, self.tasks.subscribe())
+            for listener in self.plugins.listeners(hookspecs.on_task_event):
+                events = self.tasks.subscribe()
+                listeners.start(listener.plugin, partial(self._tell_events, listener, events))
             stack.push_async_callback(self._services.aclose)
             for name in self.plugins.start_order():
                 await self._start_plugin(name, stack)
@@ -139,12 +150,19 @@ class Runtime:
                 return thing
         raise NotOffered(wanted)
 
-    def run_service(self, plugin: str, func: Callable[[*Args], Awaitable[object]], *args: *Args) -> None:
-        """Run `func(*args)` for a plugin beside all tasks; it is cancelled when the runtime closes.
+    def run_service(self, func: Callable[[*Args], Awaitable[object]], *args: *Args) -> None:
+        """Run `func(*args)` beside all tasks, for the plugin whose code calls this, else for the application;
+        it is cancelled when the runtime closes.
 
         For servers and listeners that plugins start in `on_startup`; what is done for a session belongs in
-        a task."""
-        self._services.start(plugin, func, *args)
+        a task. May be called in any thread while the runtime is open."""
+        start = partial(self._services.start, owner(), partial(func, *args))
+        try:
+            current_token()
+        except NoEventLoopError:
+            anyio.from_thread.run_sync(start, token=self._token)
+        else:
+            start()
 
     async def start(
         self,
@@ -166,7 +184,8 @@ class Runtime:
             resumable=self._kinds.is_resumable(kind),
             **spec,
         )
-        return await self.tasks.spawn_managed(session_id, described, body)
+        with as_plugin(plugin):
+            return await self.tasks.spawn_managed(session_id, described, body)
 
     @asynccontextmanager
     async def session(self, session_id: str, *, successor: str | None = None) -> AsyncIterator[Session]:
@@ -174,15 +193,17 @@ class Runtime:
 
         `successor` is the session that takes over the tasks whose policy is to be transferred.
         """
-        await self.plugins.notify("on_session_opened", session_id=session_id)
+        await self.plugins.notify(hookspecs.on_session_opened, session_id)
+        session = Session(self, session_id)
         try:
-            yield Session(self, session_id)
+            yield session
         finally:
+            session.leave()
             with anyio.CancelScope(shield=True):
                 try:
                     await self.tasks.close_session(session_id, successor=successor)
                 finally:
-                    await self.plugins.notify("on_session_closed", session_id=session_id)
+                    await self.plugins.notify(hookspecs.on_session_closed, session_id)
 
     def _host(self) -> LocalBackgroundTaskHost:
         journal = SqliteJournal(self.data_dir / "journal.sqlite3") if self.data_dir is not None else None
@@ -196,39 +217,46 @@ class Runtime:
             stop_grace=self._stop_grace,
         )
 
-    def _load_plugins(self) -> None:
-        self.plugins.load_builtins()
-        if self._load_installed:
-            self.plugins.load_installed()
-        for plugin in self._given:
-            self.plugins.add(plugin)
-        for name, kinds in self.plugins.collect("register_task_kinds"):
-            for kind in cast("Iterable[TaskKind]", kinds):
-                try:
-                    self._kinds.add(name, kind)
-                except ValueError as error:
-                    self.plugins.set_aside(name, "register_task_kinds", error)
+    def _collect_kinds(self) -> None:
+        for name, kind in self.plugins.collect(hookspecs.register_task_kinds):
+            try:
+                self._kinds.add(name, kind)
+            except ValueError as error:
+                self.plugins.refuse(name, "register_task_kinds", error)
 
     async def _start_plugin(self, name: str, stack: AsyncExitStack) -> None:
-        for found in self.plugins.implementations("on_startup"):
-            if found.plugin == name:
-                error = await self.plugins.call(found, {"runtime": self})
-                if error is not None:
-                    self.plugins.set_aside(name, "starting", error)
-                    return
+        fault = await self._try_start(name)
+        if fault is not None:
+            self._services.cancel(name)
+            self.plugins.set_aside(name, "on_startup", fault)
+            return
+        self._started.add(name)
         stack.push_async_callback(self._stop_plugin, name)
+
+    async def _try_start(self, name: str) -> Misbehaved | None:
+        for required in self.plugins.requires(name):
+            if required not in self._started:
+                return Misbehaved(f"requires {required!r}, which is not there")
+        for listener in self.plugins.listeners(hookspecs.on_startup):
+            if listener.plugin == name and (fault := await listener.tell(self)):
+                if isinstance(fault.__cause__, PluginFailed):
+                    raise fault.__cause__  # of another one, whose answer this one has asked for
+                return fault
+        return None
 
     async def _stop_plugin(self, name: str) -> None:
         with anyio.CancelScope(shield=True):
-            for found in self.plugins.implementations("on_shutdown"):
-                if found.plugin == name:
-                    error = await self.plugins.call(found, {"runtime": self})
-                    if error is not None:
-                        self.plugins.note(name, "on_shutdown", error)
+            for listener in self.plugins.listeners(hookspecs.on_shutdown):
+                if listener.plugin == name:
+                    await listener.tell(self)
 
-    async def _tell_events(self, events: AsyncIterator[object]) -> None:
+    async def _tell_events(self, listener: Listener[[TaskEvent]], events: AsyncIterator[TaskEvent]) -> None:
         async for event in events:
-            await self.plugins.notify("on_task_event", event=event)
+            await listener.tell(event)
+
+    def _note_service(self, plugin: str | None, error: BaseException) -> None:
+        if plugin is not None:
+            self.plugins.note(plugin, "running", error)
 
     def _body_of(self, record: TaskRecord, params: JsonValue) -> Callable[[], Awaitable[object]] | None:
         """Return the body of a task that an earlier runtime has left, None if its kind is not registered."""

@@ -3,14 +3,20 @@
 A runtime that serves leaves a card: a JSON file in the user's runtime directory that only the user can read,
 with its address and token. Other processes read it: the command line finds every runtime of the machine by
 its cards. A card whose process is gone is stale: no process has that pid, or the one that has it began at
-another time. Stale cards are removed by whoever comes across them."""
+another time. Stale cards are removed by whoever comes across them.
+
+A runtime may also stop serving while its process lives, and another program take its port. So nobody sends a
+token: a client asks for a proof first. The server names its run, and shows by an HMAC over the client's nonce
+that it knows the key which follows from the token and the run. That key, good for this run alone, is what the
+client then sends."""
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 import os
 import secrets
-import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,12 +66,33 @@ def running() -> list[Card]:
 def connect(card: Card, *, seconds: float) -> httpx.Client:
     """Return a client that may ask the runtime of a card, and waits `seconds` for it.
 
-    It knows no proxy of the environment, which would see the token.
+    It knows no proxy of the environment. Each request is preceded by a proof: `NotTheRuntime`, an
+    `httpx.TransportError`, is raised if whoever answers does not know the token.
     """
     import httpx
 
-    headers = {"authorization": f"Bearer {card.token}"}
-    return httpx.Client(base_url=card.url, headers=headers, timeout=seconds, trust_env=False)
+    return httpx.Client(base_url=card.url, auth=auth(card), timeout=seconds, trust_env=False)
+
+
+def auth(card: Card) -> httpx.Auth:
+    """Return what lets the client of a card ask for a proof before each request."""
+    from ._proving import Proving
+
+    return Proving(card.token)
+
+
+def run_key(token: str, run: str) -> str:
+    """Return the key that stands for `token` during one run of a server."""
+    return _hmac(token, f"hostel run {run}")
+
+
+def proof(key: str, nonce: str) -> str:
+    """Return what only a server that knows the key of its run can answer to `nonce`."""
+    return _hmac(key, f"hostel proof {nonce}")
+
+
+def _hmac(key: str, text: str) -> str:
+    return hmac.new(key.encode(), text.encode(errors="replace"), hashlib.sha256).hexdigest()
 
 
 def _valid() -> Iterator[Card]:
@@ -90,15 +117,11 @@ def _read(path: Path) -> Card:
 
 
 def _is_private(path: Path) -> bool:
-    if sys.platform == "win32":
-        return True
     status = path.lstat()
     return status.st_uid == os.getuid() and not status.st_mode & 0o077
 
 
 def _runs(card: Card) -> bool:
-    if sys.platform == "win32":
-        return True
     try:
         os.kill(card.pid, 0)
     except (ProcessLookupError, PermissionError, OverflowError):

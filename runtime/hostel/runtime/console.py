@@ -1,12 +1,14 @@
 """What the commands of all plugins share: how they run, how they end, how they print.
 
-Exit codes: 0 done, 1 the task failed, 2 bad usage, 130 interrupted.
+Texts come from tasks, plugins and servers; what is printed here passes `plain`, so that a terminal obeys none
+of them. Exit codes: 0 done, 1 the task failed, 2 bad usage, 130 interrupted, 143 terminated.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn, TypeVar
@@ -26,17 +28,23 @@ UPSTREAM_KEY = "HOSTEL_UPSTREAM_KEY"
 FAILED = 1
 USAGE = 2
 INTERRUPTED = 130
+TERMINATED = 143
+
+
+def plain(text: str) -> str:
+    """Return `text` on one line, without anything a terminal would obey."""
+    return "".join(char if char.isprintable() else " " if char.isspace() else "�" for char in text)
 
 
 def fail(sentence: object, code: int = FAILED) -> NoReturn:
     """End the command with one sentence on standard error."""
-    sys.stderr.write(f"hostel: {sentence}\n")
+    warn(sentence)
     raise typer.Exit(code)
 
 
 def warn(sentence: object) -> None:
     """Say one sentence on standard error and go on."""
-    sys.stderr.write(f"hostel: {sentence}\n")
+    sys.stderr.write(f"hostel: {plain(str(sentence))}\n")
 
 
 @contextmanager
@@ -64,12 +72,43 @@ def upstream(url: str, concurrency: int) -> Upstream:
         fail(error, USAGE)
 
 
+class Terminated(SystemExit):
+    """SIGTERM has ended the command, as Ctrl-C does."""
+
+    def __init__(self) -> None:
+        super().__init__(TERMINATED)
+
+
 def run(func: Callable[[], Awaitable[T]]) -> T:
-    """Run an async command; what it raises on purpose becomes one sentence, Ctrl-C exit code 130."""
+    """Run an async command; what it raises on purpose becomes one sentence, Ctrl-C exit code 130.
+
+    :raises Terminated: if SIGTERM has ended it.
+    """
     import anyio
 
     with one_sentence():
-        return anyio.run(func)
+        return anyio.run(_until_terminated, func)
+
+
+async def _until_terminated(func: Callable[[], Awaitable[T]]) -> T:
+    import anyio
+
+    from ._apart import Apart
+
+    with anyio.CancelScope() as scope:
+
+        async def watch() -> None:
+            with anyio.open_signal_receiver(signal.SIGTERM) as signals:
+                await anext(signals)
+                scope.cancel()
+
+        watcher = Apart(watch)
+        watcher.start()
+        try:
+            return await func()
+        finally:
+            await watcher.stop()
+    raise Terminated
 
 
 def print_json(value: JsonValue | Sequence[JsonValue]) -> None:
@@ -78,9 +117,15 @@ def print_json(value: JsonValue | Sequence[JsonValue]) -> None:
     sys.stdout.flush()
 
 
+def print_lines(lines: Iterable[str]) -> None:
+    """Print each text on a line of its own, at once."""
+    sys.stdout.writelines(f"{plain(line)}\n" for line in lines)
+    sys.stdout.flush()
+
+
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], empty: str) -> None:
     """Print rows as a table on a terminal, as tab-separated lines when piped, `empty` if there are none."""
-    found = list(rows)
+    found = [[plain(cell) for cell in row] for row in rows]
     if not sys.stdout.isatty():
         sys.stdout.writelines("\t".join(row) + "\n" for row in found)
         return

@@ -13,23 +13,38 @@ implementation takes as many of a hook's arguments as it needs, by name.
         def register_task_kinds(self):
             return [TaskKind("count", count)]
 
-The first word of a hook tells how its answer is used. `register_*` returns descriptions; all plugins'
-answers are used. `on_*` is told something; its answer is ignored and it may be async. `choose_*` may answer
-or return None; the first answer wins. A hook that raises is noted against its plugin (`hostel plugins`
-shows it) and the others are called all the same. An `on_*` hook that takes longer than 5 seconds is
-cancelled and noted.
+The first word of a hook tells how its answer is used, and where it runs.
 
-A plugin may have two attributes: `name`, what it is called (the entry point's name or the class's
-otherwise), and `requires`, the names of plugins that must have started before it."""
+- `register_*` returns descriptions; those of all plugins are used. It is called while things start, in the
+  thread of whoever starts them: return at once. It must not be async. A name or path that two plugins
+  want is kept by the one given, else by the one built in; whoever comes later loses just that.
+- `choose_*` may answer or return None; plugins given are asked first, then those installed, and the first
+  answer that is right wins. It must not be async, and runs in a thread of the plugin.
+- `on_*` is told something; its answer is ignored. All plugins are told at the same time. An async one runs in
+  a task of its own, any other in the thread of the plugin, one after the other, where it can block nobody;
+  what belongs on the loop is for an async one.
+
+A `choose_*` or `on_*` hook that takes longer than 5 seconds is given up; while a thread is still busy with
+one, no other of that plugin is called. Whatever a hook raises, SystemExit included, whatever it answers that
+was not asked for, is noted against its plugin (`hostel plugins` shows it), and the others are called all the
+same. From a plugin that is built in or given, a wrong description and a failing `on_startup` end the start.
+
+A plugin may have three attributes: `name`, what it is called (otherwise the name of its entry point, module
+or class); `requires`, the names of plugins that must have started before it; and `hookspecs`, a module with
+hooks of its own, which other plugins implement like those below. A hook is a function marked by `@hookspec`;
+`@hookspec(each=check)` and `@hookspec(answer=check)` name a function that returns what a plugin has answered
+if it is right and raises if it is not, and `expect` helps there. The plugin that brings a hook calls it with
+`runtime.plugins.collect(hook, ...)`, `first(hook, ...)` or `notify(hook, ...)`. An implementation of a hook
+whose plugin may be left out is marked by `@hookimpl(optionalhook=True)`."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pluggy
+from ._hooks import expect, hookspec
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from collections.abc import Awaitable, Iterable
 
     import typer
 
@@ -39,10 +54,20 @@ if TYPE_CHECKING:
     from ._routes import Endpoint, Mount
     from ._runtime import Runtime
 
-hookspec = pluggy.HookspecMarker("hostel")
+
+def _task_kind(described: object) -> TaskKind:
+    from ._kinds import TaskKind
+
+    return expect(described, TaskKind)
 
 
-@hookspec
+def _route(described: object) -> Endpoint | Mount:
+    from ._routes import Endpoint, Mount
+
+    return expect(described, Endpoint, Mount)
+
+
+@hookspec(each=_task_kind)
 def register_task_kinds() -> Iterable[TaskKind]:  # type: ignore[empty-body]
     """Add kinds of tasks that can be started by name.
 
@@ -62,7 +87,7 @@ def register_commands(app: typer.Typer) -> None:
     """
 
 
-@hookspec
+@hookspec(each=_route)
 def register_routes(runtime: Runtime) -> Iterable[Endpoint | Mount]:  # type: ignore[empty-body]
     """Add what the plugin answers over HTTP.
 
@@ -79,39 +104,6 @@ def register_routes(runtime: Runtime) -> Iterable[Endpoint | Mount]:  # type: ig
 
     :param runtime: the one that is served.
     :return: endpoints below `/api/`, or whole ASGI applications. Since 0.1.
-    """
-
-
-@hookspec
-def register_model_sources() -> Iterable[object]:  # type: ignore[empty-body]
-    """Add places that models come from, next to the hub, plain URLs and folders.
-
-    Called once, when the runtime starts. Where two claim one scheme, the plugin registered last wins.
-
-    :return: `hostel.plugins.model_pull.ModelSource`s: objects with `schemes` and `async
-        resolve(reference)`. Since 0.1.
-    """
-
-
-@hookspec
-def choose_quantization(repo_id: str, options: Sequence[object]) -> str | None:
-    """Choose which quantization of a model is pulled where nobody named one.
-
-    :param options: `hostel.plugins.model_pull.QuantOption`s, what there is; one with a `problem` cannot be
-        pulled
-    :return: the `name` of one of them, or None to leave it to others and at last to the order of
-        preference. Since 0.1.
-    """
-
-
-@hookspec
-def on_download_event(event: object) -> Awaitable[None] | None:
-    """Be told what happens to downloads; may be async.
-
-    A slow implementation delays the next call and never a download; progress it is too slow for is left
-    out.
-
-    :param event: a `hostel.plugins.model_pull.DownloadEvent`, one of its classes. Since 0.1.
     """
 
 
@@ -160,16 +152,4 @@ def on_task_event(event: TaskEvent) -> Awaitable[None] | None:
     event of type `missed`.
 
     :param event: what happened, with the task's record after it. Since 0.1.
-    """
-
-
-@hookspec
-def choose_batch_sender(upstream: str | None) -> Callable[..., Awaitable[object]] | None:
-    """Send the requests of batches in another way than over HTTP; return None to leave it to others.
-
-    Called when the work on batches starts. What it returns is called with a `RequestData` for every attempt,
-    up to the model's limit at a time, is cancelled when the request is, and answers with a `Reply` or a
-    `Failure` (all three from `hostel.plugins.batch`); what it raises ends that attempt only.
-
-    :param upstream: base URL that was asked for, None if there is none. Since 0.1.
     """

@@ -80,14 +80,14 @@ class _Asyncio:
         import asyncio
 
         self._current = asyncio.current_task
+        self._task = asyncio.Task
         self._loop = asyncio.get_running_loop()
         self._alive: set[object] = set()  # the loop itself holds only weak references
 
     def start(self, func: AsyncFunction[*Args], args: tuple[*Args], context: Context) -> None:
         coroutine = cast("Coroutine[None, None, None]", func(*args))
-        task = self._loop.create_task(coroutine, context=context)
-        if not task.done():  # an eager task factory may have run all of it
-            self._alive.add(task)
+        # not by the loop's task factory, which may run all of it now: a spawn returns before its body begins
+        self._alive.add(self._task(coroutine, loop=self._loop, context=context))
 
     def ended(self) -> None:
         self._alive.discard(self._current())

@@ -73,8 +73,6 @@ class Engine:
         self.context = outside_tasks()
         """What services of the host run in."""
         self.heartbeats = Heartbeats(self._fell_silent)
-        self.overruled: set[Entry] = set()
-        """Tasks that somebody ended while their bodies ran, until the bodies have stopped."""
         self._uncollected: OrderedDict[str, SessionTasks] = OrderedDict()
         """Sessions in which hidden tasks failed, until somebody hears of it."""
         self._watching = False
@@ -284,7 +282,7 @@ class Engine:
 
     def end(self, entry: Entry, how: Verdict, *, keep: bool = True) -> None:
         """End a live task, and forget it at once if it is not to `keep`; one that has ended stays as it is.
-        A body that still runs is overruled and stopped.
+        A body that still runs is stopped.
         """
         if not entry.live:
             return
@@ -294,7 +292,6 @@ class Engine:
             keep=keep,
         )
         if entry.running:
-            self.overruled.add(entry)
             entry.abort()
         if not entry.settled:
             entry.stir()
@@ -431,8 +428,6 @@ class Engine:
 
     def _finish(self, entry: Entry, ending: Ending) -> None:
         entry.running = False
-        if self.overruled:
-            self.overruled.discard(entry)
         if entry.interrupting and entry.live and not entry.cancel_requested and not _is_over(entry, ending):
             self.park(entry, by_stop=True)
             return

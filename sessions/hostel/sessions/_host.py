@@ -289,19 +289,17 @@ class LocalBackgroundTaskHost:
         self, session_id: str, spec: TaskSpec, func: Callable[[*Args], object], args: tuple[*Args]
     ) -> tuple[TaskHandle[Any], Receipt | None]:
         engine = self._engine
-        started: builtins.list[TaskHandle[Any]] = []
 
         def start() -> Entry:
             restart = restart_info_to_json(spec, managed=True)
             own = _with_parent(spec)
             policy = CancelPolicy.ABORT_LOCAL
             entry = engine.add(session_id, own, TaskState.RUNNING, policy, result=Result(), restart=restart)
-            started.append(TaskHandle(engine, entry))  # before an eager loop has run all of the body
             engine.start(entry, own, func, args)
             return entry
 
         entry = await engine.known(session_id, spec, start) if spec.idempotency_key else start()
-        return started[0] if started else TaskHandle(engine, entry), engine.receipt()
+        return TaskHandle(engine, entry), engine.receipt()
 
     async def spawn_hidden(
         self, session_id: str, label: str, func: Callable[[*Args], Awaitable[object]], *args: *Args

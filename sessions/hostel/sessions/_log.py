@@ -44,7 +44,7 @@ REPLAY_PAGE = 500
 BREATH = 100
 SMALL = 1024
 """Bytes of a value that may stay in an event whose task is forgotten."""
-GARBAGE = 1_000
+GARBAGE = 50
 """Dropped events that may stay in the list of all before it is made anew."""
 
 
@@ -205,7 +205,7 @@ class EventLog:
         if self._shares.exceeded:
             self._make_room(event)
         if (
-            self._garbage > max(GARBAGE, len(self.events) // 2)
+            self._garbage > max(GARBAGE, len(self.events) // 4)
             or self._garbage_bytes > self._retain_bytes // 2
         ):
             self._collect()

@@ -65,7 +65,8 @@ MIGRATIONS: tuple[str, ...] = (
         WHERE state IN ('cancel_requested', 'pending', 'running', 'waiting');
     CREATE INDEX ended_tasks ON tasks (session, seq)
         WHERE state IN ('abandoned', 'cancelled', 'completed', 'failed');
-    CREATE INDEX tasks_by_id ON tasks (task);
+    CREATE INDEX ended_by_id ON tasks (task)
+        WHERE state IN ('abandoned', 'cancelled', 'completed', 'failed');
     CREATE INDEX tasks_by_key ON tasks (session, key) WHERE key IS NOT NULL;
     CREATE INDEX tasks_by_parent ON tasks (parent) WHERE parent IS NOT NULL;
     CREATE TABLE ended (
@@ -75,7 +76,7 @@ MIGRATIONS: tuple[str, ...] = (
         first REAL NOT NULL,
         last REAL NOT NULL,
         PRIMARY KEY (session, state)
-    );
+    ) WITHOUT ROWID;
     INSERT INTO ended
     SELECT session, state, count(*),
         min(coalesce((SELECT at FROM events WHERE seq = born), 0)),

@@ -95,7 +95,7 @@ async def stop_engine(engine: Engine, on_stop: OnStop, grace: float) -> None:
             if session.hidden is not None:
                 session.hidden.cancel()
         if not await engine.bodies.join(grace):
-            stubborn = [entry.record.id for entry in (*managed, *engine.overruled) if entry.running]
+            stubborn = [entry.record.id for entry in managed if entry.running]
             log.warning("%d bodies ignore their cancellation, among them %s", len(engine.bodies), stubborn)
     _leave_the_rest(engine, on_stop)
     await _stop_services(engine, grace)

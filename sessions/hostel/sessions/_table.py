@@ -285,7 +285,7 @@ class TaskTable:
             self.show(event, entry)
         else:
             follows = None if event.type is EventType.REGISTERED else before.seq
-            retain = self._retain if record.state in TERMINAL else None
+            retain = self._retain if keep and record.state in TERMINAL else None
             self.feed.put(Append(event, follows, entry.restart, entry.value, retain), entry)
         if record.state in TERMINAL:
             entry.weight = weight_of(record, size) + len(entry.value or "")

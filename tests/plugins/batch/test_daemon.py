@@ -1,19 +1,44 @@
 """The daemon against a real endpoint on loopback."""
 
-from collections.abc import AsyncIterator
+import asyncio
+import json
+import math
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.lowlevel
+import attrs
 import pytest
 
-from hostel.plugins.batch import Batch, Reply, RequestData, SqlStorage
+from hostel.plugins.batch import (
+    Batch,
+    NotFound,
+    Reply,
+    RequestData,
+    RequestId,
+    RequestTemplateInput,
+    SqlStorage,
+    StorageRefused,
+)
 from hostel.plugins.batch._daemon import Daemon, Escalation
-from hostel.plugins.batch._records import BatchErrorItem, DaemonState
+from hostel.plugins.batch._records import AnyRequest, BatchErrorItem, DaemonRecord, DaemonState
 from hostel.plugins.batch._retry import RetryPolicy
 from hostel.plugins.batch._sender import HttpSender, Timeouts
-from hostel.plugins.batch._states import LIVE, FailureKind
-from hostel.plugins.batch.testing import Answer, Call, Clock, Desk, Upstream, eventually, finished, template
+from hostel.plugins.batch._states import LIVE, Completed, FailureKind
+from hostel.plugins.batch.testing import (
+    ENDPOINT,
+    Answer,
+    Call,
+    Clock,
+    Desk,
+    Upstream,
+    eventually,
+    finished,
+    template,
+)
 
 NO_HURRY = Timeouts()
 QUICK = RetryPolicy(backoff=0.01, max_backoff=0.05)
@@ -25,7 +50,7 @@ async def working(
 ) -> AsyncIterator[Daemon]:
     settings: dict[str, Any] = {"poll": 0.05, "heartbeat": 0.05, "retry": QUICK, "grace": 5.0}
     async with HttpSender(upstream.url, timeouts=timeouts) as sender:
-        daemon = Daemon(storage, sender, clock=storage.now, **settings | options)
+        daemon = Daemon(storage, sender, **settings | options)
         async with anyio.create_task_group() as group:
             group.start_soon(daemon.run)
             yield daemon
@@ -259,6 +284,25 @@ async def test_a_request_of_a_dead_daemon_is_sent_by_another(
         await desk.complete(zombie)
 
 
+async def test_a_daemon_that_was_given_up_for_dead_registers_again(
+    desk: Desk, storage: SqlStorage, upstream: Upstream
+) -> None:
+    async with working(storage, upstream, heartbeat=1e6) as daemon:
+        record = await eventually(lambda: _registered(storage, daemon))
+        assert record is not None
+        await storage.persist_daemon(attrs.evolve(record, state=DaemonState.DEAD))
+        done = await finished(storage, await desk.batch("a"))
+
+    assert done.completed_requests == 1
+
+
+async def _registered(storage: SqlStorage, daemon: Daemon) -> DaemonRecord | None:
+    try:
+        return await storage.get_daemon(daemon.id)
+    except NotFound:
+        return None
+
+
 async def test_near_the_deadline_a_request_goes_to_the_model_named_for_that(
     desk: Desk, storage: SqlStorage, upstream: Upstream
 ) -> None:
@@ -329,6 +373,112 @@ async def test_a_sender_that_raises_ends_that_attempt_only(desk: Desk, storage: 
     assert (done.completed_requests, done.failed_requests) == (1, 1)
     (error,) = await errors(storage, done)
     assert error.failure.kind is FailureKind.TASK_TERMINATED
+
+
+@pytest.mark.parametrize("count", [2**53 - 1, 2**63 - 1, -(2**70), 10**400, "7", True, 1.5, [1], {}])
+async def test_numbers_that_an_endpoint_makes_up_end_nothing(
+    desk: Desk, storage: SqlStorage, upstream: Upstream, count: object
+) -> None:
+    usage = {
+        "prompt_tokens": count,
+        "completion_tokens": count,
+        "prompt_tokens_details": {"cached_tokens": count},
+    }
+    body = json.dumps({"usage": usage})
+    upstream.script = lambda call: Answer() if call.prompt == "last" else Answer(body=body)
+    batch = await desk.batch("a", "b", "c", "last")
+
+    async with working(storage, upstream):
+        done = await finished(storage, batch)
+
+    assert (done.completed_requests, done.usage.input_tokens) == (4, 3)
+
+
+async def _raise(error: BaseException) -> Reply:
+    raise error
+
+
+BROKEN: dict[str, Callable[[], Any]] = {
+    "raises": lambda: _raise(KeyError("oops")),
+    "exits": lambda: _raise(SystemExit(3)),
+    "is cancelled": lambda: _raise(asyncio.CancelledError()),
+    "does not wait": lambda: Reply(200, "{}"),
+    "nothing": lambda: anyio.lowlevel.checkpoint(),
+    "no status": lambda: _reply("200", "{}"),
+    "a status of its own": lambda: _reply(2**70, "{}"),
+    "no text": lambda: _reply(200, b"{}"),
+    "an id of its own": lambda: _reply(200, "{}", 7),
+}
+ODD: dict[str, Callable[[], Any]] = {
+    "half a character": lambda: _reply(200, '"\ud800"'),
+    "a NUL": lambda: _reply(200, '"\0"', "id\0"),
+    "an endless wait": lambda: _reply(200, "{}", None, math.nan),
+}
+
+
+async def _reply(*fields: Any) -> Reply:
+    return Reply(*fields)
+
+
+class Broken:
+    """A sender with a fault that shows on the lines that are named so."""
+
+    def __call__(self, request: RequestData) -> Any:
+        return (BROKEN | ODD).get(str(request.custom_id), lambda: _reply(200, "{}"))()
+
+
+async def test_whatever_a_sender_does_ends_that_attempt_only(
+    desk: Desk, storage: SqlStorage, anyio_backend_name: str
+) -> None:
+    broken = [name for name in BROKEN if anyio_backend_name == "asyncio" or name != "is cancelled"]
+    batch = await desk.batch(*broken, *ODD, "good")
+    daemon = Daemon(storage, Broken(), poll=0.05, retry=RetryPolicy(max_retries=1, backoff=0.001))
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(daemon.run)
+        done = await finished(storage, batch)
+        group.cancel_scope.cancel()
+
+    assert (done.completed_requests, done.failed_requests) == (len(ODD) + 1, len(broken))
+    assert {error.failure.kind for error in await errors(storage, done)} == {FailureKind.TASK_TERMINATED}
+
+
+class Unstorable(SqlStorage):
+    """A store whose database takes no answer to certain lines."""
+
+    async def persist(self, request: AnyRequest) -> RequestId | None:
+        if request.data.custom_id == "bad" and isinstance(request.state, Completed):
+            raise StorageRefused("integer out of range")
+        if request.data.custom_id == "worse" and isinstance(request.state, Completed):
+            raise ZeroDivisionError
+        return await super().persist(request)
+
+
+async def test_an_answer_that_cannot_be_stored_fails_its_own_line_and_says_so(
+    location: str | Path, desk: Desk, upstream: Upstream
+) -> None:
+    batch = await desk.batch("bad", "worse", "good")
+
+    async with Unstorable(location) as storage, working(storage, upstream):
+        done = await finished(storage, batch)
+
+    assert (done.completed_requests, done.failed_requests, len(upstream.calls)) == (1, 2, 3)
+    first, second = sorted(await errors(desk.storage, done), key=lambda error: str(error.custom_id))  # type: ignore[arg-type]
+    assert (first.failure.kind, second.failure.kind) == (FailureKind.UNSTORABLE, FailureKind.UNSTORABLE)
+    assert "integer out of range" in first.failure.message
+
+
+async def test_a_body_that_is_no_json_is_sent_as_it_is_to_whichever_model(
+    desk: Desk, storage: SqlStorage, upstream: Upstream
+) -> None:
+    upstream.script = lambda _: Answer(body="{}")
+    odd = RequestTemplateInput("a", "GET", ENDPOINT, "no json", "m")
+    batch = await desk.batch_of([odd], "5m")
+
+    async with working(storage, upstream, escalations={"m": Escalation("big", within=900)}):
+        done = await finished(storage, batch)
+
+    assert done.completed_requests == 1
 
 
 async def test_a_daemon_cancelled_as_it_starts_ends_at_once(storage: SqlStorage) -> None:

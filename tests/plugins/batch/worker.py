@@ -13,7 +13,6 @@ async def main(location: str, upstream: str) -> None:
         daemon = Daemon(
             storage,
             sender,
-            clock=storage.now,
             default_concurrency=40,
             retry=RetryPolicy(backoff=0.02, max_backoff=0.1),
             poll=0.1,

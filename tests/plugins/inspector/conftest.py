@@ -11,6 +11,8 @@ from hostel.plugins.inspector import Inspector
 from hostel.runtime import Runtime
 from hostel.sessions import BackgroundTaskHost
 
+from .program import SECONDS
+
 
 @attrs.frozen
 class Served:
@@ -37,7 +39,7 @@ def runtime_with(*plugins: object) -> Runtime:
 
 def client(inspector: Inspector) -> httpx.AsyncClient:
     headers = {"authorization": f"Bearer {inspector.token}"}
-    return httpx.AsyncClient(base_url=inspector.url, headers=headers, trust_env=False, timeout=30)
+    return httpx.AsyncClient(base_url=inspector.url, headers=headers, trust_env=False, timeout=SECONDS)
 
 
 @pytest.fixture

@@ -11,11 +11,13 @@ import httpx_sse
 import pytest
 
 from hostel.plugins.inspector import Inspector
+from hostel.plugins.inspector._access import Access
 from hostel.plugins.inspector._feed import Feed
 from hostel.runtime import Runtime
 from hostel.sessions import Progress, TaskSpec, TaskState, event_from_json
 
 from .conftest import Served, client, runtime_with
+from .program import SECONDS
 
 Frame = httpx_sse.ServerSentEvent
 
@@ -37,7 +39,7 @@ async def stream(
 async def take(frames: AsyncIterator[Frame], count: int) -> list[Frame]:
     """Return the next `count` frames that carry something."""
     taken: list[Frame] = []
-    with anyio.fail_after(10):
+    with anyio.fail_after(SECONDS):
         while len(taken) < count:
             frame = await anext(frames)
             if frame.data:
@@ -52,7 +54,7 @@ def feed_of(inspector: Inspector) -> Feed:
 
 async def begin(frames: AsyncIterator[Frame]) -> str:
     """Wait until the stream is in force and return its first cursor."""
-    with anyio.fail_after(10):
+    with anyio.fail_after(SECONDS):
         return (await anext(frames)).id
 
 
@@ -165,6 +167,75 @@ async def test_an_unknown_cursor_gets_missed_and_a_snapshot_never_silence(
     assert completed.event == "completed"
 
 
+@pytest.mark.parametrize("after", ["start", "0"])
+async def test_the_start_replays_all_that_is_kept_and_nothing_is_missed(served: Served, after: str) -> None:
+    for task_id in ("a", "b"):
+        await served.host.register("s", TaskSpec(id=task_id))
+
+    async with stream(served.http, f"after={after}&snapshot=true") as frames:
+        replayed = await take(frames, 2)
+        await served.host.complete("a")
+        told = [*replayed, *await take(frames, 1)]
+
+    assert [frame.event for frame in told] == ["registered", "registered", "completed"]
+    assert [json.loads(frame.data)["task_id"] for frame in told] == ["a", "b", "a"]
+
+
+async def test_the_start_says_what_is_no_longer_kept() -> None:
+    inspector = Inspector()
+    async with SmallRuntime(inspector) as runtime, client(inspector) as http:
+        for number in range(20):
+            await runtime.tasks.register("s", TaskSpec(id=f"t{number}"))
+
+        async with stream(http, "after=start") as frames:
+            missed, snapshot, *kept = await take(frames, 12)
+
+    assert json.loads(missed.data)["count"] == 10
+    assert len(ids(snapshot)) == 20
+    assert [json.loads(frame.data)["task_id"] for frame in kept] == [f"t{n}" for n in range(10, 20)]
+
+
+async def test_a_ticket_opens_one_stream_without_a_header(served: Served) -> None:
+    made = await served.http.post("/api/events/ticket")
+    ticket = made.json()["ticket"]
+    async with httpx.AsyncClient(base_url=served.inspector.url, trust_env=False, timeout=SECONDS) as stranger:
+        assert (await stranger.get(f"/api/tasks?ticket={ticket}")).status_code == 401
+        async with stream(stranger, f"session_id=s&ticket={ticket}") as frames:
+            await begin(frames)
+            await served.host.register("s", TaskSpec(id="a"))
+            [told] = await take(frames, 1)
+        again = await stranger.get(f"/api/events?ticket={ticket}")
+        nobody = await stranger.post("/api/events/ticket")
+
+    assert made.status_code == 201
+    assert json.loads(told.data)["task_id"] == "a"
+    assert (again.status_code, nobody.status_code) == (401, 401)
+    assert served.inspector.token not in made.text
+
+
+@pytest.mark.parametrize("query", ["ticket=", "ticket=nonsense", "ticket={ticket}&ticket=x"])
+async def test_what_is_no_ticket_opens_nothing(served: Served, query: str) -> None:
+    ticket = (await served.http.post("/api/events/ticket")).json()["ticket"]
+    async with httpx.AsyncClient(base_url=served.inspector.url, trust_env=False) as stranger:
+        answer = await stranger.get(f"/api/events?{query.replace('{ticket}', ticket)}")
+
+    assert answer.status_code == 401
+
+
+@pytest.mark.virtual_time
+async def test_tickets_expire_and_are_not_gathered() -> None:
+    access = Access(None)
+    early, late = access.ticket(), access.ticket()
+    await anyio.sleep(29)
+    assert access.redeem(early)
+    await anyio.sleep(2)
+    assert not access.redeem(late)
+
+    tickets = [access.ticket() for _ in range(2_000)]
+    assert not access.redeem(tickets[0])
+    assert access.redeem(tickets[-1])
+
+
 async def test_a_cursor_of_the_future_gets_missed_and_a_snapshot(served: Served) -> None:
     await served.host.register("s", TaskSpec(id="a"))
     async with stream(served.http) as frames:
@@ -238,11 +309,20 @@ async def test_there_are_only_so_many_streams() -> None:
             refused = await http.get("/api/events")
             assert refused.status_code == 503
             assert refused.headers["retry-after"] == "5"
-        with anyio.fail_after(5):
+        with anyio.fail_after(SECONDS):
             while len(feed_of(inspector)):
                 await anyio.lowlevel.checkpoint()
         async with stream(http) as three:
             await begin(three)
+
+
+async def test_no_stream_is_opened_once_they_were_closed(served: Served) -> None:
+    feed_of(served.inspector).close()
+
+    refused = await served.http.get("/api/events")
+
+    assert refused.status_code == 503
+    assert refused.json()["type"] == "urn:hostel:problem:too-many-streams"
 
 
 async def test_streams_end_when_the_runtime_stops() -> None:
@@ -263,14 +343,14 @@ async def test_streams_end_when_the_runtime_stops() -> None:
             http.base_url = httpx.URL(inspector.url)
             http.headers["authorization"] = f"Bearer {inspector.token}"
             group.start_soon(read)
-            with anyio.fail_after(5):
+            with anyio.fail_after(SECONDS):
                 await ready.wait()
-        with anyio.fail_after(10):
+        with anyio.fail_after(SECONDS):
             await ended.wait()
 
 
 def client_of_later() -> httpx.AsyncClient:
-    return httpx.AsyncClient(trust_env=False, timeout=30)
+    return httpx.AsyncClient(trust_env=False, timeout=SECONDS)
 
 
 async def test_a_reader_that_goes_is_forgotten(served: Served) -> None:
@@ -278,7 +358,7 @@ async def test_a_reader_that_goes_is_forgotten(served: Served) -> None:
         await begin(frames)
         assert len(feed_of(served.inspector)) == 1
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(SECONDS):
         while len(feed_of(served.inspector)):
             await anyio.lowlevel.checkpoint()
     record = await served.host.register("s", TaskSpec(id="a"))
@@ -300,7 +380,7 @@ async def test_a_peer_that_never_reads_does_not_hold_up_the_others(served: Serve
 
 
 async def test_asking_for_the_head_of_the_stream_is_answered_at_once(served: Served) -> None:
-    with anyio.fail_after(5):
+    with anyio.fail_after(SECONDS):
         head = await served.http.head("/api/events")
 
     assert head.status_code == 200

@@ -13,6 +13,8 @@ from hostel.plugins.inspector._cursors import Cursors
 from hostel.plugins.inspector._feed import Feed, Frames
 from hostel.sessions import LocalBackgroundTaskHost, Progress, TaskFilter, TaskSpec
 
+from .program import SECONDS
+
 ALL = TaskFilter()
 
 
@@ -26,7 +28,6 @@ async def test_silence_is_filled_with_comments_that_carry_nothing() -> None:
     async with LocalBackgroundTaskHost() as host, anyio.create_task_group() as group:
         start = anyio.current_time()
         feed = Feed(host, Cursors(), heartbeat=15)
-        group.start_soon(feed.run)
         group.start_soon(feed.tell, ALL, None, write)
         await anyio.sleep(40)
         await host.register("s", TaskSpec(id="a"))
@@ -70,9 +71,8 @@ async def test_a_long_backlog_goes_out_in_chunks() -> None:
         cursor = feed._cursors.write(0)
         for number in range(1_000):
             await host.register("s", TaskSpec(id=f"t{number}", label="x" * 1_000))
-        group.start_soon(feed.run)
         group.start_soon(feed.tell, ALL, cursor, write)
-        with anyio.fail_after(10):
+        with anyio.fail_after(SECONDS):
             while b"".join(chunks).count(b"\nevent: registered") < 1_000:
                 await anyio.lowlevel.checkpoint()
         group.cancel_scope.cancel()
@@ -94,7 +94,6 @@ async def test_a_reader_that_never_reads_costs_no_memory_and_disturbs_nobody() -
 
     async with LocalBackgroundTaskHost(retain_events=1_000) as host, anyio.create_task_group() as group:
         feed = Feed(host, Cursors())
-        group.start_soon(feed.run)
         for write in (never, count):
             group.start_soon(feed.tell, ALL, None, write)
         await host.register("s", TaskSpec(id="a"))

@@ -2,8 +2,11 @@
 
 import resource
 import socket
+import subprocess
+import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 import anyio
 import anyio.lowlevel
@@ -12,6 +15,8 @@ from anyio.abc import SocketAttribute, SocketStream
 
 from hostel.plugins.inspector import _http
 from hostel.runtime import AsgiApp, AsgiMessage
+
+from .program import SECONDS
 
 GET = b"GET /a%20b?c=d HTTP/1.1\r\nHost: x\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: x\r\n"
@@ -87,15 +92,15 @@ async def until(stream: SocketStream, end: bytes) -> bytes:
 
 
 @asynccontextmanager
-async def serving(app: AsgiApp) -> AsyncIterator[Server]:
+async def serving(app: AsgiApp, room: int = 100) -> AsyncIterator[Server]:
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
     server = Server(listener.extra(SocketAttribute.local_port))
 
     async def serve() -> None:
-        await _http.serve(listener, app, server.stop, server.errors.append)
+        await _http.serve(listener, app, server.stop, server.errors.append, room)
         server.stopped.set()
 
-    with anyio.fail_after(15):
+    with anyio.fail_after(SECONDS):
         async with anyio.create_task_group() as group:
             group.start_soon(serve)
             yield server
@@ -202,18 +207,19 @@ async def test_an_application_that_says_nothing_is_500() -> None:
 
 
 async def test_it_stops_at_once_when_connections_are_idle(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_http, "STOP_SECONDS", 60.0)
+    monkeypatch.setattr(_http, "STOP_SECONDS", 2 * SECONDS)
     async with serving(echo) as server, await server.connect() as stream:
         await stream.send(GET + b"\r\n")
         await until(stream, b"<GET /a b >")
         server.stop.set()
-        with anyio.fail_after(10):
+        with anyio.fail_after(SECONDS):
             await server.stopped.wait()
 
         assert await rest_of(stream) == b""
 
 
-async def test_it_stops_although_a_peer_never_reads() -> None:
+async def test_it_stops_although_a_peer_never_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_http, "WRITE_SECONDS", 2 * SECONDS)
     async with serving(flood) as server:
         stuck = socket.create_connection(("127.0.0.1", server.port))
         stuck.sendall(GET + b"\r\n")
@@ -222,7 +228,7 @@ async def test_it_stops_although_a_peer_never_reads() -> None:
             await reading.send(GET + b"\r\n")
             await reading.receive()
         server.stop.set()
-        with anyio.fail_after(10):
+        with anyio.fail_after(SECONDS):
             await server.stopped.wait()
         stuck.close()
 
@@ -243,6 +249,115 @@ async def test_a_peer_that_never_reads_is_dropped_in_time(monkeypatch: pytest.Mo
         await dropped.wait()
 
         assert not (await rest_of(stuck)).endswith(b"0\r\n\r\n")
+
+
+async def test_there_are_only_so_many_connections_and_the_longest_idle_makes_room() -> None:
+    async with serving(echo, room=3) as server:
+        silent = await server.connect()
+        begun = await server.connect()
+        await begun.send(b"GET / HT")
+        kept = await server.connect()
+        await kept.send(GET + b"\r\n")
+        await until(kept, b"<GET /a b >")
+        for first in (silent, begun):
+            async with await server.connect() as late:
+                await late.send(GET + b"\r\n")
+                assert b"200" in await until(late, b"<GET /a b >")
+                assert await rest_of(first) == b""
+        await kept.send(GET + CLOSE + b"\r\n")
+        assert b"<GET /a b >" in await rest_of(kept)
+        for stream in (silent, begun, kept):
+            await stream.aclose()
+
+
+async def test_whoever_comes_when_all_are_busy_is_told_so() -> None:
+    busy, go_on = anyio.Event(), anyio.Event()
+
+    async def app(scope: AsgiMessage, receive, send) -> None:  # type: ignore[no-untyped-def]
+        busy.set()
+        await go_on.wait()
+        await echo(scope, receive, send)
+
+    async with serving(app, room=1) as server, await server.connect() as first:
+        await first.send(GET + CLOSE + b"\r\n")
+        await busy.wait()
+        async with await server.connect() as second:
+            refused = await rest_of(second)
+        go_on.set()
+        assert b"<GET /a b >" in await rest_of(first)
+
+    assert refused.startswith(b"HTTP/1.1 503")
+
+
+@pytest.mark.parametrize(("files", "places"), [(1_024, 256), (256, 64), (2, 1), (1 << 20, 1_200)])
+def test_a_server_takes_a_small_part_of_what_its_process_may_open(files: int, places: int) -> None:
+    limit = f"resource.setrlimit(resource.RLIMIT_NOFILE, ({files}, {files}))"
+    code = f"import resource; from hostel.plugins.inspector._http import room; {limit}; print(room())"
+    if files > resource.getrlimit(resource.RLIMIT_NOFILE)[1]:
+        pytest.skip("the system does not let this process open so many files")
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert told.stdout == f"{places}\n"
+
+
+async def test_half_open_connections_leave_the_application_its_files() -> None:
+    async with serving(echo, room=20) as server:
+        crowd = [await server.connect() for _ in range(200)]
+        for stream in crowd[:100]:
+            await stream.send(b"GET / HTTP/1.1\r\nHost: x\r\n")
+        answered = await server.ask(GET + CLOSE + b"\r\n")
+        ends = open_sockets_at(server.port)
+        for stream in crowd:
+            await stream.aclose()
+
+    assert b"<GET /a b >" in answered
+    assert ends <= 25
+
+
+def open_sockets_at(port: int) -> int:
+    """Return how many connections that came to `port` this process has open."""
+    ours = {str(fd.readlink()) for fd in Path("/proc/self/fd").iterdir() if fd.is_symlink()}
+    rows = [line.split() for line in Path("/proc/self/net/tcp").read_text().splitlines()[1:]]
+    local = f":{port:04X}"
+    return sum(row[1].endswith(local) and row[3] != "0A" and f"socket:[{row[9]}]" in ours for row in rows)
+
+
+async def test_a_head_that_is_never_finished_ends_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_http, "HEAD_SECONDS", 0.05)
+    async with serving(echo) as server:
+        assert await server.ask(b"GET / HTTP/1.1\r\nHost: x\r\n") == b""
+
+
+async def test_a_body_that_drips_is_408(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_http, "BODY_SECONDS", 0.05)
+    monkeypatch.setattr(_http, "BODY_RATE", 1 << 40)
+    async with serving(echo) as server, await server.connect() as stream:
+        await stream.send(POST + b"Content-Length: 100000000\r\n\r\n")
+        async with anyio.create_task_group() as group:
+            group.start_soon(drip, stream)
+            answer = await rest_of(stream)
+            group.cancel_scope.cancel()
+
+    assert answer.startswith(b"HTTP/1.1 408")
+
+
+async def drip(stream: SocketStream) -> None:
+    with suppress(anyio.BrokenResourceError):
+        while True:
+            await stream.send(b"x")
+
+
+async def test_what_is_sent_ahead_of_an_answer_is_bounded() -> None:
+    told: list[str] = []
+
+    async def app(scope: AsgiMessage, receive, send) -> None:  # type: ignore[no-untyped-def]
+        told.extend([(await receive())["type"], (await receive())["type"]])
+
+    async with serving(app) as server, await server.connect() as stream:
+        await stream.send(GET + b"\r\n" + b"x" * _http.HEAD_BYTES + b"x" * 1_000)
+        await rest_of(stream)
+
+    assert told == ["http.request", "http.disconnect"]
 
 
 async def test_running_out_of_files_does_not_end_the_server() -> None:

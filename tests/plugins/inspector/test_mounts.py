@@ -10,6 +10,7 @@ from hostel.plugins.inspector import Inspector
 from hostel.runtime import AsgiMessage, Mount, Runtime, hookimpl
 
 from .conftest import client, runtime_with
+from .program import SECONDS
 
 MIB = 2**20
 LONG = 48 * MIB
@@ -68,7 +69,7 @@ async def test_an_upload_is_as_fast_as_the_application_takes_it_and_in_small_par
 
     answers: list[httpx.Response] = []
     async with runtime_with(files, inspector), client(inspector) as http:
-        with anyio.fail_after(30):
+        with anyio.fail_after(SECONDS):
             async with anyio.create_task_group() as group:
                 group.start_soon(upload, http)
                 await files.begun.wait()
@@ -86,7 +87,7 @@ async def test_a_response_is_made_as_fast_as_its_peer_takes_it() -> None:
     async with runtime_with(files, inspector):
         url = httpx.URL(inspector.url)
         head = f"GET /files/x HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {inspector.token}\r\n\r\n"
-        with anyio.fail_after(30):
+        with anyio.fail_after(SECONDS):
             async with await anyio.connect_tcp(url.host, url.port or 80) as peer:
                 await peer.send(head.encode())
                 received = len(await peer.receive(1))
@@ -110,7 +111,7 @@ async def test_a_peer_that_leaves_is_no_failure_of_the_application() -> None:
     async with runtime_with(files, inspector) as runtime:
         url = httpx.URL(inspector.url)
         head = f"POST /files/x HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {inspector.token}\r\n"
-        with anyio.fail_after(30):
+        with anyio.fail_after(SECONDS):
             async with await anyio.connect_tcp(url.host, url.port or 80) as peer:
                 await peer.send(f"{head}Content-Length: 1000\r\n\r\nhalf".encode())
                 await files.begun.wait()

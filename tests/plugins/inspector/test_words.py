@@ -115,10 +115,6 @@ def test_a_note_says_what_matters_most(changes: dict[str, object], said: str) ->
     assert words.note(attrs.evolve(RECORD, **changes)) == said  # type: ignore[arg-type]
 
 
-def test_nothing_a_terminal_obeys_gets_through() -> None:
-    assert words.plain("a\x1b[31mb\tc\nd\x07e\x9bf\u202eg") == "a�[31mb c d�e�f�g"
-
-
 def task(task_id: str, parent: str | None = None, session: str = "s") -> TaskRecord:
     return attrs.evolve(RECORD, id=task_id, parent_task_id=parent, session_id=session)
 

@@ -1,5 +1,7 @@
 """Groups and the queue at work on a real hub; a code in a name is a defect of another system."""
 
+import math
+
 import anyio
 import anyio.lowlevel
 import anyio.to_thread
@@ -21,7 +23,7 @@ from hostel.plugins.model_pull._queue import NotInQueue, QueueFull
 from hostel.plugins.model_pull._request import DownloadId, DownloadRequest
 from hostel.plugins.model_pull._runs import Ending
 from hostel.plugins.model_pull.testing import Blob, Fault, LocalHub, Origin
-from hostel.sessions import LocalBackgroundTaskHost, TaskState
+from hostel.sessions import LocalBackgroundTaskHost, SessionClosing, TaskState
 
 from .scene import MIB, scene, sessions_states, shards, single, slow
 
@@ -106,6 +108,52 @@ async def test_g5_a_retry_fetches_only_what_is_missing(hub: LocalHub) -> None:
         assert isinstance(await on.until_ended("org/m:Q8_0"), Completed)
         assert (await on.manager.get_queue_snapshot()).recent_failures == ()
     assert hub.exchanges(origin=Origin.CDN, path="00001-of") == []
+
+
+async def test_a_retry_that_is_refused_says_so_and_keeps_the_failure(hub: LocalHub) -> None:
+    hub.add_repo("org/m", single())
+    broken = hub.fault(Fault(origin=Origin.CDN, corrupt_at=5))
+    async with scene() as on, anyio.create_task_group() as closing:
+        with pytest.raises(IntegrityFailed):
+            await on.manager.pull("org/m", session_id="s")
+        [before] = (await on.manager.get_queue_snapshot()).recent_failures
+        broken.disarm()
+        release = anyio.Event()
+        await on.host.spawn_hidden("s", "holds the session open", release.wait)
+        closing.start_soon(on.host.close_session, "s")
+        await anyio.wait_all_tasks_blocked()
+
+        with pytest.raises(SessionClosing):
+            await on.manager.retry("org/m:Q8_0")
+
+        assert (await on.manager.get_queue_snapshot()).recent_failures == (before,)
+        assert await on.manager.active_count() + await on.manager.pending_count() == 0
+        release.set()
+
+
+async def test_a_senseless_rate_is_refused_and_ends_nothing(hub: LocalHub) -> None:
+    hub.add_repo("org/m", single())
+    with pytest.raises(ValueError, match="rate"):
+        DownloadManager(LocalBackgroundTaskHost(), rate_limit=math.inf)
+    async with scene() as on:
+        for rate in (math.inf, math.nan, -1):
+            with pytest.raises(ValueError, match="rate"):
+                on.manager.rate_limit = rate
+        assert on.manager.rate_limit is None
+        assert await on.manager.pull("org/m")
+
+
+async def test_a_request_that_no_task_can_be_made_of_fails_alone(hub: LocalHub) -> None:
+    class Broken(str):
+        def lower(self) -> str:
+            raise ValueError("a broken name")
+
+    hub.add_repo("org/m", single())
+    async with scene() as on:
+        with pytest.raises(ValueError, match="a broken name"):
+            await on.manager.pull(Broken("org/m"))
+
+        assert await on.manager.pull("org/m")
 
 
 async def test_g6_force_holds_what_is_here_against_its_checksum(hub: LocalHub) -> None:

@@ -10,7 +10,6 @@ from hostel.plugins.model_pull import (
     Completed,
     DownloadEvent,
     DownloadManager,
-    InvalidQuantization,
     Progress,
     PullError,
     QuantOption,
@@ -85,7 +84,7 @@ async def test_a_stranger_may_choose_the_quantization_where_nobody_named_one(hub
     assert chooser.asked == ["org/m"]
 
 
-async def test_an_answer_that_is_not_offered_is_refused(hub: LocalHub) -> None:
+async def test_a_choice_that_is_not_offered_is_noted_and_passed_over(hub: LocalHub) -> None:
     class Wrong:
         @hookimpl
         def choose_quantization(self) -> str:
@@ -93,8 +92,14 @@ async def test_an_answer_that_is_not_offered_is_refused(hub: LocalHub) -> None:
 
     hub.add_repo("org/m", {"m-Q4_K_M.gguf": Blob(MIB), "m-Q8_0.gguf": Blob(2 * MIB, seed=2)})
     async with Runtime([Wrong()], load_installed=False) as runtime:
-        with pytest.raises(InvalidQuantization, match="a plugin chose 'Q2_K'"):
-            await runtime.get(DownloadManager).pull("org/m")
+        path = await runtime.get(DownloadManager).pull("org/m")
+        failures = {info.name: info.failure for info in runtime.plugins}
+
+    assert path.name == "m-Q4_K_M.gguf"
+    assert (
+        failures["Wrong"]
+        == "choose_quantization: ValueError: 'Q2_K' is none of the options that can be pulled"
+    )
 
 
 class Shelf:

@@ -1,5 +1,7 @@
 import json
+import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -42,3 +44,18 @@ def test_a_request_survives_being_written_as_json(request: DownloadRequest) -> N
     params = json.loads(json.dumps(request.to_params()))
 
     assert request == DownloadRequest.from_params(params)
+
+
+SENSELESS = [0, 0.5, -1, math.inf, -math.inf, math.nan, 10**400, True, "5"]
+
+
+@pytest.mark.parametrize("limit", SENSELESS)
+def test_a_senseless_limit_is_refused_by_name(limit: Any) -> None:
+    with pytest.raises((ValueError, TypeError), match="rate"):
+        DownloadRequest("org/m", limit=limit)
+
+
+@pytest.mark.parametrize("budget", [0, -1, math.inf, math.nan, True, "5", 1.5])
+def test_a_senseless_budget_is_refused_by_name(budget: Any) -> None:
+    with pytest.raises((ValueError, TypeError), match="budget"):
+        DownloadRequest("org/m", budget=budget)

@@ -55,9 +55,11 @@ class Squatter:
         self.file.write_bytes(b"")
 
 
-async def pull(disk: Path, emit: Callable[[DownloadEvent], None], patience: float = 20) -> Pulled:
+async def pull(
+    disk: Path, emit: Callable[[DownloadEvent], None], patience: float = 20, reference: str = "org/m"
+) -> Pulled:
     options = PullOptions(cache_dir=disk / "hub", preference=PREFERENCE)
-    plan = await plan_pull(parse_reference("org/m"), builtin_sources(), options)
+    plan = await plan_pull(parse_reference(reference), builtin_sources(), options)
     return await carry_out(
         plan,
         UNLIMITED,
@@ -74,6 +76,24 @@ def is_right(pulled: Pulled) -> bool:
         for name, content in SHARDS.items()
         if isinstance(content, Blob)
     )
+
+
+async def test_a_copy_of_local_files_waits_for_room_too(small_disk: Path, tmp_path: Path) -> None:
+    for name, content in SHARDS.items():
+        assert isinstance(content, Blob)
+        (tmp_path / "models").mkdir(exist_ok=True)
+        (tmp_path / "models" / name).write_bytes(content.read())
+    squatter, events = Squatter(small_disk), list[DownloadEvent]()
+
+    def told(event: DownloadEvent) -> None:
+        events.append(event)
+        squatter.take(event)
+        if paused(event):
+            squatter.leave()
+
+    with anyio.fail_after(60):
+        assert is_right(await pull(small_disk, told, reference=str(tmp_path / "models")))
+    assert any(map(paused, events))
 
 
 async def test_it_pauses_and_goes_on_when_there_is_room(hub: LocalHub, small_disk: Path) -> None:

@@ -116,7 +116,9 @@ REFUSED: list[tuple[str, JsonValue, str]] = [
     ("", {"repo_id": "org/m", "colour": 1}, "colour"),
     ("", {"repo_id": 5}, "must be <class 'str'>"),
     ("", {"repo_id": "org/m", "include": [5]}, "must be <class 'str'>"),
-    ("", {"repo_id": "org/m", "limit": -1}, "must be > 0"),
+    ("", {"repo_id": "org/m", "limit": -1}, "a rate is a number"),
+    ("", {"repo_id": "org/m", "limit": 10**400}, "a rate is a number"),
+    ("", {"repo_id": "org/m", "budget": True}, "budget is a positive"),
     ("", {"repo_id": "org/m", "session_id": 5}, "session_id is to be given as str"),
     ("", [], "the body is a JSON object"),
 ]

@@ -107,7 +107,10 @@ async def test_a_hub_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch)
         await HubSource().resolve(parse_reference("org/m"))
 
 
-@pytest.mark.parametrize("endpoint", ["not a url", "ftp://x", "127.0.0.1:9"])
+@pytest.mark.parametrize(
+    "endpoint",
+    ["not a url", "ftp://x", "127.0.0.1:9", "http://[::1/x", "http://a..b", "http://h:99999", "http://"],
+)
 async def test_a_wrong_endpoint_is_named(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", endpoint)
 
@@ -229,3 +232,24 @@ async def test_a_folder_is_listed_with_everything_visible_below_it(tmp_path: Pat
 def test_a_scheme_without_a_source_is_named() -> None:
     with pytest.raises(InvalidReference, match="no source is registered for s3://"):
         source_for(parse_reference("s3://bucket/m"), [HubSource(), UrlSource(), FolderSource()])
+
+
+@pytest.mark.parametrize("place", ["http://[::1/x", "http://a..b/", "http://h:99999/", "ftp://x/"])
+async def test_a_redirect_to_no_address_is_one_sentence(place: str, hub: LocalHub) -> None:
+    hub.add_repo("org/m", FILES)
+    hub.fault(Fault(status=302, set_headers={"Location": place}))
+
+    for reference in ("org/m", f"{hub.endpoint}/org/m/resolve/main/config.json"):
+        source = source_for(parse_reference(reference), [HubSource(), UrlSource()])
+        with pytest.raises((BadResponse, Unreachable)):
+            await source.resolve(parse_reference(reference))
+
+
+@pytest.mark.parametrize("size", ["9" * 19, "9" * 5000])
+async def test_a_size_that_no_file_has_is_not_known(size: str, hub: LocalHub) -> None:
+    hub.add_repo("org/m", FILES)
+    hub.fault(Fault(set_headers={"Content-Range": f"bytes 0-0/{size}"}))
+
+    [file] = await UrlSource().resolve(parse_reference(f"{hub.endpoint}/org/m/resolve/main/config.json"))
+
+    assert file.size is None

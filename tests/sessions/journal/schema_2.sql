@@ -6,7 +6,7 @@ CREATE TABLE ended (
         first REAL NOT NULL,
         last REAL NOT NULL,
         PRIMARY KEY (session, state)
-    );
+    ) WITHOUT ROWID;
 INSERT INTO "ended" VALUES('t','completed',1,1800000000.0,1800000006.0);
 CREATE TABLE events (
         seq INTEGER PRIMARY KEY,
@@ -56,7 +56,8 @@ CREATE INDEX live_tasks ON tasks (born)
         WHERE state IN ('cancel_requested', 'pending', 'running', 'waiting');
 CREATE INDEX ended_tasks ON tasks (session, seq)
         WHERE state IN ('abandoned', 'cancelled', 'completed', 'failed');
-CREATE INDEX tasks_by_id ON tasks (task);
+CREATE INDEX ended_by_id ON tasks (task)
+        WHERE state IN ('abandoned', 'cancelled', 'completed', 'failed');
 CREATE INDEX tasks_by_key ON tasks (session, key) WHERE key IS NOT NULL;
 CREATE INDEX tasks_by_parent ON tasks (parent) WHERE parent IS NOT NULL;
 CREATE INDEX moves_of_task ON moves (born);

@@ -11,7 +11,6 @@ from anyio.lowlevel import checkpoint
 from hostel.sessions import (
     EventType,
     JournalError,
-    JsonValue,
     LocalBackgroundTaskHost,
     Progress,
     TaskEvent,
@@ -65,7 +64,7 @@ class HeldJournal:
     async def summaries(self) -> Summaries:
         return Summaries()
 
-    async def value(self, seq: int) -> JsonValue:
+    async def value(self, seq: int) -> str | None:
         return None
 
     async def prune(self, session_id: str | None, keep: int, before: float | None) -> list[int]:

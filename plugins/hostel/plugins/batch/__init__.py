@@ -1,16 +1,20 @@
 """Batches of model requests: submitted as files, worked through by a daemon, answered line by line."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from hostel.runtime.lazy import lazily
 
 if TYPE_CHECKING:
     from ._daemon import Daemon, Escalation
     from ._errors import (
+        AlreadyWorking,
         BatchError,
         BatchExpired,
         InvalidInput,
         NotFound,
         SchemaTooNew,
         StateConflict,
+        StorageRefused,
         StorageUnavailable,
     )
     from ._house import Batches
@@ -37,54 +41,49 @@ if TYPE_CHECKING:
     from ._storage import Storage
     from .sql import SqlStorage
 
-_PLACES = {
-    "_daemon": ("Daemon", "Escalation"),
-    "_errors": (
-        "BatchError",
-        "BatchExpired",
-        "InvalidInput",
-        "NotFound",
-        "SchemaTooNew",
-        "StateConflict",
-        "StorageUnavailable",
-    ),
-    "_house": ("Batches",),
-    "_ids": ("BatchId", "DaemonId", "FileId", "RequestId", "TemplateId"),
-    "_records": (
-        "Batch",
-        "BatchInput",
-        "BatchResultItem",
-        "BatchStatus",
-        "Capacity",
-        "File",
-        "FileFilter",
-        "FileMetadata",
-        "OnDeadline",
-        "Problem",
-        "Purpose",
-        "Request",
-        "RequestData",
-        "RequestTemplateInput",
-    ),
-    "_retry": ("RetryPolicy",),
-    "_sender": ("HttpSender", "Reply", "Sender", "Timeouts"),
-    "_states": ("Failure", "FailureKind", "RequestState"),
-    "_storage": ("Storage",),
-    "sql": ("SqlStorage",),
-}
-_PLACE_OF = {name: place for place, names in _PLACES.items() for name in names}
-
-
-def __getattr__(name: str) -> Any:
-    """Import a name when it is first asked for: listing plugins must not load a database library."""
-    if name not in _PLACE_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(f".{_PLACE_OF[name]}", __name__), name)
-
+__getattr__ = lazily(
+    __name__,
+    {
+        "_daemon": ("Daemon", "Escalation"),
+        "_errors": (
+            "AlreadyWorking",
+            "BatchError",
+            "BatchExpired",
+            "InvalidInput",
+            "NotFound",
+            "SchemaTooNew",
+            "StateConflict",
+            "StorageRefused",
+            "StorageUnavailable",
+        ),
+        "_house": ("Batches",),
+        "_ids": ("BatchId", "DaemonId", "FileId", "RequestId", "TemplateId"),
+        "_records": (
+            "Batch",
+            "BatchInput",
+            "BatchResultItem",
+            "BatchStatus",
+            "Capacity",
+            "File",
+            "FileFilter",
+            "FileMetadata",
+            "OnDeadline",
+            "Problem",
+            "Purpose",
+            "Request",
+            "RequestData",
+            "RequestTemplateInput",
+        ),
+        "_retry": ("RetryPolicy",),
+        "_sender": ("HttpSender", "Reply", "Sender", "Timeouts"),
+        "_states": ("Failure", "FailureKind", "RequestState"),
+        "_storage": ("Storage",),
+        "sql": ("SqlStorage",),
+    },
+)
 
 __all__ = [
+    "AlreadyWorking",
     "Batches",
     "Daemon",
     "Escalation",
@@ -122,6 +121,7 @@ __all__ = [
     "SqlStorage",
     "StateConflict",
     "Storage",
+    "StorageRefused",
     "StorageUnavailable",
     "TemplateId",
 ]

@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from ._errors import InvalidInput, NotFound, StorageUnavailable
+from ._errors import InvalidInput, NotFound, StorageRefused, StorageUnavailable
 from ._ids import BatchId, FileId
 from ._lines import content_line, upload_items
 from ._records import (
@@ -71,6 +71,7 @@ def batch_app(
         HTTPException: _refused,
         InvalidInput: _invalid,
         NotFound: _missing,
+        StorageRefused: _unstorable,
         StorageUnavailable: _unavailable,
     }
     return Starlette(routes=routes, exception_handlers=handlers)
@@ -90,6 +91,10 @@ async def _invalid(_: Request, error: InvalidInput) -> Response:
 
 async def _missing(_: Request, error: NotFound) -> Response:
     return JSONResponse(error_object(f"No such {error.kind} object: {error.name}", param="id"), 404)
+
+
+async def _unstorable(_: Request, error: StorageRefused) -> Response:
+    return JSONResponse(error_object(str(error)), 400)
 
 
 async def _unavailable(_: Request, __: StorageUnavailable) -> Response:

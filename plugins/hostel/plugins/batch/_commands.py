@@ -149,7 +149,7 @@ def _work(store: str | None, order: Submit | Retry, upstream: Endpoint | None) -
     work = Work(_place(store), order, upstream)
     try:
         return _run(work.run)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, console.Terminated):
         if work.batch_id is not None:
             console.warn(
                 f"{work.batch_id} is not finished: `hostel batch retry {work.batch_id} --upstream URL` or"

@@ -1,36 +1,51 @@
 """Connections to model endpoints: each serves one request at a time and is kept open for the next.
 
-httpcore, the engine of httpx, speaks HTTP. Finding a connection is a look into a list: a pool that is
-searched and repaired for every request costs a daemon as much as the request itself.
+Finding a connection is a look into a list: a pool that is searched and repaired for every request costs a
+daemon as much as the request itself.
 An endpoint is reached through the proxy that the environment names for it (HTTP_PROXY, HTTPS_PROXY,
 ALL_PROXY, NO_PROXY), as other programs do; one on this machine is always reached directly.
 """
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 import urllib.request
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import anyio
-import httpcore
+import h11
 import httpx
+
+from ._http1 import Connection, Tls
 
 if TYPE_CHECKING:
     import ssl
 
-IDLE_SECONDS = 30.0
+    from anyio.abc import ByteStream
 
-Connection = httpcore.AsyncHTTPConnection | httpcore.AsyncHTTPProxy
+IDLE_SECONDS = 30.0
 
 
 class Origin(NamedTuple):
     """What a connection leads to."""
 
-    scheme: bytes
-    host: bytes
-    port: int | None
+    is_https: bool
+    host: str
+    port: int
+
+    @classmethod
+    def of(cls, url: httpx.URL) -> Origin:
+        """Say where a URL leads."""
+        is_https = url.scheme == "https"
+        return cls(is_https, url.raw_host.decode("ascii"), url.port or (443 if is_https else 80))
+
+    @property
+    def place(self) -> bytes:
+        """Host and port as a proxy reads them."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}".encode()
 
 
 class Connections:
@@ -40,48 +55,76 @@ class Connections:
         self._idle: dict[Origin, list[Connection]] = {}
 
     async def take(self, origin: Origin) -> Connection:
-        """Return an open connection that nobody uses, or a new one.
+        """Return an open connection that nobody uses and nobody has spoken on since, or a new one.
 
         :raises ValueError: if the environment names a proxy that cannot be used
+        :raises OSError, anyio.BrokenResourceError, h11.RemoteProtocolError: if there is no way to connect
         """
         idle = self._idle.get(origin)
         while idle:
             connection = idle.pop()
-            if not isinstance(connection, httpcore.AsyncHTTPConnection) or not connection.has_expired():
+            if connection.is_quiet(IDLE_SECONDS):
                 return connection
-            await self.drop(connection)
-        return _open(origin)
-
-    def keep(self, origin: Origin, connection: Connection) -> None:
-        """Take back a connection whose answer was read to its end."""
-        if isinstance(connection, httpcore.AsyncHTTPConnection) and connection.is_closed():
-            return
-        self._idle.setdefault(origin, []).append(connection)
-
-    async def drop(self, connection: Connection) -> None:
-        """Close a connection, whatever state it is in."""
-        with anyio.CancelScope(shield=True):
             await connection.aclose()
+        return await _open(origin)
+
+    def keep(self, origin: Origin, connection: Connection) -> bool:
+        """Take back a connection whose answer was read to its end; tell whether it can be used again."""
+        if not connection.keep():
+            return False
+        self._idle.setdefault(origin, []).append(connection)
+        return True
 
     async def aclose(self) -> None:
         """Close all that nobody uses."""
         idle, self._idle = self._idle, {}
         for connection in (each for connections in idle.values() for each in connections):
-            await self.drop(connection)
+            await connection.aclose()
 
 
-def _open(origin: Origin) -> Connection:
-    trust = _trust() if origin.scheme == b"https" else None
-    proxy = proxy_for(origin.scheme.decode(), origin.host.decode())
+async def _open(origin: Origin) -> Connection:
+    proxy = proxy_for("https" if origin.is_https else "http", origin.host)
     if proxy is None:
-        known = httpcore.URL(scheme=origin.scheme, host=origin.host, port=origin.port, target=b"/").origin
-        return httpcore.AsyncHTTPConnection(known, trust, keepalive_expiry=IDLE_SECONDS)
-    there = httpcore.URL(
-        scheme=proxy.url.raw_scheme, host=proxy.url.raw_host, port=proxy.url.port, target=b"/"
-    )
-    return httpcore.AsyncHTTPProxy(
-        there, proxy.raw_auth, ssl_context=trust, max_connections=1, keepalive_expiry=IDLE_SECONDS
-    )
+        return Connection(await _connect(origin))
+    stream = await _connect(Origin.of(proxy.url))
+    headers = _introduction(proxy)
+    if not origin.is_https:
+        return Connection(stream, b"http://" + origin.place.removesuffix(b":80"), headers)
+    try:
+        return Connection(await _tunnel(stream, origin, headers))
+    except BaseException:
+        await _close(stream)
+        raise
+
+
+async def _connect(origin: Origin) -> ByteStream:
+    stream = await anyio.connect_tcp(origin.host, origin.port)
+    if not origin.is_https:
+        return stream
+    try:
+        return await Tls.wrap(stream, _trust(), origin.host)
+    except BaseException:
+        await _close(stream)
+        raise
+
+
+async def _tunnel(stream: ByteStream, origin: Origin, headers: list[tuple[bytes, bytes]]) -> ByteStream:
+    request = h11.Request(method="CONNECT", target=origin.place, headers=[(b"host", origin.place), *headers])
+    answer = await Connection(stream).ask(request)
+    if not 200 <= answer.status_code < 300:
+        raise h11.RemoteProtocolError(f"the proxy answered with HTTP {answer.status_code}")
+    return await Tls.wrap(stream, _trust(), origin.host)
+
+
+async def _close(stream: ByteStream) -> None:
+    with anyio.CancelScope(shield=True):
+        await stream.aclose()
+
+
+def _introduction(proxy: httpx.Proxy) -> list[tuple[bytes, bytes]]:
+    if proxy.raw_auth is None:
+        return []
+    return [(b"proxy-authorization", b"Basic " + base64.b64encode(b":".join(proxy.raw_auth)))]
 
 
 def proxy_for(scheme: str, host: str) -> httpx.Proxy | None:
@@ -110,4 +153,6 @@ def _is_here(host: str) -> bool:
 
 @cache
 def _trust() -> ssl.SSLContext:
-    return httpx.create_ssl_context()
+    context = httpx.create_ssl_context()
+    context.set_alpn_protocols(["http/1.1"])
+    return context

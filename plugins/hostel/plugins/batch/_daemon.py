@@ -11,10 +11,10 @@
 """
 
 import logging
+import math
 import os
 import random
 import socket
-import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from importlib.metadata import version
@@ -24,7 +24,7 @@ import anyio
 import attrs
 from anyio.abc import TaskGroup, TaskStatus
 
-from ._errors import NotFound, StateConflict, StorageUnavailable
+from ._errors import BatchError, NotFound, StateConflict, StorageUnavailable
 from ._ids import RequestId, new_daemon_id
 from ._lines import with_model
 from ._records import AnyRequest, Capacity, DaemonRecord, DaemonState, DaemonStats, Request, RequestData
@@ -66,7 +66,6 @@ class Daemon:
     :param poll: seconds between looks for work that nobody announced
     :param stale_after: seconds of silence after which another daemon is taken for dead
     :param grace: seconds that attempts may go on after shutdown was asked
-    :param clock: tells the time
     """
 
     def __init__(
@@ -74,7 +73,6 @@ class Daemon:
         storage: Storage,
         sender: Sender,
         *,
-        clock: Callable[[], float] = time.time,
         concurrency: Mapping[str, int] | None = None,
         default_concurrency: int = 10,
         everywhere: Mapping[str, int] | None = None,
@@ -91,7 +89,7 @@ class Daemon:
         self.default_concurrency = default_concurrency
         self.stats = DaemonStats()
         self.trouble: str | None = None
-        self._storage, self._sender, self._clock, self._retry = storage, sender, clock, retry
+        self._storage, self._sender, self._retry = storage, sender, retry
         self._everywhere, self._escalations = dict(everywhere or {}), dict(escalations or {})
         self._claim_size, self._poll, self._grace = claim_size, poll, grace
         self._heartbeat, self._stale_after = heartbeat, stale_after
@@ -125,7 +123,7 @@ class Daemon:
         return len(self._held)
 
     async def _announce(self) -> None:
-        now = self._clock()
+        now = self._storage.now()
         name, host = version("hostel"), socket.gethostname()
         await self._storage.persist_daemon(
             DaemonRecord(self.id, host, os.getpid(), name, DaemonState.RUNNING, now, now, stats=self.stats)
@@ -157,7 +155,7 @@ class Daemon:
             await self._retire()
 
     async def _retire(self) -> None:
-        now = self._clock()
+        now = self._storage.now()
         try:
             record = await self._storage.get_daemon(self.id)
             dead = attrs.evolve(record, state=DaemonState.DEAD, stopped_at=now, stats=self._stats())
@@ -169,7 +167,11 @@ class Daemon:
         while True:
             self._woken, self._awaited = anyio.Event(), 0
             capacity = self._capacity()
-            claimed = await self._insist(self._claim, capacity)
+            try:
+                claimed = await self._insist(self._claim, capacity)
+            except NotFound:
+                await self._insist(self._announce)
+                continue
             for request in claimed:
                 self._take(request, crew)
             self._awaited = len(self._held) * 3 // 4 if claimed else 0
@@ -190,7 +192,7 @@ class Daemon:
 
     def _until_next_look(self) -> float:
         due, self._due = self._due, None
-        return self._poll if due is None else max(0.0, min(self._poll, due - self._clock()))
+        return self._poll if due is None else max(0.0, min(self._poll, due - self._storage.now()))
 
     def _take(self, request: Request[Claimed], crew: TaskGroup) -> None:
         if request.lease > 1:
@@ -208,13 +210,28 @@ class Daemon:
             with scope:
                 report = await self._attempt(request)
             await self._report(report)
+        except Exception as error:  # noqa: BLE001  # a request that cannot be handled is no matter of the others
+            report = await self._give_up(request, error)
         finally:
             self._let_go(request, report)
+
+    async def _give_up(self, request: Request[Claimed], error: Exception) -> AnyRequest:
+        """Fail a request because of what came of it; one that cannot even fail is left to the next daemon."""
+        log.error("request %s fails: %s", request.id, error, exc_info=not isinstance(error, BatchError))
+        was = request.state
+        reason = Failure(FailureKind.UNSTORABLE, f"the answer cannot be stored: {error}")
+        failed = Failed(reason, self._storage.now(), was.retry_attempt, was.batch_expires_at)
+        report: AnyRequest = Request(request.data, failed, request.lease)
+        try:
+            await self._report(report)
+        except BatchError as again:
+            log.error("request %s cannot fail either: %s", request.id, again)
+        return report
 
     async def _attempt(self, request: Request[Claimed]) -> AnyRequest:
         was = request.state
         state = Processing(
-            was.daemon_id, was.claimed_at, self._clock(), was.retry_attempt, was.batch_expires_at
+            was.daemon_id, was.claimed_at, self._storage.now(), was.retry_attempt, was.batch_expires_at
         )
         started = Request(request.data, state, request.lease)
         try:
@@ -223,24 +240,29 @@ class Daemon:
             return started
         data, routed = self._route(request.data, was.batch_expires_at)
         reply = await self._send(data)
-        after = verdict(started, reply, self._clock(), self._retry, random.random(), routed)
+        after = verdict(started, reply, self._storage.now(), self._retry, random.random(), routed)
         self.trouble = said(reply) if isinstance(after, Pending) else None
         return Request(request.data, after, request.lease)  # type: ignore[return-value]  # one of the union
 
     def _route(self, data: RequestData, deadline: float) -> tuple[RequestData, str | None]:
         there = self._escalations.get(data.model)
-        if there is None or there.race or deadline - self._clock() >= there.within:
+        if there is None or there.race or deadline - self._storage.now() >= there.within:
             return data, None
         body = with_model(data.body, there.model)
         key = there.api_key or data.api_key
         return attrs.evolve(data, model=there.model, body=body, api_key=key), there.model
 
     async def _send(self, data: RequestData) -> Reply | Failure:
+        """Send a request; a sender may be a plugin's, so what it raises or answers ends one attempt only."""
         try:
-            return await self._sender(data)
-        except Exception as error:  # noqa: BLE001  # a sender may be a plugin's: what it raises ends one attempt only
-            log.warning("the sender failed on %s: %s", data.id, type(error).__name__)
-            return Failure(FailureKind.TASK_TERMINATED, f"the sender raised {type(error).__name__}")
+            reply = await self._sender(data)
+        except (Exception, SystemExit, anyio.get_cancelled_exc_class()) as error:
+            if not isinstance(error, Exception | SystemExit) and _is_cancelled():
+                raise
+            return _of_sender(data, f"the sender raised {type(error).__name__}")
+        if not isinstance(reply, Reply | Failure):
+            return _of_sender(data, f"the sender answered with {type(reply).__name__}")
+        return reply
 
     async def _report(self, report: AnyRequest) -> None:
         try:
@@ -299,7 +321,7 @@ class Daemon:
             await anyio.sleep(seconds)
             try:
                 await step()
-            except StorageUnavailable as error:
+            except BatchError as error:
                 log.warning("%s", error)
 
     async def _insist(self, call: Callable[..., Awaitable[T]], *arguments: object) -> T:
@@ -312,3 +334,13 @@ class Daemon:
                 log.warning("%s", error)
             await anyio.sleep(wait * (0.5 + random.random() / 2))
             wait = min(2 * wait, MAX_BACKOFF)
+
+
+def _of_sender(data: RequestData, what: str) -> Failure:
+    log.warning("%s for %s", what, data.id)
+    return Failure(FailureKind.TASK_TERMINATED, what)
+
+
+def _is_cancelled() -> bool:
+    """Tell whether somebody cancelled this task, rather than a sender raised as if."""
+    return anyio.current_effective_deadline() == -math.inf

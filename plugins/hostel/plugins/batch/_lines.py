@@ -30,6 +30,7 @@ EXPIRED_MESSAGE = "This request could not be executed before the completion wind
 UNPARSEABLE = "This line is not parseable as valid JSON."
 MAX_CUSTOM_ID = 512
 MAX_LINE = 64 * 1024 * 1024
+MAX_TOKENS = 2**31 - 1
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _URL = re.compile(r"/v1/[A-Za-z0-9_\-./]+")
@@ -257,11 +258,16 @@ def _response(status: int, request_id: str | None, body: str) -> str:
 
 def as_json(body: str) -> str:
     """Return JSON as it is but on one line, anything else as a JSON string."""
+    return body.replace("\r", " ").replace("\n", " ") if is_json(body) else json.dumps(body)
+
+
+def is_json(text: str) -> bool:
+    """Tell whether a text is a whole JSON value."""
     try:
-        _DECODER.decode(body)
+        _DECODER.decode(text)
     except (ValueError, RecursionError):
-        return json.dumps(body)
-    return body.replace("\r", " ").replace("\n", " ")
+        return False
+    return True
 
 
 def read_usage(body: str) -> Usage:
@@ -280,18 +286,23 @@ def read_usage(body: str) -> Usage:
 
 
 class _Counts:
+    """What an endpoint claims; numbers that no answer can have are not believed, so no sum overflows."""
+
     def __init__(self, usage: object) -> None:
         self._usage = usage if isinstance(usage, dict) else {}
 
     def of(self, *names: str) -> int:
         values = (self._usage.get(name) for name in names)
-        return next((value for value in values if isinstance(value, int) and 0 <= value < 2**53), 0)
+        return next((value for value in values if type(value) is int and 0 <= value <= MAX_TOKENS), 0)
 
     def detail(self, name: str, *groups: str) -> int:
         return sum(_Counts(self._usage.get(group)).of(name) for group in groups)
 
 
 def with_model(body: str, model: str) -> str:
-    """Return a body that asks for another model."""
-    value = json.loads(body)
+    """Return a body that asks for another model; one that is no JSON object stays as it is."""
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        return body
     return json.dumps(value | {"model": model}) if isinstance(value, dict) else body

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from hostel.runtime import Mount, NotOffered, TaskKind, Upstream, hookimpl
 
-from ._house import Batches
+from . import hookspecs
 from ._names import KIND, NAME
 
 if TYPE_CHECKING:
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from hostel.runtime import Runtime
     from hostel.sessions import JsonValue
 
+    from ._house import Batches
+
 STORE = "HOSTEL_BATCH_STORE"
 
 
@@ -23,6 +25,7 @@ class BatchRequests:
     """`Batches` for other plugins, the task kind `batch`, files and batches under `/v1`, `hostel batch`."""
 
     name = NAME
+    hookspecs = hookspecs
 
     def __init__(self) -> None:
         self._batches: Batches | None = None
@@ -46,6 +49,8 @@ class BatchRequests:
     @hookimpl
     async def on_startup(self, runtime: Runtime) -> None:
         """Offer `Batches`; send requests if there is an upstream; go on with what an earlier run left."""
+        from ._house import Batches
+
         batches = self._batches = Batches(runtime, os.environ.get(STORE) or None)
         runtime.offer(batches)
         upstream = _upstream_of(runtime)

@@ -4,6 +4,7 @@ Four limits hold: to connect, to the first byte of the answer, between its piece
 daemon's key goes to the daemon's upstream only; error texts never repeat headers.
 """
 
+import math
 import zlib
 from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
@@ -15,13 +16,15 @@ from urllib.parse import quote
 
 import anyio
 import attrs
-import httpcore
+import h11
 import httpx
 
 from . import _secrets
-from ._connections import Connection, Connections, Origin
+from ._connections import Connections, Origin
+from ._http1 import Connection
+from ._lines import is_json
 from ._records import RequestData
-from ._states import Failure, FailureKind
+from ._states import Failure, FailureKind, storable
 from ._streams import closing
 
 BATCH_HEADERS = ("id", "endpoint", "created_at", "completion_window")
@@ -34,14 +37,26 @@ _ALWAYS = (
 )
 
 
+def _wait(seconds: float | None) -> float | None:
+    return None if seconds is None or not 0 <= seconds < math.inf else float(seconds)
+
+
+_WITHIN_HTTP = (attrs.validators.ge(100), attrs.validators.le(999))
+
+
 @attrs.frozen
 class Reply:
-    """An answer of whatever status; `retry_after` is in seconds, None if the answer does not say."""
+    """An answer of whatever status; `retry_after` is in seconds, None if the answer does not say.
 
-    status: int
-    body: str
-    request_id: str | None = None
-    retry_after: float | None = None
+    What no database holds as text is replaced.
+
+    :raises ValueError: if the status is not one of HTTP
+    """
+
+    status: int = attrs.field(validator=[attrs.validators.instance_of(int), *_WITHIN_HTTP])
+    body: str = attrs.field(converter=storable)
+    request_id: str | None = attrs.field(default=None, converter=attrs.converters.optional(storable))
+    retry_after: float | None = attrs.field(default=None, converter=_wait)
 
 
 class Sender(Protocol):
@@ -93,20 +108,18 @@ class HttpSender:
         built = self._build(request)
         if isinstance(built, Failure):
             return built
+        limits = self._timeouts
         try:
-            connection = await self._connections.take(built.origin)
+            with anyio.fail_after(limits.whole):
+                with anyio.fail_after(limits.connect):
+                    connection = await self._connections.take(built.origin)
+                return await self._exchange(connection, built)
+        except TimeoutError:
+            return Failure(FailureKind.TIMEOUT, "no answer in time")
+        except (OSError, anyio.BrokenResourceError, h11.RemoteProtocolError, zlib.error) as error:
+            return Failure(FailureKind.NETWORK_ERROR, _reason(error))
         except ValueError as error:
             return _unbuilt(f"the proxy of the environment is of no use: {error}")
-        usable = False
-        try:
-            reply = await self._send(connection, built.request)
-            usable = isinstance(reply, Reply)
-            return reply
-        finally:
-            if usable:
-                self._connections.keep(built.origin, connection)
-            else:
-                await self._connections.drop(connection)
 
     def _build(self, request: RequestData) -> "_Built | Failure":
         base = request.endpoint or self._upstream
@@ -119,11 +132,11 @@ class HttpSender:
         if key and not (key.isascii() and key.isprintable()):
             return _unbuilt(f"the secret {reference} does not fit in a header")
         try:
-            url, host, origin = _address(base, request.path)
+            target, host, origin = _address(base, request.path)
             body = b"" if request.method in ("GET", "HEAD", "DELETE") else request.body.encode()
             headers = [("host", host), *self._headers(request, key), ("content-length", str(len(body)))]
-            return _Built(origin, httpcore.Request(request.method, url, headers=headers, content=body))
-        except (httpx.InvalidURL, ValueError, TypeError) as error:
+            return _Built(origin, h11.Request(method=request.method, target=target, headers=headers), body)
+        except (httpx.InvalidURL, h11.LocalProtocolError, ValueError, TypeError) as error:
             return _unbuilt(str(error) if type(error) is ValueError else type(error).__name__)
 
     def _headers(self, request: RequestData, key: str | None) -> list[tuple[str, str]]:
@@ -137,62 +150,78 @@ class HttpSender:
         headers.extend(_batch_header(field, known[field]) for field in self._batch_headers if field in known)
         return headers
 
-    async def _send(self, connection: Connection, request: httpcore.Request) -> Reply | Failure:
-        limits, end = self._timeouts, anyio.current_time() + self._timeouts.whole
-        request.extensions["timeout"] = {"connect": limits.connect, "write": limits.between_pieces}
+    async def _exchange(self, connection: Connection, built: "_Built") -> Reply | Failure:
+        usable = False
         try:
-            with anyio.fail_after(limits.whole) as phase:
-                phase.deadline = min(end, anyio.current_time() + limits.connect + limits.first_byte)
-                response = await connection.handle_async_request(request)
-                headers = httpx.Headers(response.headers)
-                body = await self._read(response, phase, end)
-            body = _unpacked(body, headers.get("content-encoding", ""))
-        except (TimeoutError, httpcore.TimeoutException) as error:
-            return Failure(FailureKind.TIMEOUT, f"no answer in time ({type(error).__name__})")
-        except (httpcore.LocalProtocolError, httpcore.UnsupportedProtocol) as error:
-            return _unbuilt(type(error).__name__)
-        except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.ProxyError, zlib.error) as error:
-            return Failure(FailureKind.NETWORK_ERROR, f"{type(error).__name__}: {error}")
-        if len(body) > MAX_ANSWER:
-            return Failure(
-                FailureKind.NON_RETRIABLE_HTTP_STATUS, f"the answer is larger than {MAX_ANSWER} bytes"
-            )
-        text = body.decode(errors="replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
-        return Reply(response.status, text, headers.get("x-request-id"), retry_after(headers, time()))
+            with anyio.fail_after(self._timeouts.first_byte) as phase:
+                answer = await connection.ask(built.request, built.body)
+                body = await self._read(connection, phase)
+            reply = _reply(answer, body)
+            usable = len(body) <= MAX_ANSWER and self._connections.keep(built.origin, connection)
+            return reply
+        finally:
+            if not usable:
+                await connection.aclose()
 
-    async def _read(self, response: httpcore.Response, phase: anyio.CancelScope, end: float) -> bytes:
+    async def _read(self, connection: Connection, phase: anyio.CancelScope) -> bytes:
         """Read an answer; of one that is too large, more than is allowed."""
         pieces: list[bytes] = []
         size = 0
-        try:
-            async with closing(response.aiter_stream()) as stream:
-                async for piece in stream:
-                    phase.deadline = min(end, anyio.current_time() + self._timeouts.between_pieces)
-                    pieces.append(piece)
-                    size += len(piece)
-                    if size > MAX_ANSWER:
-                        break
-        finally:
-            with anyio.CancelScope(shield=True):
-                await response.aclose()
+        async with closing(connection.body()) as body:
+            async for piece in body:
+                phase.deadline = anyio.current_time() + self._timeouts.between_pieces
+                pieces.append(piece)
+                size += len(piece)
+                if size > MAX_ANSWER:
+                    break
         return b"".join(pieces)
 
 
 class _Built(NamedTuple):
     origin: Origin
-    request: httpcore.Request
+    request: h11.Request
+    body: bytes
+
+
+def _reply(answer: h11.Response, body: bytes) -> Reply | Failure:
+    headers = httpx.Headers(list(answer.headers))
+    body = _unpacked(body, headers.get("content-encoding", ""))
+    if len(body) > MAX_ANSWER:
+        why = f"the answer is larger than {MAX_ANSWER} bytes"
+        return Failure(FailureKind.NON_RETRIABLE_HTTP_STATUS, why)
+    text = body.decode(errors="replace")
+    if 200 <= answer.status_code < 300 and not _says_where_it_ends(headers) and not is_json(text):
+        raise h11.RemoteProtocolError("the connection was closed in the middle of the answer")
+    return Reply(answer.status_code, text, headers.get("x-request-id"), retry_after(headers, time()))
+
+
+def _says_where_it_ends(headers: httpx.Headers) -> bool:
+    return "content-length" in headers or "transfer-encoding" in headers
 
 
 def _unpacked(data: bytes, encoding: str) -> bytes:
     """Unpack an answer that comes packed although nobody asked for that, up to a byte more than is allowed.
 
-    :raises zlib.error: if it cannot be unpacked
+    :raises zlib.error: if it cannot be unpacked, or was cut off
     """
     if encoding in ("", "identity"):
         return data
     if encoding not in ("gzip", "x-gzip", "deflate"):
         raise zlib.error("it is packed in a way that was not asked for")
-    return zlib.decompressobj(zlib.MAX_WBITS | 32).decompress(data, MAX_ANSWER + 1)
+    unpacker = zlib.decompressobj(zlib.MAX_WBITS | 32)
+    unpacked = unpacker.decompress(data, MAX_ANSWER + 1)
+    if len(unpacked) <= MAX_ANSWER and (not unpacker.eof or unpacker.unused_data):
+        raise zlib.error("it does not end where its packing does")
+    return unpacked
+
+
+def _reason(error: BaseException) -> str:
+    """Say what broke a connection: the first cause, which anyio wraps."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+        if isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+    return f"{type(error).__name__}: {error}"
 
 
 def _unbuilt(why: str) -> Failure:
@@ -200,15 +229,14 @@ def _unbuilt(why: str) -> Failure:
 
 
 @lru_cache(maxsize=256)
-def _address(base: str, path: str) -> tuple[httpcore.URL, str, Origin]:
+def _address(base: str, path: str) -> tuple[bytes, str, Origin]:
     base = base.rstrip("/")
     if base.endswith("/v1") and path.startswith("/v1/"):
         base = base.removesuffix("/v1")
     url = httpx.URL(base + path)
     if url.scheme not in ("http", "https") or not url.host:
         raise ValueError("its address is not an http address")
-    raw = httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
-    return raw, url.netloc.decode("ascii"), Origin(url.raw_scheme, url.raw_host, url.port)
+    return url.raw_path, url.netloc.decode("ascii"), Origin.of(url)
 
 
 @lru_cache(maxsize=1024)

@@ -70,6 +70,8 @@ class FailureKind(StrEnum):
     TIMEOUT = "timeout"
     TASK_TERMINATED = "task_terminated"
     REQUEST_BUILDER_ERROR = "request_builder_error"
+    UNSTORABLE = "unstorable"
+    """What came back, or how it was handled, is nothing that the database takes."""
     BATCH_EXPIRED = "batch_expired"
 
 
@@ -81,15 +83,20 @@ _RETRIABLE = {
 }
 
 
+def storable(text: str) -> str:
+    """Replace what no database holds as text: NUL and halves of surrogate pairs."""
+    return text.encode(errors="replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
 @attrs.frozen
 class Failure:
     """Why a request failed; `status`, `body` and `request_id` are the answer's, None if there was none."""
 
     kind: FailureKind
-    message: str = ""
+    message: str = attrs.field(default="", converter=storable)
     status: int | None = None
-    body: str | None = None
-    request_id: str | None = None
+    body: str | None = attrs.field(default=None, converter=attrs.converters.optional(storable))
+    request_id: str | None = attrs.field(default=None, converter=attrs.converters.optional(storable))
 
     @property
     def retriable(self) -> bool:

@@ -37,6 +37,10 @@ from ._states import Claimed, RequestState
 class Storage(Protocol):
     """Files, batches and requests, and the daemons that work on them."""
 
+    def now(self) -> float:
+        """Tell the time by which windows pass and daemons live, whatever the clock of this machine says."""
+        ...
+
     async def create_file(
         self, name: str, description: str | None, templates: Sequence[RequestTemplateInput]
     ) -> FileId:
@@ -182,13 +186,17 @@ class Storage(Protocol):
     async def claim_requests(
         self, limit: int, daemon_id: DaemonId, capacity: Capacity = ...
     ) -> list[Request[Claimed]]:
-        """Take pending requests to work on, those with the nearest deadline first."""
+        """Take pending requests to work on, those with the nearest deadline first.
+
+        :raises NotFound: if the daemon is not registered, or was given up for dead
+        """
         ...
 
     async def persist(self, request: AnyRequest) -> RequestId | None:
         """Write what the holder of a request reports; tell which runner it superseded.
 
         :raises StateConflict: if the request is no longer held under this lease, or may not go there
+        :raises StorageRefused: if the report holds what the database cannot; other reports are not touched
         """
         ...
 
@@ -197,7 +205,7 @@ class Storage(Protocol):
         ...
 
     async def persist_daemon(self, daemon: DaemonRecord) -> None:
-        """Write a daemon's row."""
+        """Write a daemon's row; unless it is dead, it is alive as of now."""
         ...
 
     async def get_daemon(self, daemon_id: DaemonId) -> DaemonRecord:

@@ -1,18 +1,54 @@
 """See and steer every session: the runtime over HTTP, as events, as a page and from the command line.
 
-`Runtime(plugins=[Inspector()])` serves an embedding application's runtime; `hostel serve` runs one as a
-process. This module itself is the plugin that brings the commands; it opens no port.
+`Runtime(plugins=[Inspector()])` serves an embedding application's runtime, `asgi(runtime)` is the same as an
+application to mount in a server of one's own, `hostel serve` runs a runtime as a process. The commands are a
+plugin of their own, which opens no port.
 """
 
-from ._commands import register_commands
-from ._errors import InspectorError, NotReached, PortInUse, Refused, WeakToken
-from ._plugin import Inspector
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hostel.runtime.lazy import lazily
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from hostel.runtime import Runtime
+
+    from ._asgi import MountedInspector
+    from ._errors import InspectorError, InvalidHost, NotReached, PortInUse, Refused, WeakToken
+    from ._plugin import Inspector
+
+__getattr__ = lazily(
+    __name__,
+    {
+        "_errors": ("InspectorError", "InvalidHost", "NotReached", "PortInUse", "Refused", "WeakToken"),
+        "_plugin": ("Inspector",),
+    },
+)
+
+
+def asgi(runtime: Runtime, token: str | None = None, allowed_hosts: Iterable[str] = ()) -> MountedInspector:
+    """Return an ASGI application that serves `runtime`, to be mounted below any path of another server.
+
+    Every request must carry `token`, also behind a login of that server's own; None makes one up, which is
+    the application's `token`. The server may go by the names of this machine and by `allowed_hosts`.
+
+    :raises WeakToken: if `token` has fewer than 16 characters.
+    :raises InvalidHost: if one of `allowed_hosts` is neither a name nor an address.
+    """
+    from ._asgi import MountedInspector
+
+    return MountedInspector(runtime, token, allowed_hosts)
+
 
 __all__ = [
     "Inspector",
-    "register_commands",
+    "asgi",
     # errors
     "InspectorError",
+    "InvalidHost",
     "NotReached",
     "PortInUse",
     "Refused",

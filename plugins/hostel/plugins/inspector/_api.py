@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from typing import TYPE_CHECKING, cast
 
 import attrs
@@ -15,10 +17,11 @@ from hostel.sessions import (
     summary_to_json,
 )
 
+from ._access import TICKET_SECONDS
 from ._cursors import Cursors
-from ._feed import Feed, to_json
+from ._feed import MAX_STREAMS, Feed, to_json
 from ._history import history
-from ._inputs import FILTER, Body, Query, check_match
+from ._inputs import FILTER, Body, Query, check_match, invalid
 from ._problems import finished_task, unknown_task
 
 if TYPE_CHECKING:
@@ -29,23 +32,41 @@ if TYPE_CHECKING:
     from hostel.runtime import Runtime
     from hostel.sessions import JsonValue, TaskRecord
 
+    from ._access import Access
     from ._feed import EventStream
 
 ACTOR = "inspector"
+NONCE = re.compile(r"[A-Za-z0-9_-]{16,128}")
+REPORTED = ("progress", "updated_at", "seq")
+"""What changes as often as a task reports."""
 
 
 class Api:
     """The resources of one runtime."""
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Runtime, access: Access, *, max_streams: int = MAX_STREAMS) -> None:
         self._runtime = runtime
         self._host = runtime.tasks
+        self._access = access
         self._cursors = Cursors()
-        self.feed = Feed(self._host, self._cursors)
+        self.feed = Feed(self._host, self._cursors, max_streams=max_streams)
 
     async def health(self, _: Request) -> Response:
         """Say that the server answers."""
         return answer({"status": "ok"})
+
+    async def proof(self, request: Request) -> Response:
+        """Show that the server knows the token."""
+        nonce = Query(request, ("nonce",)).text("nonce") or ""
+        if not NONCE.fullmatch(nonce):
+            raise invalid("nonce is 16 to 128 letters, digits, - or _, made up for this request")
+        return answer({"run": self._access.run, "proof": self._access.proof(nonce)})
+
+    async def ticket(self, request: Request) -> Response:
+        """Make up what opens one event stream."""
+        Query(request, ())
+        await Body.of(request, ())
+        return answer({"ticket": self._access.ticket(), "seconds": TICKET_SECONDS}, status=201)
 
     async def sessions(self, request: Request) -> Response:
         """List sessions by first activity."""
@@ -75,7 +96,7 @@ class Api:
             "history": [event_to_json(event) for event in await history(self._host, record)],
             "children": [record_to_json(child) for child in children],
         }
-        return answer(shown, headers=_etag(record))
+        return answer(shown, headers={"etag": revision(record)})
 
     async def cancel(self, request: Request) -> Response:
         """Ask a task to stop."""
@@ -87,7 +108,7 @@ class Api:
         record = await self._host.request_cancel(
             record.id, reason, actor=actor, cascade=cascade, session_id=record.session_id
         )
-        return answer(record_to_json(record), headers=_etag(record))
+        return answer(record_to_json(record), headers={"etag": revision(record)})
 
     async def transfer(self, request: Request) -> Response:
         """Hand a task to another session."""
@@ -96,7 +117,7 @@ class Api:
         target = body.session("session_id")
         record = await self._find_live(request, query)
         record = await self._host.transfer(record.id, target, session_id=record.session_id)
-        return answer(record_to_json(record), headers=_etag(record))
+        return answer(record_to_json(record), headers={"etag": revision(record)})
 
     async def transfer_many(self, request: Request) -> Response:
         """Hand several tasks of one session to another, all or none."""
@@ -108,7 +129,7 @@ class Api:
 
     async def events(self, request: Request) -> EventStream:
         """Stream what happens."""
-        query = Query(request, (*FILTER, "after", "snapshot"))
+        query = Query(request, (*FILTER, "after", "snapshot", "ticket"))
         after = request.headers.get("last-event-id") or query.text("after")
         return self.feed.open(query.filter(), after=after, snapshot=query.flag("snapshot"))
 
@@ -129,7 +150,7 @@ class Api:
         record = await self._find(request, query)
         if record.is_terminal:
             raise finished_task(record)
-        check_match(request, record.seq)
+        check_match(request, revision(record))
         return record
 
     def _place(self, query: Query) -> str | None:
@@ -151,5 +172,7 @@ def answer(value: JsonValue, *, status: int = 200, headers: dict[str, str] | Non
     return Response(to_json(value), status, headers, "application/json")
 
 
-def _etag(record: TaskRecord) -> dict[str, str]:
-    return {"etag": f'"{record.seq}"'}
+def revision(record: TaskRecord) -> str:
+    """Return the entity tag of a task, which stays the same while the task only reports."""
+    known = {name: value for name, value in record_to_json(record).items() if name not in REPORTED}
+    return f'"{hashlib.sha256(to_json(known)).hexdigest()[:16]}"'

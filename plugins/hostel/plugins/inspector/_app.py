@@ -26,11 +26,12 @@ if TYPE_CHECKING:
     from hostel.runtime import AsgiApp, Runtime
     from hostel.sessions import JsonValue
 
+    from ._access import Access
     from ._api import Api
 
 
-def build(runtime: Runtime, api: Api, *, token: str, host: str) -> AsgiApp:
-    """Return the application that serves `runtime`."""
+def build(runtime: Runtime, api: Api, access: Access, *, host: str, allowed: frozenset[str]) -> AsgiApp:
+    """Return the application that serves `runtime` at `host`, which also goes by the names `allowed`."""
     theirs, pages = PluginRoutes.of(runtime), page_routes()
     routes: list[BaseRoute] = [*_own_routes(api), *theirs.routes, *pages]
     if not theirs.answers("GET", "downloads"):
@@ -45,13 +46,15 @@ def build(runtime: Runtime, api: Api, *, token: str, host: str) -> AsgiApp:
             Exception: on_problem,
         },
     )
-    public = frozenset(["/health", *(page.path for page in pages)])
-    return cast("AsgiApp", Guard(app, token=token, host=host, public=public))
+    app.router.redirect_slashes = False  # a redirect would name the host and the path behind a proxy
+    public = frozenset(["/health", "/proof", *(page.path for page in pages)])
+    return cast("AsgiApp", Guard(app, access, host=host, allowed=allowed, public=public))
 
 
 def _own_routes(api: Api) -> list[Route]:
     return [
         Route("/health", api.health),
+        Route("/proof", api.proof),
         Route("/api/sessions", api.sessions),
         Route("/api/tasks", api.tasks),
         Route("/api/tasks/{task_id:path}/cancel", api.cancel, methods=["POST"]),
@@ -59,6 +62,7 @@ def _own_routes(api: Api) -> list[Route]:
         Route("/api/tasks/{task_id:path}", api.task),
         Route("/api/transfer", api.transfer_many, methods=["POST"]),
         Route("/api/events", api.events),
+        Route("/api/events/ticket", api.ticket, methods=["POST"]),
         Route("/api/plugins", api.plugins),
     ]
 

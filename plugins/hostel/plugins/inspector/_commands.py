@@ -25,6 +25,10 @@ def register_commands(app: typer.Typer) -> None:
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on, 0 for a free one.", min=0, max=65535)] = 0,
+    allowed_host: Annotated[
+        list[str] | None,
+        typer.Option(help="A name by which a proxy is asked for it; may be given again.", metavar="NAME"),
+    ] = None,
     data_dir: Annotated[
         Path | None, typer.Option(help="Where tasks survive the process.", metavar="FOLDER")
     ] = None,
@@ -41,7 +45,7 @@ def serve(
     """Run a runtime and serve it over HTTP until it is interrupted; HOSTEL_TOKEN may hold the token."""
     from ._serve import serve_until_told
 
-    serve_until_told(host, port, data_dir, upstream, model_concurrency)
+    serve_until_told(host, port, allowed_host or [], data_dir, upstream, model_concurrency)
 
 
 def ps(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from itertools import zip_longest
 from typing import TYPE_CHECKING
@@ -37,7 +36,7 @@ def print_task(task_id: str, *, session: str | None, as_json: bool) -> None:
         return
     where = ("runtime", found.runtime.url)
     lines = task_lines(details.record, details.history, details.children, where, time.time())
-    sys.stdout.writelines(f"{line}\n" for line in lines)
+    console.print_lines(lines)
 
 
 def task_lines(
@@ -56,26 +55,27 @@ def task_lines(
         yield from timeline(history, record)
     if children:
         yield ""
-        yield from (f"started  {words.plain(child.id)}  {child.state}" for child in children)
+        yield from (f"started  {child.id}  {child.state}" for child in children)
     if record.failure is not None and record.failure.traceback:
         yield ""
-        yield from (f"    {words.plain(line)}" for line in record.failure.traceback.splitlines())
+        yield from (f"    {line}" for line in record.failure.traceback.splitlines())
 
 
 def _facts(record: TaskRecord, now: float) -> list[tuple[str, str]]:
     attempt = record.attempt
     silent = "" if record.is_terminal else f"{words.duration(now - record.updated_at)} ago"
     return [
-        ("task", words.plain(record.id)),
-        ("label", words.plain(record.label)),
+        ("task", record.id),
+        ("label", record.label),
         ("state", record.state.value),
         ("note", words.note(record)),
         ("progress", words.progress_text(record.progress)),
-        ("session", words.plain(record.session_id)),
-        ("kind", words.plain(record.kind)),
-        ("producer", words.plain(record.producer)),
-        ("parent", words.plain(record.parent_task_id or "")),
-        ("attempt", f"{attempt.attempt} of {attempt.max_attempts}" if attempt.max_attempts > 1 else ""),
+        ("session", record.session_id),
+        ("kind", record.kind),
+        ("producer", record.producer),
+        ("parent", record.parent_task_id or ""),
+        ("attempt", f"{attempt.counted} of {attempt.max_attempts}" if attempt.max_attempts > 1 else ""),
+        ("interrupted", f"{attempt.interruptions} times" if attempt.interruptions else ""),
         ("policies", f"cancel {record.cancel_policy}, close {record.close_policy}"),
         ("created", _moment(record.created_at)),
         ("ended", _moment(record.completed_at)),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
+from hostel.runtime import console
 from hostel.sessions import TaskState
 
 from . import _words as words
@@ -49,19 +50,23 @@ def table(
     for depth, record, where in rows:
         end = record.completed_at or now
         drawn.add_row(
-            Text("  " * depth + words.plain(record.id)),
-            Text(words.plain(record.session_id)),
-            *([Text(words.plain(record.kind))] if is_wide else []),
-            Text(record.state, style=STYLES[record.state]),
-            Text(words.progress_text(record.progress)),
-            Text(words.duration(end - record.created_at)),
-            Text("" if record.is_terminal else words.duration(now - record.updated_at)),
+            _cell("  " * depth + record.id),
+            _cell(record.session_id),
+            *([_cell(record.kind)] if is_wide else []),
+            _cell(record.state, STYLES[record.state]),
+            _cell(words.progress_text(record.progress)),
+            _cell(words.duration(end - record.created_at)),
+            _cell("" if record.is_terminal else words.duration(now - record.updated_at)),
             _doing(record),
-            *([Text(where.removeprefix("http://"))] if runtimes else []),
+            *([_cell(where.removeprefix("http://"))] if runtimes else []),
         )
     return drawn
 
 
 def _doing(record: TaskRecord) -> Text:
-    label, note = words.plain(record.label), words.note(record)
-    return Text.assemble(label, "  " if label and note else "", (note, "dim" if label else ""))
+    label, note = record.label, words.note(record)
+    return Text.assemble(_cell(label), "  " if label and note else "", _cell(note, "dim" if label else ""))
+
+
+def _cell(text: str, style: str = "") -> Text:
+    return Text(console.plain(text), style)

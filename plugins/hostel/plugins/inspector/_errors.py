@@ -3,6 +3,7 @@
 InspectorError
 ├── PortInUse       another program listens where the inspector should
 ├── WeakToken       a token that could be guessed
+├── InvalidHost     an allowed host that is neither a name nor an address
 ├── NotReached      no runtime runs, or the one asked does not answer
 └── Refused         a runtime answered with a problem
 """
@@ -45,6 +46,14 @@ class WeakToken(InspectorError, ValueError):
     def __init__(self, shortest: int) -> None:
         super().__init__(f"the token needs at least {shortest} printable ASCII characters and no spaces")
         self.shortest = shortest
+
+
+class InvalidHost(InspectorError, ValueError):
+    """`host` can be no part of a Host header: give a name or an address, without scheme and port."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__(f"{host!r} is neither a host name nor an address; give it without scheme and port")
+        self.host = host
 
 
 class NotReached(InspectorError):

@@ -25,6 +25,7 @@ import anyio
 
 from hostel.sessions import EventType, TaskEvent, event_to_json, record_to_json
 
+from ._cursors import START
 from ._problems import Problem
 from ._share import Share
 
@@ -76,7 +77,7 @@ class Feed:
     def open(self, filter: TaskFilter, *, after: str | None, snapshot: bool) -> EventStream:
         """Return the response that streams the events that match: from now, or after the cursor `after`.
 
-        `snapshot` begins with all tasks that match.
+        `after="start"` replays all that is kept; `snapshot` begins with all tasks that match.
 
         :raises Problem: if there are too many streams.
         """
@@ -90,10 +91,6 @@ class Feed:
         self._closed = True
         for scope in self._streams:
             scope.cancel()
-
-    async def run(self) -> None:
-        """Keep the streams from taking too much of the loop; runs as long as they do."""
-        await self._share.run()
 
     async def _run(self, filter: TaskFilter, after: str | None, write: Write, *, snapshot: bool) -> None:
         with anyio.CancelScope() as scope:
@@ -149,6 +146,8 @@ class Feed:
             await write(b"event: snapshot\ndata: %b\n%b\n" % (data, cursor if complete else b""))
 
     def _place(self, cursor: str | None) -> int | None:
+        if cursor in START:
+            return 0
         place = self._cursors.read(cursor) if cursor is not None else None
         return int(place) if place is not None and place.isascii() and place.isdecimal() else None
 

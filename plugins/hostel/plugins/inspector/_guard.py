@@ -3,23 +3,31 @@
 A browser can be made to send requests here by any page its user visits. It then says so: by a Host that a
 rebinding name server made ours, or by an Origin that is not ours. Both are refused. There is no cookie and
 no CORS, so no other page can carry the token either: it comes in the Authorization header and nowhere else,
-and is compared in constant time. Without it only `/health` and the page itself (which holds nothing) are
-served."""
+and is compared in constant time. Only an event stream can be had for a ticket in the address as well, which
+is good for one. Without either only `/health`, `/proof` and the page itself (which holds nothing) are
+served.
+
+Behind a proxy the server goes by the proxy's names, which its user allows. The proxy may pass on another Host
+than it was asked for; pages of the allowed names are ours all the same."""
 
 from __future__ import annotations
 
-import ipaddress
-import re
-import secrets
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qs
 
+from ._hosts import is_address, is_loopback, name_of
 from ._problems import Problem
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-HOST = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<name>[0-9A-Za-z.-]+))(?::[0-9]{1,5})?")
+    from ._access import Access
 
+STREAM = "/api/events"
+
+FOREIGN_HOST = (
+    "this server does not go by the name in the Host header: allow it with --allowed-host or allowed_hosts"
+)
 HEADERS = (
     (
         b"content-security-policy",
@@ -35,12 +43,17 @@ HEADERS = (
 
 
 class Guard:
-    """Lets requests through to `app` that name this server, come from no foreign page and carry the token."""
+    """Lets requests through to `app` that name this server, come from no foreign page and carry the token.
 
-    def __init__(self, app: ASGIApp, *, token: str, host: str, public: frozenset[str]) -> None:
+    `host` is the address it listens on, `allowed` are its further names."""
+
+    def __init__(
+        self, app: ASGIApp, access: Access, *, host: str, allowed: frozenset[str], public: frozenset[str]
+    ) -> None:
         self._app = app
-        self._token = token.encode()
-        self._names = {"localhost", host.lower()}
+        self._access = access
+        self._allowed = allowed
+        self._names = {"localhost", host.lower(), *allowed} - {""}
         self._any_address = not is_loopback(host)
         self._public = public
 
@@ -50,19 +63,22 @@ class Guard:
                 message["headers"] = _with_guards(message.get("headers", ()))
             await send(message)
 
-        headers = dict(scope["headers"])
-        problem = self._objection(scope["path"], headers)
+        problem = self._objection(scope)
         app = self._app if problem is None else problem.response()
         await app(scope, receive, send_guarded)
 
-    def _objection(self, path: str, headers: dict[bytes, bytes]) -> Problem | None:
+    def _objection(self, scope: Scope) -> Problem | None:
+        headers = dict(scope["headers"])
         host = headers.get(b"host", b"").decode("latin-1")
         if not self._is_ours(host):
-            return Problem(421, "foreign-host", "this server does not go by the name in the Host header")
+            return Problem(421, "foreign-host", FOREIGN_HOST)
         origin = headers.get(b"origin")
-        if origin is not None and origin.decode("latin-1") not in (f"http://{host}", f"https://{host}"):
+        if origin is not None and not self._is_own_page(origin.decode("latin-1"), host):
             return Problem(403, "foreign-origin", "pages of another origin may not ask this server")
+        path = _path(scope)
         if path in self._public or self._is_authorized(headers.get(b"authorization", b"")):
+            return None
+        if scope["method"] == "GET" and path == STREAM and self._has_ticket(scope["query_string"]):
             return None
         return Problem(
             401,
@@ -72,32 +88,28 @@ class Guard:
         )
 
     def _is_ours(self, host: str) -> bool:
-        found = HOST.fullmatch(host)
-        if found is None:
-            return False
-        name = (found["six"] or found["name"]).lower()
+        name = name_of(host)
         if name in self._names:
             return True
-        return _is_address(name) if self._any_address else is_loopback(name)
+        return is_address(name) if self._any_address else is_loopback(name)
+
+    def _is_own_page(self, origin: str, host: str) -> bool:
+        scheme, _, place = origin.partition("://")
+        return scheme in ("http", "https") and (place == host or name_of(place) in self._allowed)
 
     def _is_authorized(self, given: bytes) -> bool:
         scheme, _, token = given.partition(b" ")
-        return scheme.lower() == b"bearer" and secrets.compare_digest(token.strip(), self._token)
+        return scheme.lower() == b"bearer" and self._access.accepts(token.strip())
+
+    def _has_ticket(self, query: bytes) -> bool:
+        given = parse_qs(query.decode("latin-1")).get("ticket", [])
+        return len(given) == 1 and self._access.redeem(given[0])
 
 
-def is_loopback(host: str) -> bool:
-    """Tell whether only this machine can reach `host`."""
-    if host.lower() == "localhost":
-        return True
-    return _is_address(host) and ipaddress.ip_address(host).is_loopback
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
+def _path(scope: Scope) -> str:
+    """Return the path below the one the application is mounted at."""
+    path, root = str(scope["path"]), str(scope.get("root_path", "")).rstrip("/")
+    return path.removeprefix(root) if path.startswith(f"{root}/") else path
 
 
 def _with_guards(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:

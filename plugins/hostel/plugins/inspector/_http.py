@@ -3,12 +3,15 @@
 h11 knows the protocol, this file moves bytes between it and sockets: one task per connection, one request at
 a time on each. The servers that run on both loops wait without limit for a peer that does not read, also
 when they are to stop; here every wait has a limit and `serve` ends soon after it is told to. Memory per
-connection is bounded: a response is written as fast as its peer reads, and no faster."""
+connection is bounded: a response is written as fast as its peer reads, and no faster. So is their number,
+far below what the process may open: the descriptors belong to the application around us. When there is no
+room, the connection that has waited longest for its peer makes some."""
 
 from __future__ import annotations
 
 import errno
-from contextlib import suppress
+import resource
+from contextlib import contextmanager, suppress
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -19,7 +22,7 @@ import h11
 from anyio.abc import SocketAttribute
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
 
     from anyio.abc import Listener, SocketStream, TaskGroup
     from anyio.streams.stapled import MultiListener
@@ -28,11 +31,17 @@ if TYPE_CHECKING:
 
 HEAD_BYTES = 16 * 1024
 IDLE_SECONDS = 60.0
+HEAD_SECONDS = 15.0
+"""How long a head may take from its first byte on."""
 BODY_SECONDS = 30.0
+BODY_RATE = 1024
+"""Bytes of a body that buy its peer another second."""
 WRITE_BYTES = 256 * 1024
 WRITE_SECONDS = 30.0
 LINGER_SECONDS = 1.0
 STOP_SECONDS = 1.0
+MOST_CONNECTIONS = 1_200
+FULL = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 NO_ROOM = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.ECONNABORTED}
 NO_ROOM_SECONDS = 0.2
 
@@ -41,23 +50,37 @@ class PeerGone(OSError):
     """The peer has closed the connection or does not read what it asked for."""
 
 
+def room() -> int:
+    """Return how many connections a server takes: a quarter of the files its process may open, at most
+    1,200.
+    """
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MOST_CONNECTIONS if soft == resource.RLIM_INFINITY else max(1, min(MOST_CONNECTIONS, soft // 4))
+
+
 async def serve(
     listener: MultiListener[SocketStream],
     app: AsgiApp,
     stop: anyio.Event,
     on_error: Callable[[Exception], None],
+    room: int,
 ) -> None:
     """Answer on `listener` until `stop` is set, then close it and give running requests a second.
 
-    `on_error` is told what `app` raises; the peer is told 500 if it was told nothing yet.
+    There are at most `room` connections at a time. `on_error` is told what `app` raises; the peer is told
+    500 if it was told nothing yet.
     """
 
-    idle: set[anyio.CancelScope] = set()
+    places = _Places(room)
 
     async def handle(stream: SocketStream) -> None:
         try:
             async with stream:
-                await _Connection(stream, app, stop, idle).run()
+                with places.one() as is_free:
+                    if is_free:
+                        await _Connection(stream, app, stop, places).run()
+                    else:
+                        await stream.send(FULL)
         except (OSError, anyio.BrokenResourceError, anyio.ClosedResourceError, h11.ProtocolError):
             pass
         except Exception as error:  # noqa: BLE001 - the boundary of a request: it must not end the others
@@ -70,8 +93,7 @@ async def serve(
             await stop.wait()
             accepting.cancel_scope.cancel()
         await listener.aclose()
-        for scope in idle:
-            scope.cancel()
+        places.give_up_waiting()
         connections.cancel_scope.deadline = anyio.current_time() + STOP_SECONDS
 
 
@@ -89,14 +111,55 @@ async def _accept(
         await anyio.sleep(NO_ROOM_SECONDS)
 
 
+class _Places:
+    """The places for connections; those of connections that wait for their peer can be given to others."""
+
+    def __init__(self, room: int) -> None:
+        self._free = room
+        self._waiting: dict[anyio.CancelScope, None] = {}
+
+    @contextmanager
+    def one(self) -> Iterator[bool]:
+        """Take a place, and tell whether there was one."""
+        if self._free <= 0 and not self._give_up_longest():
+            yield False
+            return
+        self._free -= 1
+        try:
+            yield True
+        finally:
+            self._free += 1
+
+    @contextmanager
+    def waiting(self, seconds: float) -> Iterator[anyio.CancelScope]:
+        """Wait for a peer, as long as there is time and nobody needs the place."""
+        with anyio.move_on_after(seconds) as scope:
+            self._waiting[scope] = None
+            try:
+                yield scope
+            finally:
+                self._waiting.pop(scope, None)
+
+    def give_up_waiting(self) -> None:
+        """End all waits."""
+        while self._give_up_longest():
+            pass
+
+    def _give_up_longest(self) -> bool:
+        scope = next(iter(self._waiting), None)
+        if scope is None:
+            return False
+        del self._waiting[scope]
+        scope.cancel()
+        return True
+
+
 class _Connection:
-    def __init__(
-        self, stream: SocketStream, app: AsgiApp, stop: anyio.Event, idle: set[anyio.CancelScope]
-    ) -> None:
+    def __init__(self, stream: SocketStream, app: AsgiApp, stop: anyio.Event, places: _Places) -> None:
         self._stream = stream
         self._app = app
         self._stop = stop
-        self._idle = idle
+        self._places = places
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_BYTES)
 
     async def run(self) -> None:
@@ -112,21 +175,21 @@ class _Connection:
             self._http.start_next_cycle()
 
     async def _request(self) -> h11.Request | None:
-        with anyio.move_on_after(IDLE_SECONDS) as scope:
-            self._idle.add(scope)
-            try:
-                return await self._next_request()
-            finally:
-                self._idle.discard(scope)
+        with self._places.waiting(IDLE_SECONDS) as scope:
+            return await self._next_request(scope)
         return None
 
-    async def _next_request(self) -> h11.Request | None:
+    async def _next_request(self, scope: anyio.CancelScope) -> h11.Request | None:
+        has_begun = False
         while True:
             event = self._http.next_event()
             if isinstance(event, h11.Request):
                 return event
             if event is not h11.NEED_DATA:
                 return None
+            if not has_begun and self._http.trailing_data[0]:
+                has_begun = True
+                scope.deadline = min(scope.deadline, anyio.current_time() + HEAD_SECONDS)
             self._http.receive_data(await self._read())
 
     async def _answer(self, request: h11.Request) -> bool:
@@ -154,7 +217,7 @@ class _Connection:
 
     async def _linger(self) -> None:
         """Let the peer read our last words: closing on unread bytes would reset the connection."""
-        with anyio.move_on_after(LINGER_SECONDS), suppress(anyio.BrokenResourceError, OSError):
+        with self._places.waiting(LINGER_SECONDS), suppress(anyio.BrokenResourceError, OSError):
             await self._stream.send_eof()
             while await self._read():
                 pass
@@ -165,10 +228,11 @@ class _Connection:
         except anyio.EndOfStream:
             return b""
 
-    async def more(self) -> None:
-        """Read more of the request's body."""
-        with anyio.fail_after(BODY_SECONDS):
-            self._http.receive_data(await self._read())
+    async def more(self) -> int:
+        """Read more of the request's body and return how many bytes came."""
+        data = await self._read()
+        self._http.receive_data(data)
+        return len(data)
 
     async def write(self, data: bytes) -> None:
         """Send `data` to the peer.
@@ -185,10 +249,8 @@ class _Connection:
     async def gone(self) -> None:
         """Wait until the peer has closed its side; what it sends ahead is kept for the next request."""
         ahead = len(self._http.trailing_data[0])
-        while data := await self._read():
+        while ahead <= HEAD_BYTES and (data := await self._read()):
             ahead += len(data)
-            if ahead > HEAD_BYTES:
-                return
             self._http.receive_data(data)
 
 
@@ -201,6 +263,8 @@ class _Exchange:
         self._is_head = is_head
         self._held = b""
         self._read_all = False
+        self._received = 0
+        self._waited = 0.0
         self._next: object = http.next_event()
         self.complaint = 500
         """The status to close with if the application says nothing."""
@@ -231,7 +295,13 @@ class _Exchange:
                 return bytes(event.data)
             if isinstance(event, h11.EndOfMessage):
                 return None
-            await self._connection.more()
+            await self._more()
+
+    async def _more(self) -> None:
+        begun = anyio.current_time()
+        with anyio.fail_after(BODY_SECONDS + self._received / BODY_RATE - self._waited):
+            self._received += await self._connection.more()
+        self._waited += anyio.current_time() - begun
 
     async def send(self, message: AsgiMessage) -> None:
         """Send the head with the first part of the body, and each further part as it comes.

@@ -158,13 +158,14 @@ async def _read(request: Request) -> bytes:
             return bytes(data)
 
 
-def check_match(request: Request, seq: int) -> None:
-    """Make sure that a task is still as the caller saw it, if the caller cares."""
+def check_match(request: Request, tag: str) -> None:
+    """Make sure that a task is still as the caller saw it, if the caller cares; `tag` is its entity tag."""
     wanted = request.headers.get("if-match")
     if wanted is None or wanted.strip() == "*":
         return
-    if f'"{seq}"' not in [tag.strip() for tag in wanted.split(",")]:
-        raise Problem(412, "task-changed", "the task has changed since: look again", seq=seq)
+    if tag not in [one.strip() for one in wanted.split(",")]:
+        detail = "the task has changed since: look again"
+        raise Problem(412, "task-changed", detail, headers={"etag": tag})
 
 
 def invalid(detail: str) -> Problem:

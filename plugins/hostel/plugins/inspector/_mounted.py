@@ -4,23 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hostel.runtime import PluginFailed
+
 from ._http import PeerGone
 from ._problems import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from starlette.types import Message, Receive, Scope, Send
 
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+    from hostel.runtime import Mount, PluginRegistry
 
 FAILED = Problem(500, "error", "a plugin failed to answer this; `hostel plugins` says why")
 
 
 class Mounted:
-    """Runs `app`; `note` is told what it raises, unless its peer had gone."""
+    """Runs the application of a mount; what it raises is noted against its plugin, unless its peer had
+    gone.
+    """
 
-    def __init__(self, app: ASGIApp, note: Callable[[Exception], None]) -> None:
-        self._app = app
-        self._note = note
+    def __init__(self, mount: Mount, plugins: PluginRegistry, plugin: str) -> None:
+        self._mount, self._plugins, self._plugin = mount, plugins, plugin
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         is_gone = has_begun = False
@@ -40,10 +43,15 @@ class Mounted:
                 is_gone = True
                 raise
 
+        async def run() -> None:
+            try:
+                await self._mount.app(scope, receive_watched, send_watched)
+            except Exception:
+                if not is_gone:
+                    raise
+
         try:
-            await self._app(scope, receive_watched, send_watched)
-        except Exception as error:  # noqa: BLE001 - a stranger's code; noted against its plugin
-            if not is_gone:
-                self._note(error)
+            await self._plugins.call(self._plugin, f"answering {self._mount.path}", run)
+        except PluginFailed:
             if not has_begun:
                 await FAILED.response()(scope, receive, send)

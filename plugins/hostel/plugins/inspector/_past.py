@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -80,4 +79,4 @@ def _print_one(
         )
         return
     lines = task_lines(record, events, children, ("journal", str(path)), time.time())
-    sys.stdout.writelines(f"{line}\n" for line in lines)
+    console.print_lines(lines)

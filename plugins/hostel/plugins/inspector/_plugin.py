@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import secrets
 import time
 from typing import TYPE_CHECKING
 
@@ -12,9 +11,12 @@ from anyio.abc import SocketAttribute
 
 from hostel.runtime import cards, hookimpl
 
-from ._errors import PortInUse, WeakToken
+from ._access import Access
+from ._errors import PortInUse
+from ._hosts import host_names
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from anyio.abc import SocketStream
@@ -25,27 +27,34 @@ if TYPE_CHECKING:
     from ._api import Api
 
 NAME = "inspector.server"
-SHORTEST_TOKEN = 16
+SPARE = 8
+"""One connection in so many is kept for what is no event stream."""
 
 
 class Inspector:
     """Serves the runtime it is given to: `Runtime(plugins=[Inspector()])`.
 
     `host` is the address to listen on; anything but a loopback address lets other machines ask. `port` 0
-    takes a free one. `token` is what every request must carry; None makes one up. Once the runtime has
-    started, `url` is the server's address, `page_url` the page's with the token in it, and a card says the
-    same to other processes of the user.
+    takes a free one. `token` is what every request must carry; None makes one up. `allowed_hosts` are the
+    names by which a proxy is asked for it. Once the runtime has started, `url` is the server's address,
+    `page_url` the page's with the token in it, and a card says the same to other processes of the user.
 
     :raises WeakToken: if `token` has fewer than 16 characters.
+    :raises InvalidHost: if one of `allowed_hosts` is neither a name nor an address.
     """
 
     name = NAME
 
-    def __init__(self, host: str = "127.0.0.1", port: int = 0, token: str | None = None) -> None:
-        if token is not None and not _is_strong(token):
-            raise WeakToken(SHORTEST_TOKEN)
-        self.token = token or secrets.token_urlsafe(32)
+    def __init__(
+        self,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        token: str | None = None,
+        allowed_hosts: Iterable[str] = (),
+    ) -> None:
+        self.token = Access(token).token
         self.url = ""
+        self._allowed = host_names(allowed_hosts)
         self._host = host
         self._port = port
         self.card: Path | None = None
@@ -63,18 +72,20 @@ class Inspector:
         """Listen, leave a card, and serve until the runtime stops."""
         from ._api import Api
         from ._app import build
+        from ._http import room
 
-        api = self._api = Api(runtime)
+        access, places = Access(self.token), room()
+        api = self._api = Api(runtime, access, max_streams=places - places // SPARE)
         listener = await self._listen()
         try:
             self.url = f"http://{_reachable(self._host)}:{listener.extra(SocketAttribute.local_port)}"
-            app = build(runtime, api, token=self.token, host=self._host)
+            app = build(runtime, api, access, host=self._host, allowed=self._allowed)
             self.card = cards.leave(self.url, self.token, time.time())
         except BaseException:
             await listener.aclose()
             raise
         self._stop, self._stopped = anyio.Event(), anyio.Event()
-        runtime.run_service(self.name, self._serve, runtime, listener, app, api)
+        runtime.run_service(self._serve, runtime, listener, app, api, places)
 
     @hookimpl
     async def on_shutdown(self) -> None:
@@ -91,7 +102,7 @@ class Inspector:
             raise PortInUse.at(self._host, self._port) from error
 
     async def _serve(
-        self, runtime: Runtime, listener: MultiListener[SocketStream], app: AsgiApp, api: Api
+        self, runtime: Runtime, listener: MultiListener[SocketStream], app: AsgiApp, api: Api, places: int
     ) -> None:
         from ._http import serve
 
@@ -101,8 +112,7 @@ class Inspector:
         try:
             async with anyio.create_task_group() as group:
                 group.start_soon(self._close_at_stop, api)
-                group.start_soon(api.feed.run)
-                await serve(listener, app, self._stop, note)
+                await serve(listener, app, self._stop, note, places)
                 group.cancel_scope.cancel()
         finally:
             if self.card is not None:
@@ -112,10 +122,6 @@ class Inspector:
     async def _close_at_stop(self, api: Api) -> None:
         await self._stop.wait()
         api.feed.close()
-
-
-def _is_strong(token: str) -> bool:
-    return len(token) >= SHORTEST_TOKEN and token.isascii() and token.isprintable() and " " not in token
 
 
 def _reachable(host: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections import deque
 from typing import TYPE_CHECKING
@@ -34,8 +33,7 @@ class Lines:
         if self._as_json:
             console.print_json({**event_to_json(event), "runtime": url})
             return
-        sys.stdout.write(line(event) + "\n")
-        sys.stdout.flush()
+        console.print_lines([line(event)])
 
     async def run(self, _: Board) -> None:
         """Need nothing more."""
@@ -70,7 +68,9 @@ class Screen:
         tasks = board.live()
         room = max(3, size.height - len(self._events) - 5)
         below = f"{len(tasks)} live tasks" + (f", {len(tasks) - room} not shown" if len(tasks) > room else "")
-        events = [Text(line(event), no_wrap=True, overflow="ellipsis") for event in self._events]
+        events = [
+            Text(console.plain(line(event)), no_wrap=True, overflow="ellipsis") for event in self._events
+        ]
         rows = [(0, record, where) for where, record in tasks[:room]]
         return Group(table(rows, time.time(), size.width), Text(below, style="dim"), Text(""), *events)
 
@@ -78,5 +78,5 @@ class Screen:
 def line(event: TaskEvent) -> str:
     """Return an event on one line: when, which task, what."""
     clock = time.strftime("%H:%M:%S", time.localtime(event.at))
-    where = f"{words.plain(event.session_id)}/{words.plain(event.task_id)}" if event.task_id else "-"
+    where = f"{event.session_id}/{event.task_id}" if event.task_id else "-"
     return f"{clock}  {where}  {event.type}  {words.event_text(event)}".rstrip()

@@ -12,7 +12,7 @@ import anyio
 from hostel.runtime import Runtime, console
 from hostel.runtime.paths import data_dir as default_data_dir
 
-from ._guard import is_loopback
+from ._hosts import is_loopback
 from ._plugin import Inspector
 
 if TYPE_CHECKING:
@@ -22,11 +22,16 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def serve_until_told(
-    host: str, port: int, data_dir: Path | None, upstream: str | None, concurrency: int
+    host: str,
+    port: int,
+    allowed_hosts: list[str],
+    data_dir: Path | None,
+    upstream: str | None,
+    concurrency: int,
 ) -> None:
     """Serve until SIGINT (exit code 130) or SIGTERM (0)."""
     with console.one_sentence():
-        inspector = Inspector(host, port, os.environ.get("HOSTEL_TOKEN") or None)
+        inspector = Inspector(host, port, os.environ.get("HOSTEL_TOKEN") or None, allowed_hosts)
     runtime = Runtime(plugins=[inspector], data_dir=data_dir or default_data_dir())
     if upstream is not None:
         runtime.offer(console.upstream(upstream, concurrency))

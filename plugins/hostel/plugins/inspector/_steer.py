@@ -10,7 +10,6 @@ import typer
 from hostel.runtime import console
 from hostel.sessions import record_to_json
 
-from . import _words as words
 from ._client import Found, runtimes
 from ._errors import InspectorError, NotReached, Refused
 
@@ -98,9 +97,7 @@ def _print(found: list[Found], *, as_json: bool) -> None:
     if as_json:
         console.print_json([{**record_to_json(one.record), "runtime": one.runtime.url} for one in found])
         return
-    rows = [
-        (words.plain(one.record.id), words.plain(one.record.session_id), one.record.state) for one in found
-    ]
+    rows = [(one.record.id, one.record.session_id, one.record.state) for one in found]
     console.print_table(("task", "session", "state"), rows, "nothing changed")
 
 

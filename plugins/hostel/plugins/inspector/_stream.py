@@ -65,10 +65,9 @@ class Follower:
 
         :raises Refused: if it does not let us.
         """
-        headers = {"authorization": f"Bearer {self._card.token}"}
         timeout = httpx.Timeout(5.0, read=SILENCE_SECONDS)
         async with httpx.AsyncClient(
-            base_url=self._card.url, headers=headers, timeout=timeout, trust_env=False
+            base_url=self._card.url, auth=cards.auth(self._card), timeout=timeout, trust_env=False
         ) as http:
             while True:
                 with suppress(httpx.HTTPError, httpx_sse.SSEError):

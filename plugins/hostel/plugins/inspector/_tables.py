@@ -88,14 +88,14 @@ def _cells(record: TaskRecord, where: str, now: float, depth: int) -> tuple[str,
     """Return the columns of one task."""
     end = record.completed_at or now
     return (
-        "  " * depth + words.plain(record.id),
-        words.plain(record.session_id),
-        words.plain(record.kind),
+        "  " * depth + record.id,
+        record.session_id,
+        record.kind,
         record.state.value,
         words.progress_text(record.progress),
         words.duration(end - record.created_at),
         "" if record.is_terminal else words.duration(now - record.updated_at),
-        words.plain(record.label),
+        record.label,
         words.note(record),
         where,
     )

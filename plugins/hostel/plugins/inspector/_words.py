@@ -1,4 +1,6 @@
-"""Tasks in words, for terminals and pipes: durations, sizes, bars, and one line on what matters most."""
+"""Tasks in words, for terminals and pipes: durations, sizes, bars, and one line on what matters most.
+
+Texts of tasks are left as they are: what prints them makes them harmless."""
 
 from __future__ import annotations
 
@@ -15,11 +17,6 @@ if TYPE_CHECKING:
 UNITS = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
 DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhd]?)")
 BAR = 10
-
-
-def plain(text: str) -> str:
-    """Return `text` without anything a terminal would obey."""
-    return "".join(char if char.isprintable() else " " if char.isspace() else "�" for char in text)
 
 
 def seconds(text: str) -> float:
@@ -69,15 +66,15 @@ def progress_text(progress: Progress | None) -> str:
 def note(record: TaskRecord) -> str:
     """Return what one should know first about a task: why it failed, who cancelled it, what it does."""
     if record.failure is not None:
-        return plain(record.failure.message)
+        return record.failure.message
     if record.state in (TaskState.CANCEL_REQUESTED, TaskState.CANCELLED):
         by = f"by {record.cancel_actor}" if record.cancel_actor else ""
-        return plain(": ".join(part for part in (by, record.cancel_reason) if part))
+        return ": ".join(part for part in (by, record.cancel_reason) if part)
     if record.result is not None:
-        return plain(_outcome(record.result))
+        return _outcome(record.result)
     if record.progress is None or record.is_terminal:
         return ""
-    return plain(record.progress.message or "")
+    return record.progress.message or ""
 
 
 def _outcome(result: TaskOutcome) -> str:
@@ -96,10 +93,12 @@ def event_text(event: TaskEvent) -> str:
             return f"{event.previous} → {record.state}"
         case EventType.PROGRESS:
             return " ".join(part for part in (progress_text(record.progress), note(record)) if part)
+        case EventType.INTERRUPTED:
+            return "its host stopped; it goes on with the next"
         case EventType.TRANSFERRED:
-            return f"from {plain(event.from_session_id or '')} to {plain(event.session_id)}"
+            return f"from {event.from_session_id or ''} to {event.session_id}"
         case EventType.REGISTERED:
-            return plain(record.label) or record.kind
+            return record.label or record.kind
         case _:
             return note(record)
 

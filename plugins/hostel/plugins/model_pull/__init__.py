@@ -4,67 +4,132 @@ Gives a runtime a `DownloadManager` (`runtime.get(DownloadManager)`), the task k
 commands `hostel pull` and `hostel downloads`.
 """
 
-from hostel.plugins.model_pull._choice import (
-    GGLIB_PREFERENCE,
-    PREFERENCE,
-    Choice,
-    QuantOption,
-    choose,
-    quant_options,
+from typing import TYPE_CHECKING
+
+from hostel.runtime.lazy import lazily
+
+if TYPE_CHECKING:
+    from ._choice import (
+        GGLIB_PREFERENCE,
+        PREFERENCE,
+        Choice,
+        QuantOption,
+        choose,
+        quant_options,
+    )
+    from ._errors import (
+        AccessDenied,
+        BadResponse,
+        ContentChanged,
+        Gated,
+        IntegrityFailed,
+        InvalidQuantization,
+        NoSpace,
+        NotFound,
+        PullError,
+        RepoNotFound,
+        RevisionNotFound,
+        SecretWithheld,
+        StorageFailed,
+        TransferFailed,
+        Unreachable,
+        UnsafePath,
+    )
+    from ._events import (
+        Cancelled,
+        Completed,
+        DownloadEvent,
+        DownloadStatus,
+        Failed,
+        FailedDownload,
+        FileCompleted,
+        FileStarted,
+        GroupEvent,
+        Missed,
+        Notice,
+        Progress,
+        QueuedDownload,
+        QueueSnapshot,
+        Started,
+        StatusChanged,
+        to_json,
+    )
+    from ._feed import Subscription
+    from ._folder import FolderSource
+    from ._handle import CancelReceipt, DuplicateRequest, PullCancelled, PullHandle
+    from ._hub import HubSource
+    from ._manager import DownloadManager
+    from ._once import pull_once
+    from ._plan import PullOptions
+    from ._plugin import ModelPull
+    from ._pull import Pulled
+    from ._queue import NotInQueue, QueueFull
+    from ._reference import InvalidReference, Reference, parse_reference
+    from ._remote import RemoteFile
+    from ._request import DownloadId, DownloadRequest
+    from ._runs import Ending, QueueRunSummary, RunItem
+    from ._source import ModelSource
+    from ._url import UrlSource
+
+__getattr__ = lazily(
+    __name__,
+    {
+        "_choice": ("GGLIB_PREFERENCE", "PREFERENCE", "Choice", "QuantOption", "choose", "quant_options"),
+        "_errors": (
+            "AccessDenied",
+            "BadResponse",
+            "ContentChanged",
+            "Gated",
+            "IntegrityFailed",
+            "InvalidQuantization",
+            "NoSpace",
+            "NotFound",
+            "PullError",
+            "RepoNotFound",
+            "RevisionNotFound",
+            "SecretWithheld",
+            "StorageFailed",
+            "TransferFailed",
+            "Unreachable",
+            "UnsafePath",
+        ),
+        "_events": (
+            "Cancelled",
+            "Completed",
+            "DownloadEvent",
+            "DownloadStatus",
+            "Failed",
+            "FailedDownload",
+            "FileCompleted",
+            "FileStarted",
+            "GroupEvent",
+            "Missed",
+            "Notice",
+            "Progress",
+            "QueuedDownload",
+            "QueueSnapshot",
+            "Started",
+            "StatusChanged",
+            "to_json",
+        ),
+        "_feed": ("Subscription",),
+        "_folder": ("FolderSource",),
+        "_handle": ("CancelReceipt", "DuplicateRequest", "PullCancelled", "PullHandle"),
+        "_hub": ("HubSource",),
+        "_manager": ("DownloadManager",),
+        "_once": ("pull_once",),
+        "_plan": ("PullOptions",),
+        "_plugin": ("ModelPull",),
+        "_pull": ("Pulled",),
+        "_queue": ("NotInQueue", "QueueFull"),
+        "_reference": ("InvalidReference", "Reference", "parse_reference"),
+        "_remote": ("RemoteFile",),
+        "_request": ("DownloadId", "DownloadRequest"),
+        "_runs": ("Ending", "QueueRunSummary", "RunItem"),
+        "_source": ("ModelSource",),
+        "_url": ("UrlSource",),
+    },
 )
-from hostel.plugins.model_pull._errors import (
-    AccessDenied,
-    BadResponse,
-    ContentChanged,
-    Gated,
-    IntegrityFailed,
-    InvalidQuantization,
-    NoSpace,
-    NotFound,
-    PullError,
-    RepoNotFound,
-    RevisionNotFound,
-    SecretWithheld,
-    StorageFailed,
-    TransferFailed,
-    Unreachable,
-    UnsafePath,
-)
-from hostel.plugins.model_pull._events import (
-    Cancelled,
-    Completed,
-    DownloadEvent,
-    DownloadStatus,
-    Failed,
-    FailedDownload,
-    FileCompleted,
-    FileStarted,
-    GroupEvent,
-    Missed,
-    Notice,
-    Progress,
-    QueuedDownload,
-    QueueSnapshot,
-    Started,
-    StatusChanged,
-    to_json,
-)
-from hostel.plugins.model_pull._feed import Subscription
-from hostel.plugins.model_pull._folder import FolderSource
-from hostel.plugins.model_pull._handle import CancelReceipt, DuplicateRequest, PullCancelled, PullHandle
-from hostel.plugins.model_pull._hub import HubSource
-from hostel.plugins.model_pull._manager import DownloadManager
-from hostel.plugins.model_pull._once import pull_once
-from hostel.plugins.model_pull._plan import PullOptions
-from hostel.plugins.model_pull._plugin import ModelPull
-from hostel.plugins.model_pull._pull import Pulled
-from hostel.plugins.model_pull._queue import NotInQueue, QueueFull
-from hostel.plugins.model_pull._reference import InvalidReference, Reference, parse_reference
-from hostel.plugins.model_pull._remote import RemoteFile
-from hostel.plugins.model_pull._request import DownloadId, DownloadRequest
-from hostel.plugins.model_pull._runs import Ending, QueueRunSummary, RunItem
-from hostel.plugins.model_pull._source import ModelSource
-from hostel.plugins.model_pull._url import UrlSource
 
 __all__ = [
     # pulling

@@ -21,18 +21,17 @@ PullError
 bytes were on disk it continues from them.
 """
 
+import re
 from pathlib import Path
 from typing import ClassVar
-from urllib.parse import urlsplit
 
 import attrs
 
 
 def redacted(url: str) -> str:
     """Return `url` without user, query and fragment: what may be shown and logged."""
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{host}{parts.path}" if host else parts.path
+    bare = re.split(r"[?#]", url, maxsplit=1)[0]
+    return re.sub(r"//[^/]*@", "//", bare, count=1)
 
 
 def size_text(size: int) -> str:

@@ -6,7 +6,6 @@ file is its `lfs` oid. Errors of huggingface_hub and its HTTP client are transla
 else.
 """
 
-import json
 import re
 import threading
 from collections.abc import Iterable, Iterator
@@ -28,6 +27,7 @@ from hostel.plugins.model_pull._errors import (
     RevisionNotFound,
     Unreachable,
 )
+from hostel.plugins.model_pull._fetch import origin_of
 from hostel.plugins.model_pull._reference import HUB, InvalidReference, Reference
 from hostel.plugins.model_pull._remote import RemoteFile
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 MAIN = "main"
 METADATA_TIMEOUT = 30.0
+LISTING_SECONDS = 300.0
 TRIES = 3
 FIRST_PAUSE = 0.5
 MOST_FILES = 100_000
@@ -78,13 +79,18 @@ class HubSource:
 
     async def _resolve(self, reference: Reference) -> list[RemoteFile]:
         endpoint = self._endpoint or _settings.endpoint()
+        _check(endpoint)
         if _settings.offline():
             raise Unreachable(urlsplit(endpoint).netloc, "HF_HUB_OFFLINE is set", transient=False)
         gone = threading.Event()
         try:
-            return await anyio.to_thread.run_sync(
-                self._list, reference, endpoint, gone, abandon_on_cancel=True
-            )
+            with anyio.fail_after(LISTING_SECONDS):
+                return await anyio.to_thread.run_sync(
+                    self._list, reference, endpoint, gone, abandon_on_cancel=True
+                )
+        except TimeoutError as error:
+            host = urlsplit(endpoint).netloc
+            raise Unreachable(host, "it takes too long to list the files", transient=False) from error
         finally:
             gone.set()
 
@@ -121,6 +127,13 @@ class HubSource:
             ]
 
 
+def _check(endpoint: str) -> None:
+    try:
+        origin_of(endpoint)
+    except BadResponse as error:
+        raise Unreachable(endpoint, f"HF_ENDPOINT: {error.problem}", transient=False) from error
+
+
 def _ask_for_access(api: "HfApi", model: str) -> None:
     from huggingface_hub import errors
 
@@ -144,7 +157,7 @@ def translated(reference: Reference, endpoint: str) -> Iterator[None]:
         raise _of_hub(error, reference, endpoint) from error
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise _of_client(error, endpoint) from error
-    except (json.JSONDecodeError, LookupError, TypeError, AttributeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise BadResponse(endpoint, "it does not speak as a hub does") from error
 
 
@@ -172,9 +185,9 @@ def _of_hub(error: Exception, reference: Reference, endpoint: str) -> PullError:
 def _of_client(error: Exception, endpoint: str) -> PullError:
     from huggingface_hub.utils import httpx  # type: ignore[attr-defined, unused-ignore]
 
-    host = urlsplit(endpoint).netloc or endpoint
+    host = urlsplit(endpoint).netloc
     if isinstance(error, (httpx.InvalidURL, httpx.UnsupportedProtocol)):
-        return Unreachable(host, "HF_ENDPOINT is not a URL", transient=False)
+        return BadResponse(endpoint, f"it redirects to no address ({_plain(error)})")
     if isinstance(error, httpx.TimeoutException):
         return Unreachable(host, "it does not answer in time")
     if isinstance(error, httpx.TransportError):

@@ -5,7 +5,8 @@
     models--org--name/refs/<branch or tag>        the commit it was last seen at
 
 Links and refs are made under another name and renamed, so a reader sees the old or the new. A snapshot
-is linked when all its blobs are here.
+is linked when all its blobs are here. Nothing is written through a link below the folder of a repository:
+others may write to a cache too.
 """
 
 import os
@@ -13,7 +14,7 @@ import re
 import secrets
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
 import attrs
@@ -44,7 +45,11 @@ class CachedRepo:
         """
         if not _KEY.fullmatch(key):
             raise ValueError(f"{key!r} is not a checksum")
-        return self.folder / "blobs" / key
+        return self.blobs / key
+
+    @property
+    def blobs(self) -> Path:
+        return self.folder / "blobs"
 
     def snapshot(self, commit: str) -> Path:
         """Return the folder of one commit.
@@ -63,9 +68,8 @@ class CachedRepo:
         with _storing(self.folder):
             for name in ("blobs", "snapshots", "refs"):
                 (self.folder / name).mkdir(parents=True, exist_ok=True)
-            tag = self.cache_dir / "CACHEDIR.TAG"
-            if not tag.exists():
-                tag.write_text(_TAG, encoding="utf-8")
+            with suppress(FileExistsError), (self.cache_dir / "CACHEDIR.TAG").open("x") as tag:
+                tag.write(_TAG)
         if not os.access(self.folder / "blobs", os.W_OK):
             raise StorageFailed(self.folder / "blobs", "permission denied")
 
@@ -96,7 +100,7 @@ class CachedRepo:
         """
         folder = self.snapshot(commit)
         with _storing(folder):
-            folder.mkdir(parents=True, exist_ok=True)
+            self._make_folder(folder)
             for path, key in files:
                 check_path(path)
                 self._link(folder / path, self.blob(key))
@@ -107,7 +111,7 @@ class CachedRepo:
     def _link(self, pointer: Path, blob: Path) -> None:
         if not blob.exists():
             raise StorageFailed(blob, "somebody has removed it")
-        pointer.parent.mkdir(parents=True, exist_ok=True)
+        self._make_folder(pointer.parent)
         target = os.path.relpath(blob, pointer.parent)
         if pointer.is_symlink() and pointer.readlink() == Path(target) and pointer.exists():
             return
@@ -117,12 +121,23 @@ class CachedRepo:
             except OSError:
                 shutil.copyfile(blob, draft)
 
+    def _make_folder(self, folder: Path) -> None:
+        """Make a folder of this repository; in a shared cache somebody may have planted a link there."""
+        folder.mkdir(parents=True, exist_ok=True)
+        if folder.resolve() != self.folder.resolve() / folder.relative_to(self.folder):
+            raise StorageFailed(folder, "a link leads out of the cache")
+
     def _point(self, revision: str, commit: str) -> None:
         check_path(revision)
         ref = self.folder.joinpath("refs", *PurePosixPath(revision).parts)
-        ref.parent.mkdir(parents=True, exist_ok=True)
+        self._make_folder(ref.parent)
         with _renamed_to(ref) as draft:
             draft.write_text(commit, encoding="utf-8")
+
+
+def record_of(blobs: Path) -> Path:
+    """Return where this user's pulls note which files of a folder of blobs they have found true."""
+    return blobs.with_name(f".hostel-verified-{os.geteuid()}")
 
 
 @contextmanager

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import anyio
-
-from hostel.plugins.model_pull._once import builtin_sources
+from hostel.plugins.model_pull import hookspecs
 from hostel.runtime import TaskKind, hookimpl
 
 if TYPE_CHECKING:
@@ -15,9 +13,11 @@ if TYPE_CHECKING:
     import typer
 
     from hostel.plugins.model_pull._choice import QuantOption
+    from hostel.plugins.model_pull._events import DownloadEvent
+    from hostel.plugins.model_pull._feed import Subscription
     from hostel.plugins.model_pull._manager import DownloadManager
     from hostel.plugins.model_pull._source import ModelSource
-    from hostel.runtime import Endpoint, Runtime
+    from hostel.runtime import Endpoint, Listener, Runtime
 
 NAME = "model_pull"
 
@@ -26,18 +26,14 @@ class ModelPull:
     """Pulls models: a `DownloadManager` for other plugins, the task kind `model_pull`, and two commands."""
 
     name = NAME
+    hookspecs = hookspecs
 
     def __init__(self) -> None:
         self._manager: DownloadManager | None = None
-        self._started, self._stop, self._stopped = anyio.Event(), anyio.Event(), anyio.Event()
 
     @hookimpl
     def register_task_kinds(self) -> list[TaskKind]:
         return [TaskKind(NAME, self._pull, resumable=True)]
-
-    @hookimpl
-    def register_model_sources(self) -> list[ModelSource]:
-        return builtin_sources()
 
     @hookimpl
     def register_commands(self, app: typer.Typer) -> None:
@@ -53,42 +49,48 @@ class ModelPull:
 
     @hookimpl
     async def on_startup(self, runtime: Runtime) -> None:
-        runtime.run_service(NAME, self._serve, runtime)
+        import anyio
+
+        self._started, self._stop, self._stopped = anyio.Event(), anyio.Event(), anyio.Event()
+        theirs = [source for _, source in runtime.plugins.collect(hookspecs.register_model_sources)]
+        runtime.run_service(self._serve, runtime, theirs)
         await self._started.wait()
         if self._manager is not None:
             runtime.offer(self._manager)
 
     @hookimpl
     async def on_shutdown(self) -> None:
+        if self._manager is not None:
+            self._manager.leave_to_host()
         self._stop.set()
         await self._stopped.wait()
 
-    async def _serve(self, runtime: Runtime) -> None:
+    async def _serve(self, runtime: Runtime, theirs: list[ModelSource]) -> None:
+        import anyio
+
         from hostel.plugins.model_pull._manager import DownloadManager
+        from hostel.plugins.model_pull._once import builtin_sources
 
         async def advise(model: str, options: Sequence[QuantOption]) -> str | None:
-            answer = runtime.plugins.first("choose_quantization", repo_id=model, options=list(options))
-            return str(answer[1]) if answer else None
+            return await runtime.plugins.first(hookspecs.choose_quantization, model, list(options))
 
-        offered = runtime.plugins.collect("register_model_sources")
-        sources = [source for _, answer in offered for source in answer]  # type: ignore[attr-defined]
         try:
             async with DownloadManager(
-                runtime.tasks, data_dir=runtime.data_dir, sources=sources, advise=advise
+                runtime.tasks,
+                data_dir=runtime.data_dir,
+                sources=[*theirs, *builtin_sources()],
+                advise=advise,
             ) as manager:
                 self._manager = manager
                 self._started.set()
                 async with anyio.create_task_group() as telling:
-                    telling.start_soon(self._tell, manager, runtime)
+                    for listener in runtime.plugins.listeners(hookspecs.on_download_event):
+                        telling.start_soon(_tell, listener, manager.subscribe())
                     await self._stop.wait()
                     telling.cancel_scope.cancel()
         finally:
             self._started.set()
             self._stopped.set()
-
-    async def _tell(self, manager: DownloadManager, runtime: Runtime) -> None:
-        async for event in manager.subscribe():
-            await runtime.plugins.notify("on_download_event", event=event)
 
     async def _pull(self, **params: object) -> str:
         from hostel.plugins.model_pull._request import DownloadRequest
@@ -99,3 +101,8 @@ class ModelPull:
         if self._manager is None:
             raise LookupError("the downloads have not started")
         return self._manager
+
+
+async def _tell(listener: Listener[[DownloadEvent]], events: Subscription) -> None:
+    async for event in events:
+        await listener.tell(event)

@@ -59,17 +59,22 @@ def check_all(wishes: Sequence[DownloadRequest]) -> None:
 
 
 def pull_all(wishes: Sequence[DownloadRequest], *, rate_limit: int | None, as_json: bool) -> None:
-    """Pull the models, show how it goes, and exit with 0, 1 or 130."""
-    attempts = [Attempt(wish) for wish in wishes]
-    with suppress(KeyboardInterrupt), screen(as_json=as_json) as shown:
-        console.run(lambda: _run(attempts, shown, rate_limit))
+    """Pull the models, show how it goes, and exit with 0, 1, 130 or 143."""
+    attempts, code = [Attempt(wish) for wish in wishes], console.INTERRUPTED
+    try:
+        with screen(as_json=as_json) as shown:
+            console.run(lambda: _run(attempts, shown, rate_limit))
+    except KeyboardInterrupt:
+        pass
+    except console.Terminated:
+        code = console.TERMINATED
     _note(attempts)
     interrupted = any(attempt.outcome is None for attempt in attempts)
     for attempt in attempts:
         _conclude(attempt, as_json=as_json)
     if interrupted:
         sys.stderr.write(f"hostel: {INTERRUPTED}.\n")
-        raise typer.Exit(console.INTERRUPTED)
+        raise typer.Exit(code)
     if any(isinstance(attempt.outcome, PullError) for attempt in attempts):
         raise typer.Exit(console.FAILED)
 

@@ -12,7 +12,8 @@ from urllib.parse import unquote, urlsplit
 
 import attrs
 
-from hostel.plugins.model_pull._errors import PullError
+from hostel.plugins.model_pull._errors import BadResponse, PullError
+from hostel.plugins.model_pull._fetch import origin_of
 from hostel.plugins.model_pull._secrets import without_secret
 
 HUB = "hf"
@@ -101,6 +102,10 @@ def _parse(text: str) -> Reference:
         return Reference(FOLDER, text)
     if link := _LINK.fullmatch(text):
         return _linked(link)
+    try:
+        urlsplit(text)
+    except ValueError as error:
+        raise InvalidReference(text, f"it is no address ({error})") from error
     scheme = _SCHEME.match(text)
     if scheme is None or scheme[1].lower() == HUB:
         return _repository(text.removeprefix(scheme[0]) if scheme else text)
@@ -131,17 +136,23 @@ def _repository(text: str) -> Reference:
 def _url(text: str, scheme: str) -> Reference:
     address, _, fragment = text.partition("#")
     digest = _SHA256.fullmatch(fragment)
+    if scheme in ("http", "https"):
+        _check_origin(text, address)
     return Reference(scheme, address, sha256=digest[1].lower() if digest else None)
+
+
+def _check_origin(text: str, address: str) -> None:
+    try:
+        origin_of(address)
+    except BadResponse as error:
+        raise InvalidReference(text, error.problem) from error
 
 
 def _check(text: str, found: Reference) -> None:
     if found.scheme == HUB and (not _REPO.fullmatch(found.name) or _unlike_a_repository(found.name)):
         raise InvalidReference(text, f"{found.name!r} is not the name of a repository")
-    if found.scheme in ("http", "https"):
-        if not urlsplit(found.name).hostname:
-            raise InvalidReference(text, "the URL has no host")
-        if found.quantization or found.revision:
-            raise InvalidReference(text, "a URL has neither quantizations nor revisions")
+    if found.scheme in ("http", "https") and (found.quantization or found.revision):
+        raise InvalidReference(text, "a URL has neither quantizations nor revisions")
     if found.quantization is not None and not _QUANTIZATION.fullmatch(found.quantization):
         raise InvalidReference(text, f"{found.quantization!r} is not a quantization")
     if found.revision is not None and not _REVISION.fullmatch(found.revision):

@@ -7,6 +7,7 @@ from typing import Any
 
 import attrs
 
+from hostel.plugins.model_pull._numbers import checked_rate
 from hostel.plugins.model_pull._reference import Reference, parse_reference
 from hostel.plugins.model_pull._secrets import without_secret
 
@@ -43,8 +44,13 @@ class DownloadId:
         return cls(model, quantization, revision or None, variant)
 
 
-def _positive(*kinds: type) -> Any:
-    return attrs.validators.optional([attrs.validators.instance_of(kinds), attrs.validators.gt(0)])
+def _positive(_request: object, field: "attrs.Attribute[int | None]", value: object) -> None:
+    if value is not None and not (type(value) is int and value > 0):
+        raise ValueError(f"{field.name} is a positive whole number or None, not {value!r:.40}")
+
+
+def _rate(_request: object, _field: object, value: float | None) -> None:
+    checked_rate(value)
 
 
 def _strings(given: Iterable[str]) -> tuple[str, ...]:
@@ -81,8 +87,8 @@ class DownloadRequest:
     include: tuple[str, ...] = attrs.field(default=(), converter=_strings, validator=_each)
     exclude: tuple[str, ...] = attrs.field(default=(), converter=_strings, validator=_each)
     cache_dir: Path | None = attrs.field(default=None, converter=attrs.converters.optional(Path))
-    budget: int | None = attrs.field(default=None, validator=_positive(int))
-    limit: float | None = attrs.field(default=None, validator=_positive(int, float))
+    budget: int | None = attrs.field(default=None, validator=_positive)
+    limit: float | None = attrs.field(default=None, validator=_rate)
     session_id: str = attrs.field(default=SESSION, validator=_text)
     withheld: bool = attrs.field(default=False, validator=attrs.validators.instance_of(bool))
 

@@ -5,6 +5,8 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+import anyio
+
 from hostel.plugins.model_pull._errors import (
     AccessDenied,
     BadResponse,
@@ -13,7 +15,7 @@ from hostel.plugins.model_pull._errors import (
     Unreachable,
     redacted,
 )
-from hostel.plugins.model_pull._fetch import MAX_REDIRECTS, origin_of, redirected
+from hostel.plugins.model_pull._fetch import MAX_REDIRECTS, origin_of, redirected, size_of
 from hostel.plugins.model_pull._reference import Reference
 from hostel.plugins.model_pull._remote import RemoteFile
 
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     import httpx
 
 TIMEOUT = 30.0
-_TOTAL = re.compile(r"bytes (?:\d+-\d+|\*)/(\d+)")
+_TOTAL = re.compile(r"bytes (?:[0-9]+-[0-9]+|\*)/([0-9]+)")
 
 
 class UrlSource:
@@ -41,7 +43,11 @@ class UrlSource:
         :raises Unreachable: if it does not answer
         """
         url, headers = _without_user(reference.name)
-        answer = await _first_byte(url, headers)
+        try:
+            with anyio.fail_after(TIMEOUT):
+                answer = await _first_byte(url, headers)
+        except TimeoutError as error:
+            raise Unreachable(_host(url), "it does not answer in time") from error
         if answer.status_code not in (200, 206, 416):
             raise _of_status(answer.status_code, url)
         name = unquote(urlsplit(url).path.rpartition("/")[2]) or "download"
@@ -91,9 +97,8 @@ def _without_user(url: str) -> tuple[str, dict[str, str]]:
 def _size(answer: "httpx.Response") -> int | None:
     total = _TOTAL.fullmatch(answer.headers.get("content-range", ""))
     if total:
-        return int(total[1])
-    length: str = answer.headers.get("content-length", "")
-    return int(length) if answer.status_code == 200 and length.isdecimal() else None
+        return size_of(total[1])
+    return size_of(answer.headers.get("content-length", "")) if answer.status_code == 200 else None
 
 
 def _of_status(status: int, url: str) -> PullError:

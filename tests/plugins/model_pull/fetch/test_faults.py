@@ -94,6 +94,8 @@ PASSING = {
     "a flipped byte once": cdn(corrupt_at=9 * MIB, times=1),
     "one flipped byte that the range path always has": cdn(corrupt_at=9 * MIB, has_range=True),
     "one object under the old etag once": cdn(changed=OTHER, keep_etag=True, times=1),
+    "a size of 5,000 digits at the origin": hub_(set_headers={"X-Linked-Size": "9" * 5000}),
+    "a length of 5,000 digits": cdn(set_headers={"Content-Length": "9" * 5000}, no_range=True),
 }
 
 
@@ -155,6 +157,22 @@ FAILING: dict[str, tuple[Fault, type[PullError]]] = {
     "always a shorter length, without ranges": (cdn(length_off_by=-100, no_range=True), ContentChanged),
     "always status 503": (cdn(status=503), TransferFailed),
     "always a reset": (cdn(reset_after=0), TransferFailed),
+    "a redirect to half an address": (
+        hub_(status=302, set_headers={"Location": "http://[::1/x"}),
+        BadResponse,
+    ),
+    "a redirect to no host name": (hub_(status=302, set_headers={"Location": "http://a..b/"}), BadResponse),
+    "a redirect to no port": (hub_(status=302, set_headers={"Location": "http://h:99999/"}), BadResponse),
+    "a part of 5,000 digits": (cdn(set_headers={"Content-Range": f"bytes 0-1/{'9' * 5000}"}), BadResponse),
+    "416 for 5,000 digits": (
+        cdn(status=416, set_headers={"Content-Range": f"bytes */{'9' * 5000}"}),
+        BadResponse,
+    ),
+    "429 until the end of time": (cdn(status=429, retry_after="9" * 5000), TransferFailed),
+    "503 until a day that no calendar has": (
+        cdn(status=503, retry_after="Mon, 01 Jan 99999999999 00:00:00 GMT"),
+        TransferFailed,
+    ),
 }
 
 
@@ -412,3 +430,68 @@ def test_q15_a_body_that_ends_early_is_never_a_file(
         pull(file, patience=0.5)
 
     assert not blob.exists()
+
+
+ODD = {
+    "an error page with status 200": cdn(
+        set_headers={"Content-Type": "text/plain"}, changed=Blob.of(b"try later")
+    ),
+    "a web page with status 200": cdn(html=True),
+    "another size": cdn(changed=Blob(MIB)),
+    "another etag each time": cdn(set_headers={"ETag": '"another"'}, status=502),
+    "gone": cdn(status=410),
+    "a redirect to nowhere": hub_(status=302, set_headers={"Location": "http://a..b/"}),
+}
+
+
+@pytest.mark.parametrize("fault", ODD.values(), ids=ODD.keys())
+def test_what_is_here_is_kept_through_odd_answers(
+    fault: Fault, hub: LocalHub, blob: Path, publish: Publish, pull: Pull
+) -> None:
+    file = publish(SMALL)
+    leave_half(hub, file, pull)
+    odd = hub.fault(fault)
+    with pytest.raises(PullError):
+        pull(file, patience=0.2)
+    assert odd.hits > 0
+    odd.disarm()
+
+    assert pull(file).resumed == 7 * MIB
+    assert blob.read_bytes() == SMALL.read()
+
+
+def leave_half(hub: LocalHub, file: RemoteFile, pull: Pull) -> None:
+    """Fetch the first 7 MiB, then fail."""
+    cut, down = hub.fault(cdn(reset_after=7 * MIB, times=1)), hub.fault(cdn(status=502, nth=2))
+    with pytest.raises(TransferFailed):
+        pull(file, patience=0)
+    cut.disarm()
+    down.disarm()
+
+
+def test_backends_that_disagree_about_the_etag_are_all_believed_where_a_checksum_decides(
+    hub: LocalHub, blob: Path, publish: Publish, pull: Pull
+) -> None:
+    file = publish(LARGE)
+    for number in range(40):
+        hub.fault(cdn(set_headers={"ETag": f'"backend {number % 2}"'}, nth=number + 1, times=1))
+    hub.fault(cdn(close_after=2 * MIB, times=15))
+    fetched = pull(file)
+
+    assert blob.read_bytes() == LARGE.read()
+    assert (fetched.attempts, fetched.fetched) == (1, LARGE.size)
+
+
+@pytest.mark.parametrize(
+    "headers", [{"X-Linked-Etag": f'"{"0" * 64}"'}, {"X-Linked-Size": "5"}], ids=["checksum", "size"]
+)
+def test_what_is_here_goes_when_the_origin_names_another_content(
+    headers: dict[str, str], hub: LocalHub, blob: Path, publish: Publish, pull: Pull
+) -> None:
+    file = publish(SMALL)
+    leave_half(hub, file, pull)
+    hub.fault(hub_(set_headers=headers))
+    with pytest.raises(ContentChanged):
+        pull(file)
+
+    assert list(blob.parent.iterdir()) == []

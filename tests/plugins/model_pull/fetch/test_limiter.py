@@ -1,3 +1,5 @@
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -50,10 +52,15 @@ def test_a_changed_rate_forgets_old_debt() -> None:
     assert limiter.spend(1_000_000, 1.0) == pytest.approx(1.0)
 
 
-@pytest.mark.parametrize("rate", [0, -1, float("nan")])
-def test_a_senseless_rate_is_refused(rate: float) -> None:
+@pytest.mark.parametrize("rate", [0, 0.1, -1, math.nan, math.inf, 10**400])
+def test_a_senseless_rate_is_refused_and_changes_nothing(rate: float) -> None:
+    limiter = Limiter(5.0)
     with pytest.raises(ValueError, match="rate"):
         Limiter(rate)
+    with pytest.raises(ValueError, match="rate"):
+        limiter.rate = rate
+
+    assert limiter.rate == 5.0
 
 
 def test_of_several_limiters_the_loosest_holds_and_alone_counts() -> None:

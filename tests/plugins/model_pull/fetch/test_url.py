@@ -17,11 +17,31 @@ def test_an_origin_is_scheme_host_and_port(url: str, origin: Origin) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["ftp://hub/x", "file:///etc/passwd", "//hub/x", "https:///x", "http://hub:99999/", "x"]
+    "url",
+    [
+        "ftp://hub/x",
+        "file:///etc/passwd",
+        "//hub/x",
+        "https:///x",
+        "http://hub:99999/",
+        "http://[::1/x",
+        "http://a..b/",
+        f"http://{'a' * 64}.example/",
+        "x",
+    ],
 )
-def test_other_urls_are_refused(url: str) -> None:
-    with pytest.raises(BadResponse):
+def test_other_urls_are_refused_by_name(url: str) -> None:
+    with pytest.raises(BadResponse) as refused:
         origin_of(url)
+
+    assert url.removesuffix("/") in str(refused.value)
+
+
+def test_a_refused_url_is_named_without_its_secrets() -> None:
+    for url in ("http://me:secret@hub:99999/x?sig=secret", "http://me:secret@[::1/x?sig=secret"):
+        with pytest.raises(BadResponse) as refused:
+            origin_of(url)
+        assert "secret" not in str(refused.value)
 
 
 @pytest.mark.parametrize(
@@ -40,7 +60,8 @@ def test_a_redirect_is_followed(url: str, location: str, target: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "location", ["http://b/z", "http://127.0.0.1.evil.example/z", "ftp://b/z", "file:///etc/passwd"]
+    "location",
+    ["http://b/z", "http://127.0.0.1.evil.example/z", "ftp://b/z", "file:///etc/passwd", "http://[::1/x"],
 )
 def test_a_redirect_that_gives_up_encryption_or_http_is_refused(location: str) -> None:
     with pytest.raises(BadResponse):

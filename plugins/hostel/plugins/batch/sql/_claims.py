@@ -20,8 +20,9 @@ from hostel.plugins.batch._records import Capacity, Request
 from hostel.plugins.batch._states import Claimed, RequestState
 
 from ._counters import add_to_batches, add_to_lanes
+from ._daemons import keep_alive
 from ._database import Contended
-from ._dialect import Found, Want, first_pending, is_one_of, lock_models
+from ._dialect import Found, Time, Want, first_pending, is_one_of, lock_models
 from ._rows import data_from, sendable_rows
 from ._schema import batches, lanes, requests
 
@@ -52,9 +53,12 @@ class Share:
 
 
 def claim(
-    connection: sa.Connection, limit: int, daemon_id: DaemonId, capacity: Capacity, now: float
+    connection: sa.Connection, limit: int, daemon_id: DaemonId, capacity: Capacity, time: Time, now: float
 ) -> list[Request[Claimed]]:
-    """Take up to `limit` requests, in order."""
+    """Take up to `limit` requests, in order.
+
+    :raises NotFound: if nobody would know that the daemon lives
+    """
     free = _Free(connection, capacity)
     first = _first_lanes(connection, free)
     taken = _take_from(connection, first, free, limit, daemon_id, now)
@@ -63,6 +67,7 @@ def claim(
         taken += _take_from(connection, others, free, limit - len(taken), daemon_id, now)
     if taken:
         _count(connection, taken, now)
+        keep_alive(connection, daemon_id, time)
     return _read(connection, taken)
 
 

@@ -6,12 +6,13 @@ from hostel.plugins.batch._errors import NotFound
 from hostel.plugins.batch._ids import DaemonId
 from hostel.plugins.batch._records import DaemonRecord, DaemonState, DaemonStats
 
+from ._dialect import Time
 from ._rows import daemon_from
 from ._schema import daemons
 
 
-def persist(connection: sa.Connection, daemon: DaemonRecord) -> None:
-    """Write a daemon's row, new or known."""
+def persist(connection: sa.Connection, daemon: DaemonRecord, time: Time) -> None:
+    """Write a daemon's row, new or known; one that is not dead is alive at this time."""
     stats = daemon.stats
     values = {
         "hostname": daemon.hostname,
@@ -19,7 +20,7 @@ def persist(connection: sa.Connection, daemon: DaemonRecord) -> None:
         "version": daemon.version,
         "state": daemon.state,
         "started_at": daemon.started_at,
-        "last_heartbeat": daemon.last_heartbeat,
+        "last_heartbeat": daemon.last_heartbeat if daemon.state is DaemonState.DEAD else time,
         "stopped_at": daemon.stopped_at,
         "requests_processed": stats.requests_processed,
         "requests_failed": stats.requests_failed,
@@ -29,16 +30,26 @@ def persist(connection: sa.Connection, daemon: DaemonRecord) -> None:
         connection.execute(sa.insert(daemons).values(values | {"id": daemon.id}))
 
 
-def heartbeat(connection: sa.Connection, daemon_id: DaemonId, stats: DaemonStats, now: float) -> None:
+def heartbeat(connection: sa.Connection, daemon_id: DaemonId, stats: DaemonStats, time: Time) -> None:
     """Keep a daemon alive; one that was given up for dead is alive again."""
     values = {
         "state": DaemonState.RUNNING,
-        "last_heartbeat": now,
+        "last_heartbeat": time,
         "requests_processed": stats.requests_processed,
         "requests_failed": stats.requests_failed,
         "requests_in_flight": stats.requests_in_flight,
     }
     if not connection.execute(sa.update(daemons).where(daemons.c.id == daemon_id).values(values)).rowcount:
+        raise NotFound("daemon", daemon_id)
+
+
+def keep_alive(connection: sa.Connection, daemon_id: DaemonId, time: Time) -> None:
+    """Note a sign of life.
+
+    :raises NotFound: if there is no such daemon, or it was given up for dead
+    """
+    living = daemons.c.id == daemon_id, daemons.c.state != DaemonState.DEAD
+    if not connection.execute(sa.update(daemons).where(*living).values(last_heartbeat=time)).rowcount:
         raise NotFound("daemon", daemon_id)
 
 

@@ -15,7 +15,7 @@ import anyio.to_thread
 import sqlalchemy as sa
 from sqlalchemy import exc
 
-from hostel.plugins.batch._errors import StorageUnavailable
+from hostel.plugins.batch._errors import StorageRefused, StorageUnavailable
 
 from . import _dialect
 
@@ -74,8 +74,19 @@ def _transact(engine: sa.Engine, work: Callable[[sa.Connection], T]) -> T:
             if last:
                 raise StorageUnavailable("too many changes at once") from error
         except (exc.OperationalError, exc.InterfaceError) as error:
+            if _dialect.is_refusal(error):
+                raise StorageRefused(_said(error.orig)) from error
             if last or not _dialect.may_pass(error):
-                raise StorageUnavailable(str(error.orig).strip()) from error
+                raise StorageUnavailable(_said(error.orig)) from error
         except exc.TimeoutError as error:
             raise StorageUnavailable("every connection is busy") from error
+        except exc.DBAPIError as error:
+            raise StorageRefused(_said(error.orig)) from error
+        except (exc.SQLAlchemyError, OverflowError, UnicodeError) as error:
+            raise StorageRefused(_said(error)) from error
     raise AssertionError("the last attempt returns or raises")
+
+
+def _said(error: BaseException | None) -> str:
+    """Repeat what the database says, without the details, which quote rows."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -3,7 +3,7 @@
 SQLite: one writer at a time takes the write lock as its transaction begins (`BEGIN IMMEDIATE`), readers see
 the last commit (WAL); a statement is interrupted by its progress handler. PostgreSQL: row locks, `FOR UPDATE
 SKIP LOCKED` for claims, the server ends a statement that takes too long, and keepalives end a connection
-whose other side has gone.
+whose other side has gone. Its clock is the one that counts, as several machines may work on it.
 """
 
 import os
@@ -21,7 +21,6 @@ from hostel.plugins.batch._states import RequestState
 from ._schema import lanes, requests
 
 READERS = 4
-CLOCK_LOOKS = 8
 _VM_STEPS = 20_000
 _PRAGMAS = (
     "journal_mode=WAL",
@@ -30,6 +29,10 @@ _PRAGMAS = (
     "cache_size=-32768",
     "temp_store=MEMORY",
 )
+
+
+Time = sa.ColumnElement[float]
+"""The time as a statement reads it: the server's own, or a number."""
 
 
 class Want(NamedTuple):
@@ -151,21 +154,20 @@ def may_pass(error: exc.DBAPIError) -> bool:
     return getattr(error.orig, "sqlstate", None) in ("40001", "40P01")
 
 
-def clock_skew(connection: sa.Connection) -> float:
-    """Measure how many seconds the database's clock is ahead of ours.
-
-    The error is at most half the time that the answer took, so the quickest of a few answers counts.
-    """
-    if is_sqlite(connection):
-        return 0.0
-    return min(_look_at_clock(connection) for _ in range(CLOCK_LOOKS))[1]
+def is_refusal(error: exc.DBAPIError) -> bool:
+    """Say whether the server does not take what it was given, although it calls that an operational error."""
+    return (getattr(error.orig, "sqlstate", None) or "").startswith("54")  # a limit of the program
 
 
-def _look_at_clock(connection: sa.Connection) -> tuple[float, float]:
-    asked = time.time()
-    theirs = connection.execute(sa.text("SELECT extract(epoch FROM clock_timestamp())")).scalar_one()
-    told = time.time()
-    return told - asked, float(theirs) - (asked + told) / 2
+SERVER_TIME = sa.cast(sa.extract("epoch", sa.func.statement_timestamp()), sa.Double)
+"""The time of the server as a statement begins, in seconds since the epoch."""
+
+
+def look_at_clock(connection: sa.Connection) -> tuple[float, float, float]:
+    """Ask the server for its time; tell when it was asked, what it said and when it had answered."""
+    asked = time.monotonic()
+    said = connection.execute(sa.select(SERVER_TIME)).scalar_one()
+    return asked, said, time.monotonic()
 
 
 def lock_schema(connection: sa.Connection) -> None:

@@ -12,15 +12,14 @@ from ._schema import REVISION
 _VERSIONS = Path(__file__).parent.parent / "migrations"
 
 
-def migrate(connection: sa.Connection) -> float:
-    """Migrate where needed; tell how many seconds the database's clock is ahead of ours.
+def migrate(connection: sa.Connection) -> None:
+    """Migrate where needed.
 
     :raises SchemaTooNew: if a newer release wrote the database
     """
     if _revision(connection) != REVISION:
         _dialect.lock_schema(connection)
         _upgrade(connection)
-    return _dialect.clock_skew(connection)
 
 
 def _revision(connection: sa.Connection) -> str | None:

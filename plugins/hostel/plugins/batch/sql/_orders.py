@@ -21,7 +21,7 @@ from hostel.plugins.batch._states import (
 
 from . import _transitions
 from ._decide import Order, Outcome
-from ._dialect import Key
+from ._dialect import Key, Time
 from ._rows import Row, request_from, request_rows
 from ._schema import batches, daemons, lanes, requests, results, templates, unfinished, unsettled
 
@@ -231,14 +231,14 @@ def unsettled_batches(connection: sa.Connection) -> list[int]:
     return list(connection.execute(query).scalars())
 
 
-def expire(connection: sa.Connection, now: float) -> int:
+def expire(connection: sa.Connection, time: Time) -> int:
     """Stop the batches whose window has passed, unless they are to continue."""
     late = sa.and_(
         unfinished,
         batches.c.cancelling_at.is_(None),
         batches.c.expiring_at.is_(None),
         batches.c.on_deadline == OnDeadline.EXPIRE,
-        batches.c.expires_at <= now,
+        batches.c.expires_at <= time,
     )
     nos = list(
         connection.execute(sa.select(batches.c.no).where(late).order_by(batches.c.no).limit(100)).scalars()
@@ -246,14 +246,14 @@ def expire(connection: sa.Connection, now: float) -> int:
     if not nos:
         return 0
     connection.execute(sa.update(lanes).where(lanes.c.batch_no.in_(nos)).values(stopped=1))
-    stop = sa.update(batches).where(batches.c.no.in_(nos), late).values(expiring_at=now, finalizing_at=now)
+    stop = sa.update(batches).where(batches.c.no.in_(nos), late).values(expiring_at=time, finalizing_at=time)
     return connection.execute(stop).rowcount
 
 
-def reclaim(connection: sa.Connection, stale_after: float, now: float) -> int:
+def reclaim(connection: sa.Connection, stale_after: float, time: Time, now: float) -> int:
     """Take requests back from daemons that stopped or have been silent for `stale_after` seconds."""
     alive = sa.select(daemons.c.id).where(
-        daemons.c.state != DaemonState.DEAD, daemons.c.last_heartbeat >= now - stale_after
+        daemons.c.state != DaemonState.DEAD, daemons.c.last_heartbeat >= time - stale_after
     )
     query = (
         sa.select(

@@ -9,9 +9,11 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import anyio
+import sqlalchemy as sa
 
+from hostel.plugins.batch._clock import DatabaseClock
 from hostel.plugins.batch._combine import Combined
-from hostel.plugins.batch._errors import BatchError, InvalidInput
+from hostel.plugins.batch._errors import BatchError, InvalidInput, StorageRefused
 from hostel.plugins.batch._ids import BatchId, DaemonId, FileId, RequestId, new_file_id
 from hostel.plugins.batch._records import (
     AnyRequest,
@@ -44,10 +46,12 @@ from hostel.plugins.batch._streams import closing
 
 from . import _batches, _claims, _daemons, _escalations, _files, _orders, _results
 from ._database import Database
+from ._dialect import SERVER_TIME, Time, is_sqlite, look_at_clock
 from ._migrate import migrate
 from ._pages import LineBuffer, in_pages
 
 T = TypeVar("T")
+CLOCK_LOOKS = 8
 
 
 class SqlStorage:
@@ -55,20 +59,27 @@ class SqlStorage:
 
     :param location: file of a SQLite database, or a URL that begins with `sqlite:` or `postgresql:`
     :param statement_timeout: seconds that one statement may take
-    :param clock: tells the time; PostgreSQL's own clock corrects it
+    :param clock: tells the time to the database too; None for the clock of the server, or of this machine
+        where there is no server
     """
 
     def __init__(
-        self, location: str | Path, *, statement_timeout: float = 30.0, clock: Callable[[], float] = time.time
+        self,
+        location: str | Path,
+        *,
+        statement_timeout: float = 30.0,
+        clock: Callable[[], float] | None = None,
     ) -> None:
-        self._location, self._timeout, self._clock = location, statement_timeout, clock
-        self._skew = 0.0
+        self._location, self._timeout = location, statement_timeout
+        self._clock, self._server = clock, DatabaseClock()
 
     async def __aenter__(self) -> Self:
         self._db = Database(self._location, statement_timeout=self._timeout)
         self._reports: Combined[AnyRequest, RequestId | BatchError | None] = Combined(self._persist_all)
         try:
-            self._skew = await self._db.write(migrate)
+            await self._db.write(migrate)
+            for _ in range(CLOCK_LOOKS):
+                await self._look_at_clock()
         except BaseException:
             await self._db.close()
             raise
@@ -80,8 +91,20 @@ class SqlStorage:
         await self._db.close()
 
     def now(self) -> float:
-        """Tell the time as the database does."""
-        return self._clock() + self._skew
+        if self._clock is not None:
+            return self._clock()
+        return self._server.now() if self._has_clock else time.time()
+
+    @property
+    def _has_clock(self) -> bool:
+        return self._clock is None and not is_sqlite(self._db.engine)
+
+    def _time(self) -> Time:
+        return SERVER_TIME if self._has_clock else sa.literal(self.now(), sa.Double)
+
+    async def _look_at_clock(self) -> None:
+        if self._has_clock:
+            self._server.learn(*await self._db.read(look_at_clock))
 
     async def create_file(
         self, name: str, description: str | None, templates: Sequence[RequestTemplateInput]
@@ -241,7 +264,7 @@ class SqlStorage:
         daemon_id: DaemonId,
         capacity: Capacity = Capacity(),  # noqa: B008  # frozen
     ) -> list[Request[Claimed]]:
-        return await self._db.write(_claims.claim, limit, daemon_id, capacity, self.now())
+        return await self._db.write(_claims.claim, limit, daemon_id, capacity, self._time(), self.now())
 
     async def persist(self, request: AnyRequest) -> RequestId | None:
         outcome = await self._reports(request)
@@ -250,13 +273,19 @@ class SqlStorage:
         return outcome
 
     async def _persist_all(self, reports: Sequence[AnyRequest]) -> Sequence[RequestId | BatchError | None]:
-        return await self._db.write(_orders.persist, reports, self.now())
+        """Write a group; where one of them is refused, each by itself, so that it alone is."""
+        try:
+            return await self._db.write(_orders.persist, reports, self.now())
+        except StorageRefused as refused:
+            if len(reports) == 1:
+                return [refused]
+        return [(await self._persist_all([report]))[0] for report in reports]
 
     async def cancel_requests(self, ids: Sequence[RequestId]) -> list[BatchError | None]:
         return await self._db.write(_orders.cancel, ids, self.now())
 
     async def persist_daemon(self, daemon: DaemonRecord) -> None:
-        await self._db.write(_daemons.persist, daemon)
+        await self._db.write(_daemons.persist, daemon, self._time())
 
     async def get_daemon(self, daemon_id: DaemonId) -> DaemonRecord:
         return await self._db.read(_daemons.get, daemon_id)
@@ -275,19 +304,23 @@ class SqlStorage:
         return retried
 
     async def heartbeat(self, daemon_id: DaemonId, stats: DaemonStats) -> None:
-        await self._db.write(_daemons.heartbeat, daemon_id, stats, self.now())
+        await self._db.write(_daemons.heartbeat, daemon_id, stats, self._time())
 
     async def find_stopped(self, held: Mapping[RequestId, int]) -> list[RequestId]:
         return await self._db.read(_orders.stopped, held)
 
     async def sweep(self, stale_after: float) -> Swept:
-        expired = await self._repeat(lambda: self._db.write(_orders.expire, self.now()))
-        reclaimed = await self._repeat(lambda: self._db.write(_orders.reclaim, stale_after, self.now()))
+        await self._look_at_clock()
+        expired = await self._repeat(lambda: self._db.write(_orders.expire, self._time()))
+        reclaimed = await self._repeat(partial(self._reclaim, stale_after))
         settled = 0
         for batch_no in await self._db.read(_orders.unsettled_batches):
             settled += await self._repeat(partial(self._settle, batch_no))
         await self._db.write(_files.discard_abandoned, self.now())
         return Swept(expired, settled, reclaimed)
+
+    async def _reclaim(self, stale_after: float) -> int:
+        return await self._db.write(_orders.reclaim, stale_after, self._time(), self.now())
 
     async def _settle(self, batch_no: int) -> int:
         return await self._db.write(_orders.settle, batch_no, self.now())

@@ -6,8 +6,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar, cast
 
 import anyio
+import attrs
 
-from hostel.plugins.batch._ids import DaemonId, FileId, RequestId, new_daemon_id
+from hostel.plugins.batch._ids import FileId, RequestId, new_daemon_id
 from hostel.plugins.batch._records import (
     AnyRequest,
     Batch,
@@ -76,9 +77,10 @@ def template(name: str, model: str = "m", *, api_key: str | None = None) -> Requ
 class Desk:
     """Does to a store what daemons and callers do, one step at a time."""
 
-    def __init__(self, storage: Storage, clock: Clock, daemon_id: DaemonId | None = None) -> None:
+    def __init__(self, storage: Storage, clock: Callable[[], float]) -> None:
         self.storage, self.clock = storage, clock
-        self.daemon_id = daemon_id or new_daemon_id()
+        self.daemon_id = new_daemon_id()
+        self._is_known = False
 
     async def file(self, *names: str, model: str = "m") -> FileId:
         return await self.storage.create_file("input.jsonl", None, [template(name, model) for name in names])
@@ -93,12 +95,20 @@ class Desk:
 
     async def check_in(self) -> None:
         """Announce this desk as a living daemon."""
+        self._is_known = True
         now = self.clock()
         await self.storage.persist_daemon(
             DaemonRecord(self.daemon_id, "here", 1, "0", DaemonState.RUNNING, now, now)
         )
 
+    async def sign_off(self) -> None:
+        """Announce that this desk will do nothing more."""
+        record = await self.storage.get_daemon(self.daemon_id)
+        await self.storage.persist_daemon(attrs.evolve(record, state=DaemonState.DEAD))
+
     async def claim(self, limit: int = 1, capacity: Capacity = Capacity()) -> list[Request[Claimed]]:  # noqa: B008  # frozen
+        if not self._is_known:
+            await self.check_in()
         return await self.storage.claim_requests(limit, self.daemon_id, capacity)
 
     async def start(self, limit: int = 1) -> list[Request[Processing]]:

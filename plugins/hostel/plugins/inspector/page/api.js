@@ -1,13 +1,21 @@
-// The way to the server: the token, requests, and the event stream.
+// The way to the server: proof and keys, requests, and the event stream.
 //
 // The token arrives in the fragment of the address, which browsers do not send, is taken out of it at once and
-// kept for this tab only. Every request carries it in a header, so the stream is read by fetch: the browser's
-// own EventSource cannot send one.
+// never leaves this page. Another program may have taken the server's port, so before anything else the server
+// shows that it knows the token; what requests carry is the key of its run, which is worth nothing when that is
+// over. The tab keeps the key and not the token: a page that another program serves here could read it. The key
+// goes into a header, so the stream is read by fetch: the browser's own EventSource cannot send one.
 
-const KEY = "hostel-token";
+import { hmac } from "./hmac.js";
+
+const ROOT = new URL("../", import.meta.url);
+const KEPT = "hostel-key";
 const SILENCE = 45_000;
 
+let token = "";
+let key = "";
 let skew = 0;
+let lostAt = null;
 
 export class Refused extends Error {
   constructor(status, problem) {
@@ -17,28 +25,59 @@ export class Refused extends Error {
   }
 }
 
+// Tell whether there is anything to open the server with.
 export function takeToken() {
   const given = new URLSearchParams(location.hash.slice(1)).get("token");
   if (given) {
     setToken(given);
     history.replaceState(null, "", location.pathname);
   }
-  return sessionStorage.getItem(KEY);
+  return Boolean(token || sessionStorage.getItem(KEPT));
 }
 
-export const setToken = (token) => sessionStorage.setItem(KEY, token);
+export function setToken(given) {
+  token = given;
+  sessionStorage.removeItem(KEPT);
+}
 
-export const now = () => Date.now() / 1000 + skew;
+const clock = () => Date.now() / 1000 + skew;
 
-const headers = (more) => ({ authorization: `Bearer ${sessionStorage.getItem(KEY)}`, ...more });
+// The time by the server's clock; without a connection it stands still, as does what the page knows.
+export const now = () => lostAt ?? clock();
+
+function connect(proven) {
+  key = proven;
+  lostAt = null;
+}
+
+function disconnect() {
+  key = "";
+  lostAt ??= clock();
+}
+
+// Let the server show that it knows the token; return the key of its run, or nothing if it does not.
+async function prove(signal) {
+  const nonce = [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  const response = await fetch(new URL(`proof?nonce=${nonce}`, ROOT), { signal });
+  const { run, proof, ...problem } = await response.json().catch(() => ({}));
+  if (!response.ok) throw new Refused(response.status, problem);
+  const kept = JSON.parse(sessionStorage.getItem(KEPT) ?? "{}");
+  const wanted = token ? hmac(token, `hostel run ${run}`) : kept.run === run ? kept.key : "";
+  if (!wanted || proof !== hmac(wanted, `hostel proof ${nonce}`)) return "";
+  sessionStorage.setItem(KEPT, JSON.stringify({ run, key: wanted }));
+  return wanted;
+}
+
+const headers = (more) => ({ authorization: `Bearer ${key}`, ...more });
 
 export async function ask(path, body, more = {}) {
+  if (!key) throw new Refused(0, { detail: "the runtime cannot be reached now" });
   const init = body === undefined ? { headers: headers(more) } : {
     method: "POST",
     headers: headers({ "content-type": "application/json", ...more }),
     body: JSON.stringify(body),
   };
-  const response = await fetch(`/api/${path}`, init);
+  const response = await fetch(new URL(`api/${path}`, ROOT), init);
   const answer = await response.json().catch(() => ({}));
   if (!response.ok) throw new Refused(response.status, answer);
   return answer;
@@ -47,21 +86,25 @@ export async function ask(path, body, more = {}) {
 export const taskPath = (record, verb = "") =>
   `tasks/${encodeURIComponent(record.id)}${verb}?session_id=${encodeURIComponent(record.session_id)}`;
 
-// Tell `on.frame(type, data)` what comes and `on.link(state)` how the connection is; never returns.
+// Tell `on.frame(type, data)` what comes and `on.link(state, why)` how the connection is; return when the server
+// does not know the token.
 export async function follow(query, on) {
   let cursor = "";
   let pause = 500;
   for (;;) {
     const abort = new AbortController();
     let timer = setTimeout(() => abort.abort(), SILENCE);
+    let why = "";
     try {
       on.link("connecting");
-      const more = cursor ? { "last-event-id": cursor } : {};
-      const response = await fetch(`/api/events?${query}`, { headers: headers(more), signal: abort.signal });
-      if (response.status === 401) return on.link("locked");
-      if (!response.ok) throw new Error(`the server answered ${response.status}`);
+      const proven = await prove(abort.signal);
+      if (!proven) return disconnect();
+      const more = { authorization: `Bearer ${proven}`, ...(cursor && { "last-event-id": cursor }) };
+      const response = await fetch(new URL(`api/events?${query}`, ROOT), { headers: more, signal: abort.signal });
+      if (!response.ok) throw new Refused(response.status, await response.json().catch(() => ({})));
       skew = Date.parse(response.headers.get("date")) / 1000 - Date.now() / 1000;
-      if (Math.abs(skew) < 2) skew = 0;
+      if (!(Math.abs(skew) >= 2)) skew = 0;
+      connect(proven);
       on.link("live");
       pause = 500;
       await read(response.body, (frame) => {
@@ -72,10 +115,12 @@ export async function follow(query, on) {
         timer = setTimeout(() => abort.abort(), SILENCE);
       });
     } catch (error) {
+      if (error instanceof Refused) why = error.message;
       console.info("the event stream was cut:", error.message);
     }
     clearTimeout(timer);
-    on.link("lost");
+    disconnect();
+    on.link("lost", why);
     await new Promise((done) => setTimeout(done, pause));
     pause = Math.min(pause * 2, 5000);
   }

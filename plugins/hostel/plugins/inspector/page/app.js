@@ -4,16 +4,18 @@ import { ask, follow, now, setToken, takeToken } from "./api.js";
 import { Detail } from "./detail.js";
 import { askToken, cancel, showKeys, transfer } from "./dialogs.js";
 import { $, glyph, h, setText } from "./dom.js";
-import { LIVE, STATES, plural, title } from "./format.js";
+import { LIVE, STATES, clock, plural, title } from "./format.js";
 import { List } from "./list.js";
 import { Downloads, Plugins } from "./panels.js";
 import { Store, keyOfRecord } from "./store.js";
 
 const DRAW_EVERY = 120;
-const LINKS = { connecting: "connecting", live: "live", lost: "reconnecting", locked: "locked" };
+const LINKS = { connecting: "connecting", lost: "not connected", locked: "locked" };
 const PILLS = ["live", "running", "waiting", "pending", "cancel_requested", "stuck", "completed", "failed", "cancelled", "abandoned", "all"];
 
 const store = new Store();
+let isLive = false;
+const canAct = () => isLive;
 const downloads = new Downloads();
 const plugins = new Plugins();
 
@@ -24,6 +26,7 @@ const list = new List({
     if (row.kind === "task" && detail.isOpen && matchMedia("(min-width: 900px)").matches) detail.open(row.record);
   },
   act: (name, record) => act(name, record),
+  canAct,
   fold: (row, folded = !store.folded.has(row.key)) => {
     store.folded[folded ? "add" : "delete"](row.key);
     draw();
@@ -34,6 +37,7 @@ const list = new List({
 const detail = new Detail({
   close: () => closeDetail(),
   act: (name, record) => act(name, record),
+  canAct,
   openRecord: (record) => open(record),
   openId: (session, id) => open(store.find(session, id)),
   nameOf: (session, id) => title(store.find(session, id)),
@@ -51,8 +55,8 @@ function closeDetail() {
 }
 
 function act(name, record) {
-  if (!record || !LIVE.has(record.state)) return;
-  if (name === "cancel" && record.state !== "cancel_requested") cancel(record, store.childrenOf(record).filter((child) => LIVE.has(child.state)));
+  if (!record || !LIVE.has(record.state) || !canAct()) return;
+  if (name === "cancel" && record.state !== "cancel_requested") cancel(record, store.below(record).filter((task) => LIVE.has(task.state) && task.state !== "cancel_requested").length);
   if (name === "transfer") transfer(record, [...store.sessions.keys()]);
 }
 
@@ -179,17 +183,33 @@ function onFrame(type, data) {
   drawSoon();
 }
 
-function onLink(state) {
+let lostAt = 0;
+
+function onLink(state, why = "") {
   const link = $("#link");
+  const wasLive = isLive;
+  isLive = state === "live";
+  if (wasLive && !isLive) lostAt = now();
   link.dataset.state = state;
-  setText(link.lastElementChild, state === "live" ? location.host : LINKS[state]);
-  link.title = state === "live" ? "Connected: what you see is live" : "";
-  if (state === "live") {
+  setText(link.lastElementChild, isLive ? location.host : LINKS[state]);
+  link.title = isLive ? "Connected: what you see is live" : "";
+  if (state !== "connecting") drawLink(why);
+  if (isLive) {
     store.beginSnapshot();
     loadDownloads();
     loadPlugins();
     loadSessions();
   }
+}
+
+function drawLink(why) {
+  const since = lostAt ? ` What you see is from ${clock(lostAt)}; nothing can be changed until it answers.` : "";
+  document.body.classList.toggle("offline", !isLive);
+  $("#banner").hidden = isLive;
+  setText($("#banner"), isLive ? "" : `Not connected to the runtime${why && `: ${why}`}.${since}`);
+  for (const button of document.querySelectorAll("[data-verb]")) button.disabled = !isLive;
+  draw();
+  detail.draw();
 }
 
 async function start() {

@@ -17,7 +17,7 @@ function askFor(heading, fields, verb, kind) {
       h("h2", {}, heading), ...fields,
       h("div", { class: "buttons" },
         h("button", { type: "button", class: "button", onclick: () => dialog.close("") }, "Leave it"),
-        h("button", { class: `button ${kind}`, value: "yes" }, verb)));
+        h("button", { class: `button ${kind}`, value: "yes", data: { verb } }, verb)));
     dialog.replaceChildren(form);
     dialog.returnValue = "";
     dialog.onclick = closeOutside;
@@ -33,7 +33,7 @@ export async function cancel(record, below) {
   const fields = [
     h("p", {}, h("b", {}, title(record)), `in ${record.session_id} is asked to stop.`),
     h("label", { class: "field" }, "Why", reason),
-    below.length > 0 && h("label", { class: "check" }, cascade, `and the ${plural(below.length, "task")} it started`),
+    below > 0 && h("label", { class: "check" }, cascade, `and the ${plural(below, "task")} below it`),
   ].filter(Boolean);
   if (!(await askFor("Cancel this task?", fields, "Cancel the task", "danger"))) return;
   const body = { reason: reason.value.trim() || null, cascade: cascade.checked, actor: ACTOR };
@@ -76,7 +76,7 @@ export function askToken(onToken) {
   const token = h("input", { type: "password", required: true, autocomplete: "off", placeholder: "token" });
   const form = h("form", { method: "dialog" },
     h("h2", {}, "This runtime is locked"),
-    h("p", {}, "Open the link that ", h("code", {}, "hostel serve"), " printed, or enter the token: it is in ", h("code", {}, "HOSTEL_TOKEN"), " or in the card of the runtime."),
+    h("p", {}, "Whoever answers at this address does not know the token of this page, or the page has none. Open the link that ", h("code", {}, "hostel serve"), " printed, or enter the token: it is in ", h("code", {}, "HOSTEL_TOKEN"), " or in the card of the runtime."),
     h("label", { class: "field" }, "Token", token),
     h("div", { class: "buttons" }, h("button", { class: "button primary", value: "yes" }, "Unlock")));
   dialog.replaceChildren(form);

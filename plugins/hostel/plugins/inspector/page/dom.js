@@ -1,8 +1,15 @@
-// Small tools to build elements. Texts become text nodes, never markup.
+// Small tools to build elements. Texts become text nodes, never markup, and come without the characters that
+// would act on those around them: controls, and those that turn the direction of writing.
 
 const SVG = "http://www.w3.org/2000/svg";
 
 export const $ = (selector, root = document) => root.querySelector(selector);
+
+const ACTING = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
+const HARMLESS = "\n\r\t\u00ad\u200c\u200d";
+const SPOKEN = new Set(["title", "aria-label", "placeholder"]);
+
+export const plain = (text) => text.replace(ACTING, (char) => (HARMLESS.includes(char) ? char : "\ufffd"));
 
 export function h(tag, props = {}, ...children) {
   const element = document.createElement(tag);
@@ -11,9 +18,10 @@ export function h(tag, props = {}, ...children) {
     if (name.startsWith("on")) element[name] = value;
     else if (name === "class") element.className = value;
     else if (name === "data") Object.assign(element.dataset, value);
-    else element.setAttribute(name, value === true ? "" : value);
+    else element.setAttribute(name, value === true ? "" : SPOKEN.has(name) ? plain(value) : value);
   }
-  element.append(...children.filter((child) => child !== null && child !== undefined && child !== false));
+  const shown = children.filter((child) => child !== null && child !== undefined && child !== false);
+  element.append(...shown.map((child) => (typeof child === "string" ? plain(child) : child)));
   return element;
 }
 
@@ -34,7 +42,8 @@ export function shape(tag, attributes) {
 }
 
 export function setText(element, text) {
-  if (element.textContent !== text) element.textContent = text;
+  const shown = plain(text);
+  if (element.textContent !== shown) element.textContent = shown;
 }
 
 // Make `element` look like `fresh` with as few changes as possible: what is focused, pressed, opened or moving

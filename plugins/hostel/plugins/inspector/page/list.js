@@ -1,6 +1,6 @@
 // The list of rows: only those in sight exist as elements, so ten thousand cost what forty do.
 
-import { $, glyph, h, setText } from "./dom.js";
+import { $, glyph, h, plain, setText } from "./dom.js";
 import { STATES, doing, duration, plural, progressText, share, title } from "./format.js";
 
 const OVERSCAN = 6;
@@ -283,7 +283,8 @@ class Row extends HTMLElement {
     const live = record.completed_at === null;
     setText(this.parts.age, duration((live ? list.now : record.completed_at) - record.created_at));
     setText(this.parts.sign, live ? `${duration(list.now - record.updated_at)} ago` : STATES[record.state]);
-    this.setAttribute("aria-label", `${title(record)}, ${STATES[record.state]}, ${doing(record)}${row.stuck ? ", stuck" : ""}`);
+    for (const button of this.parts.acts.children) button.disabled = !list.on.canAct();
+    this.setAttribute("aria-label", plain(`${title(record)}, ${STATES[record.state]}, ${doing(record)}${row.stuck ? ", stuck" : ""}`));
   }
 
   #progress(record) {

@@ -4,17 +4,22 @@ import { ask } from "./api.js";
 import { $, h } from "./dom.js";
 import { bytes, duration, plural } from "./format.js";
 
+// What went wrong, in place of a list that nobody has; what is known from before stays below it.
+const trouble = (what, why, again) => h("div", { class: "box failure", role: "alert" }, h("b", {}, `${what} cannot be shown. `), h("span", {}, why), h("p", {}, h("button", { type: "button", class: "button", onclick: again }, "Try again")));
+
 export class Downloads {
   #view = $("#downloads");
   #timer = 0;
+  #why = "";
   items = [];
 
   async load() {
     clearTimeout(this.#timer);
     try {
       this.items = (await ask("downloads")).items;
-    } catch {
-      this.items = [];
+      this.#why = "";
+    } catch (error) {
+      this.#why = error.message;
     }
     if (!this.#view.hidden) {
       this.draw();
@@ -28,7 +33,8 @@ export class Downloads {
     const failed = this.items.filter((item) => item.status === "failed");
     this.#view.replaceChildren(h("div", { class: "page" },
       h("h1", {}, "Downloads"),
-      active.length ? h("ul", { class: "cards" }, ...active.map(card)) : h("p", { class: "empty" }, "Nothing is being pulled. ", h("code", {}, "hostel pull org/model"), " starts a download."),
+      this.#why && trouble("Downloads", this.#why, () => this.load()),
+      active.length ? h("ul", { class: "cards" }, ...active.map(card)) : !this.#why && h("p", { class: "empty" }, "Nothing is being pulled. ", h("code", {}, "hostel pull org/model"), " starts a download."),
       failed.length > 0 && h("h3", {}, "Failed"),
       failed.length > 0 && h("ul", { class: "cards" }, ...failed.map(card))));
   }
@@ -58,20 +64,22 @@ function card(item) {
 
 export class Plugins {
   #view = $("#plugins");
+  #why = "";
   items = [];
 
   async load() {
     try {
       this.items = (await ask("plugins")).items;
-    } catch {
-      this.items = [];
+      this.#why = "";
+    } catch (error) {
+      this.#why = error.message;
     }
     if (!this.#view.hidden) this.draw();
     return this.items;
   }
 
   draw() {
-    this.#view.replaceChildren(h("div", { class: "page" }, h("h1", {}, "Plugins"), h("ul", { class: "cards" }, ...this.items.map(plugin))));
+    this.#view.replaceChildren(h("div", { class: "page" }, h("h1", {}, "Plugins"), this.#why && trouble("Plugins", this.#why, () => this.load()), h("ul", { class: "cards" }, ...this.items.map(plugin))));
   }
 }
 

@@ -158,13 +158,36 @@ export class Store {
     return this.tasks.get(keyOf(session, id)) ?? { id, session_id: session };
   }
 
-  childrenOf(record) {
-    const session = this.sessions.get(record.session_id);
-    const found = [];
-    for (const key of session ? session.keys : []) {
-      const task = this.tasks.get(key);
-      if (task.parent_task_id === record.id) found.push(task);
+  // The tasks below one, however deep, as a request to stop reaches them: also below those that have ended, and
+  // in other sessions if only one live task there can be meant.
+  below(record) {
+    const children = new Map();
+    for (const task of this.tasks.values()) {
+      const parent = this.#parentRecord(task);
+      if (!parent) continue;
+      if (!children.has(parent)) children.set(parent, []);
+      children.get(parent).push(task);
     }
-    return found;
+    const found = new Set();
+    const waiting = [this.tasks.get(keyOfRecord(record))];
+    while (waiting.length) {
+      for (const child of children.get(waiting.pop()) ?? []) {
+        if (child.id === record.id && child.session_id === record.session_id) continue;
+        if (!found.has(child)) waiting.push(child);
+        found.add(child);
+      }
+    }
+    return [...found];
+  }
+
+  #parentRecord(task) {
+    if (task.parent_task_id === null) return null;
+    const near = this.tasks.get(keyOf(task.session_id, task.parent_task_id));
+    return near ?? this.#onlyLive(task.parent_task_id);
+  }
+
+  #onlyLive(id) {
+    const live = [...this.sessions.keys()].map((session) => this.tasks.get(keyOf(session, id))).filter((task) => task && LIVE.has(task.state));
+    return live.length === 1 ? live[0] : null;
   }
 }

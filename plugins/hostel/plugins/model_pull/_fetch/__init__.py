@@ -4,8 +4,10 @@ from hostel.plugins.model_pull._fetch._budget import ConnectionBudget
 from hostel.plugins.model_pull._fetch._fetch import discard_partial, fetch
 from hostel.plugins.model_pull._fetch._limiter import Limiter, Loosest, Pace, loosest
 from hostel.plugins.model_pull._fetch._part import free_bytes, partial_of
+from hostel.plugins.model_pull._fetch._reply import size_of
 from hostel.plugins.model_pull._fetch._report import Fetched, FetchPhase, FetchProgress, Partial
 from hostel.plugins.model_pull._fetch._url import MAX_REDIRECTS, origin_of, redirected
+from hostel.plugins.model_pull._fetch._verified import Verified
 
 __all__ = [
     "ConnectionBudget",
@@ -17,6 +19,7 @@ __all__ = [
     "MAX_REDIRECTS",
     "Pace",
     "Partial",
+    "Verified",
     "discard_partial",
     "fetch",
     "free_bytes",
@@ -24,4 +27,5 @@ __all__ = [
     "origin_of",
     "partial_of",
     "redirected",
+    "size_of",
 ]

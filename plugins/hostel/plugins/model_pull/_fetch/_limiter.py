@@ -11,6 +11,8 @@ import threading
 from collections.abc import Iterable
 from typing import Protocol
 
+from hostel.plugins.model_pull._numbers import checked_rate
+
 BURST_SECONDS = 0.1
 
 
@@ -37,7 +39,7 @@ class Limiter:
     def __init__(self, rate: float | None, *, parent: "Limiter | None" = None) -> None:
         self._lock = threading.Lock()
         self._parent = parent
-        self._rate = _checked(rate)
+        self._rate = checked_rate(rate)
         self._level = 0.0
         self._at: float | None = None
 
@@ -48,7 +50,7 @@ class Limiter:
     @rate.setter
     def rate(self, rate: float | None) -> None:
         with self._lock:
-            self._rate = _checked(rate)
+            self._rate = checked_rate(rate)
             self._level, self._at = 0.0, None
 
     @property
@@ -111,9 +113,3 @@ def loosest(rates: Iterable[float | None]) -> float | None:
 
 def _looseness(limiter: Limiter) -> float:
     return math.inf if limiter.rate is None else limiter.rate
-
-
-def _checked(rate: float | None) -> float | None:
-    if rate is not None and not rate > 0:
-        raise ValueError(f"a rate is a positive number of bytes per second or None, not {rate}")
-    return rate

@@ -60,10 +60,16 @@ def _try(lock: FileLock, part: Path) -> bool:
         return False
     except OSError as error:
         raise StorageFailed(part, error.strerror or str(error)) from error
-    owner = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.time()}
     with contextlib.suppress(OSError):
-        _beside(part, "owner").write_text(json.dumps(owner))
+        _tell_owner(_beside(part, "owner"))
     return True
+
+
+def _tell_owner(path: Path) -> None:
+    owner = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.time()}
+    path.unlink(missing_ok=True)
+    with path.open("x") as file:  # follows no link that somebody planted
+        json.dump(owner, file)
 
 
 def _release(lock: FileLock, part: Path) -> None:

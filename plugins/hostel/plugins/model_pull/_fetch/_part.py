@@ -189,7 +189,9 @@ class Part:
         with self._stored(4096):
             _sync_data(self.fd)
             try:
-                fresh.write_text(sidecar.to_json())
+                fresh.unlink(missing_ok=True)
+                with fresh.open("x") as file:  # follows no link that somebody planted
+                    file.write(sidecar.to_json())
                 fresh.replace(beside)
             except OSError:
                 fresh.unlink(missing_ok=True)

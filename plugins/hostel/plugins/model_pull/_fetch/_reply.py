@@ -19,6 +19,7 @@ Headers = Mapping[str, str]
 """Header names are lower case."""
 
 RATE_LIMITED = frozenset({408, 425, 429})
+_SIZE = r"[0-9]{1,18}"
 
 
 @attrs.frozen
@@ -140,19 +141,19 @@ def read_head(status: int, headers: Headers, asked: Asked, now: float) -> Answer
 def wait_asked(headers: Headers, now: float) -> float | None:
     """Return the seconds that Retry-After (a number or a date) or `ratelimit` (`t=`) ask to wait."""
     text = headers.get("retry-after", "").strip()
-    if re.fullmatch(r"\d{1,9}", text):
+    if re.fullmatch(r"[0-9]{1,9}", text):
         return float(text)
     if text:
         try:
             return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - now)
-        except ValueError:
+        except (ValueError, OverflowError):
             pass
-    reset = re.search(r"(?:^|;)\s*t=(\d{1,9})", headers.get("ratelimit", ""))
+    reset = re.search(r"(?:^|;)\s*t=([0-9]{1,9})", headers.get("ratelimit", ""))
     return float(reset[1]) if reset else None
 
 
 def _part(headers: Headers, asked: Asked) -> Answer:
-    found = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+|\*)", headers.get("content-range", "").strip())
+    found = re.fullmatch(rf"bytes ({_SIZE})-({_SIZE})/({_SIZE}|\*)", headers.get("content-range", "").strip())
     if found is None or asked.span is None:
         return _nonsense(asked, "status 206 without a usable Content-Range")
     start, end = int(found[1]), int(found[2]) + 1
@@ -188,7 +189,7 @@ def _whole(headers: Headers, asked: Asked) -> Answer:
 
 
 def _unsatisfied(headers: Headers, asked: Asked) -> Answer:
-    found = re.fullmatch(r"bytes \*/(\d+)", headers.get("content-range", "").strip())
+    found = re.fullmatch(rf"bytes \*/({_SIZE})", headers.get("content-range", "").strip())
     total = int(found[1]) if found else None
     if total is not None and asked.size is not None and total != asked.size:
         return _other_size(asked, total)
@@ -198,8 +199,13 @@ def _unsatisfied(headers: Headers, asked: Asked) -> Answer:
 
 
 def _length(headers: Headers) -> int | None:
-    text = headers.get("content-length", "").strip()
-    return int(text) if text.isdecimal() and "transfer-encoding" not in headers else None
+    return None if "transfer-encoding" in headers else size_of(headers.get("content-length", ""))
+
+
+def size_of(text: str) -> int | None:
+    """Read a number of bytes; None if it is none, or more than any file has."""
+    text = text.strip()
+    return int(text) if re.fullmatch(_SIZE, text) else None
 
 
 def _other_size(asked: Asked, size: int) -> Nonsense:

@@ -5,6 +5,9 @@ all workers, which then go there directly. While somebody walks, the others wait
 expired signature) is forgotten and the next request walks again. The file's own headers travel to its
 origin only. On the way the origin may name checksum and size (`X-Linked-Etag`, `X-Linked-Size`): if they
 are not the expected ones the file has changed.
+
+Where a checksum decides at the end (`pinned`), an ETag proves nothing: two backends may have one each. One
+that is new sends the next request to the origin again, and is believed if it is met there.
 """
 
 import threading
@@ -34,14 +37,18 @@ from hostel.plugins.model_pull._fetch._reply import (
     Refused,
     Version,
     read_head,
+    size_of,
 )
 from hostel.plugins.model_pull._fetch._url import MAX_REDIRECTS, origin_of, redirected
 from hostel.plugins.model_pull._remote import Digest, DigestAlgorithm, RemoteFile
 
+MOST_VERSIONS = 8
+"""A place with more of them names a new one each time."""
+
 
 @attrs.frozen
 class Expired:
-    """The place that had the bytes refuses.
+    """The place that had the bytes refuses, or has another version of them.
 
     :ivar fresh: it was learnt a moment ago, so that asking the origin again is no cure
     """
@@ -51,16 +58,29 @@ class Expired:
 
 
 class Source:
-    """Ask for parts of one remote file; safe to use from several threads, each with a line of its own."""
+    """Ask for parts of one remote file; safe to use from several threads, each with a line of its own.
 
-    def __init__(self, file: RemoteFile, *, clock: Callable[[], float] = time.time) -> None:
-        self._file, self._clock = file, clock
+    :param pinned: a checksum decides at the end
+    :ivar disowned: the origin has named another checksum or size
+    """
+
+    most: int | None = None
+
+    def __init__(self, file: RemoteFile, *, pinned: bool, clock: Callable[[], float] = time.time) -> None:
+        self._file, self._pinned, self._clock = file, pinned, clock
+        self._believed: set[Version] = set()
+        self.disowned = False
         self._origin = origin_of(file.url)
         self._secrets = dict(file.headers)
         if not all(_sendable(name, value) for name, value in self._secrets.items()):
             raise ValueError(f"a header for {file.path} has characters that no header may have")
         self._walking = threading.Lock()
         self._place: str | None = None
+
+    @property
+    def host(self) -> str:
+        """Return whom to share connections to."""
+        return str(self._origin)
 
     @property
     def path(self) -> str:
@@ -77,6 +97,7 @@ class Source:
 
         :raises PullError: if the origin's answer is final
         """
+        version = Version() if self._pinned else version
         place = self._place
         if place is None:
             with self._walking:
@@ -89,9 +110,12 @@ class Source:
         """Let the next request start from the origin."""
         self._place = None
 
+    def close(self) -> None:
+        """End; lines are closed by their workers."""
+
     def _at(self, line: Line, asked: Asked) -> tuple[Answer | Expired, Reply]:
         reply, answer = self._get(line, asked)
-        if not isinstance(answer, Refused | Moved):
+        if not isinstance(answer, Refused | Moved) and not self._is_new(answer):
             return answer, reply
         if isinstance(answer, Refused) and asked.url == self._file.url:
             raise self._final(answer)
@@ -116,11 +140,16 @@ class Source:
                 case Refused(status):
                     return Expired(status, fresh=True), reply
                 case Body() | Changed():
+                    self._believed.add(answer.version)
                     self._place = url
                     return answer, reply
                 case _:
                     return answer, reply
         raise BadResponse(self._file.url, f"it redirects more than {MAX_REDIRECTS} times")
+
+    def _is_new(self, answer: Answer) -> bool:
+        known = not self._pinned or len(self._believed) > MOST_VERSIONS
+        return isinstance(answer, Body) and not known and answer.version not in self._believed
 
     def _get(self, line: Line, asked: Asked) -> tuple[Reply, Answer]:
         headers = {"Accept-Encoding": "identity"}
@@ -136,9 +165,11 @@ class Source:
     def _check_promise(self, headers: Headers) -> None:
         named, ours = _linked_digest(headers), self._file.digest
         if named and ours and named.algorithm is ours.algorithm and named != ours:
+            self.disowned = True
             raise ContentChanged(self._file.path, ours.value, named.value)
-        size = headers.get("x-linked-size", "")
-        if size.isdecimal() and self._file.size is not None and int(size) != self._file.size:
+        size = size_of(headers.get("x-linked-size", ""))
+        if None not in (size, self._file.size) and size != self._file.size:
+            self.disowned = True
             raise ContentChanged(self._file.path, f"{self._file.size} bytes", f"{size} bytes")
 
     def _final(self, refused: Refused) -> PullError:

@@ -37,10 +37,13 @@ def origin_of(url: str) -> Origin:
     try:
         parts = urlsplit(url)
         port = parts.port
+        (parts.hostname or "").encode("idna")
     except ValueError as error:
-        raise BadResponse("", f"{error}") from error
-    if parts.scheme not in _PORTS or not parts.hostname:
+        raise BadResponse(url, f"it is no address ({error})") from error
+    if parts.scheme not in _PORTS:
         raise BadResponse(url, "only http and https urls are followed")
+    if not parts.hostname:
+        raise BadResponse(url, "it has no host")
     return Origin(parts.scheme, parts.hostname, port or _PORTS[parts.scheme])
 
 
@@ -52,7 +55,10 @@ def target_of(url: str) -> str:
 
 def redirected(url: str, location: str) -> str:
     """Return where `location`, sent by `url`, leads; raises BadResponse if it would give up encryption."""
-    target = urljoin(url, quote(_raw_bytes(location), safe=_LEGAL))
+    try:
+        target = urljoin(url, quote(_raw_bytes(location), safe=_LEGAL))
+    except ValueError as error:
+        raise BadResponse(url, f"it redirects to no address ({error})") from error
     source, goal = origin_of(url), origin_of(target)
     if source.scheme == "https" and goal.scheme == "http" and not goal.loopback:
         raise BadResponse(url, f"it redirects from https to http ({goal})")

@@ -1,0 +1,48 @@
+"""The inspector as an application to mount in a server of one's own."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from ._access import Access
+from ._api import Api
+from ._app import build
+from ._hosts import host_names
+from ._http import PeerGone
+from ._problems import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from starlette.types import Receive, Scope, Send
+
+    from hostel.runtime import AsgiApp, Runtime
+
+CLOSED = Problem(503, "host-closed", "the runtime is not open")
+
+
+class MountedInspector:
+    """Serves a runtime below any path of another server; `token` is what every request must carry.
+
+    The runtime may be opened after this was made; until then everything is answered with 503."""
+
+    def __init__(self, runtime: Runtime, token: str | None, allowed_hosts: Iterable[str]) -> None:
+        self._runtime = runtime
+        self._access = Access(token)
+        self._allowed = host_names(allowed_hosts)
+        self._app: AsgiApp | None = None
+        self.token = self._access.token
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            raise NotImplementedError(f"the inspector answers http, not {scope['type']}")
+        app = self._opened() or CLOSED.response()
+        with suppress(PeerGone):
+            await app(scope, receive, send)
+
+    def _opened(self) -> AsgiApp | None:
+        if self._app is None and hasattr(self._runtime, "tasks"):
+            api = Api(self._runtime, self._access)
+            self._app = build(self._runtime, api, self._access, host="localhost", allowed=self._allowed)
+        return self._app

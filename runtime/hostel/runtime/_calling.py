@@ -1,0 +1,128 @@
+"""The one way into a plugin's code.
+
+Every implementation is called here, and every answer checked here. Whatever the code raises, answers or
+leaves undone comes out as `Misbehaved` with a sentence, so that callers know only two cases. The command line
+comes by here without a loop, and does not import one."""
+
+from __future__ import annotations
+
+import inspect
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import partial
+from typing import TYPE_CHECKING
+
+import attrs
+
+from ._outcome import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+    from typing import TypeVar
+
+    from ._hooks import Expected
+    from ._loading import Plugin
+
+    T = TypeVar("T")
+
+HOOK_SECONDS = 5.0
+
+_owner: ContextVar[str | None] = ContextVar("hostel_plugin", default=None)
+
+
+def owner() -> str | None:
+    """Return the name of the plugin whose code runs; None outside of plugins."""
+    return _owner.get()
+
+
+@contextmanager
+def as_plugin(name: str) -> Iterator[None]:
+    """Let what the block starts belong to a plugin."""
+    token = _owner.set(name)
+    try:
+        yield
+    finally:
+        _owner.reset(token)
+
+
+def here(plugin: Plugin, func: Callable[[], T]) -> T:
+    """Call sync code of a plugin in this thread.
+
+    :raises Misbehaved: if it raises anything.
+    """
+    with as_plugin(plugin.name):
+        return Outcome.of(func).result()
+
+
+async def elsewhere(
+    plugin: Plugin, func: Callable[[], Awaitable[T]], passing: tuple[type[Exception], ...] = ()
+) -> T:
+    """Call async code of a plugin in a task of its own, for as long as it takes.
+
+    :raises Misbehaved: if it raises anything but what is in `passing`.
+    """
+    from ._apart import in_task
+
+    with as_plugin(plugin.name):
+        return (await in_task(func)).result(passing)
+
+
+@attrs.frozen
+class Implementation:
+    """One plugin's implementation of a hook."""
+
+    plugin: Plugin
+    hook: str
+    _function: Callable[..., object]
+    _arguments: Sequence[str]
+    _expected: Expected
+
+    def describe(self, given: Mapping[str, object]) -> list[object]:
+        """Call a `register_*` hook in this thread and return what it describes.
+
+        :raises Misbehaved: if it raises, or answers with something else.
+        """
+        return here(self.plugin, lambda: self._expected.items(self._call(given)))
+
+    async def choose(self, given: Mapping[str, object]) -> object:
+        """Call a `choose_*` hook in the plugin's thread and return its choice, or None.
+
+        :raises Misbehaved: if it raises, is late, or answers with something else.
+        """
+        return await self._in_thread(lambda: self._expected.one(self._call(given), given))
+
+    async def tell(self, given: Mapping[str, object]) -> None:
+        """Call an `on_*` hook, in the plugin's thread unless it is async.
+
+        :raises Misbehaved: if it raises or is late.
+        """
+        if inspect.iscoroutinefunction(self._function):
+            await self._on_loop(lambda: self._call(given))  # type: ignore[arg-type, return-value]
+            return
+        promise = await self._in_thread(lambda: _promise(self._call(given)))
+        if promise is not None:
+            await self._on_loop(partial(_await, promise))
+
+    def _call(self, given: Mapping[str, object]) -> object:
+        return self._function(*(given[name] for name in self._arguments))
+
+    async def _on_loop(self, func: Callable[[], Awaitable[object]]) -> None:
+        from ._apart import in_task
+
+        with as_plugin(self.plugin.name):
+            (await in_task(func, HOOK_SECONDS)).result()
+
+    async def _in_thread(self, func: Callable[[], T]) -> T:
+        from ._apart import HookThread
+
+        thread = self.plugin.thread = self.plugin.thread or HookThread()
+        with as_plugin(self.plugin.name):
+            return (await thread.run(self.hook, func, HOOK_SECONDS)).result()
+
+
+def _promise(answer: object) -> Awaitable[object] | None:
+    return answer if inspect.isawaitable(answer) else None
+
+
+async def _await(promise: Awaitable[object]) -> None:
+    await promise
