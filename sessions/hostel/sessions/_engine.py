@@ -111,14 +111,11 @@ class Engine:
         if receipt is not None:
             await receipt.durable()
 
-    def known(self, session_id: str, spec: TaskSpec) -> Entry | None:
-        """Return the task of the session that has the idempotency key of `spec`, if one has."""
-        key = spec.idempotency_key
-        if not key:
-            return None
+    async def known(self, session_id: str, spec: TaskSpec, take_in: Callable[[], Entry]) -> Entry:
+        """Return the task of the session that has the idempotency key of `spec`, else what `take_in` adds."""
         self.check_takes(session_id)
-        session = self.table.sessions.get(session_id)
-        return session.keys.get(key) if session is not None else None
+        async with self.table.keyed:
+            return await self.table.with_key(session_id, spec.idempotency_key or "") or take_in()
 
     def add(
         self,

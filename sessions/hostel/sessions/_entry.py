@@ -72,7 +72,11 @@ class Entry:
     fence: int = 0
     """The number of the event that started its latest run."""
     number: int = 0
-    """Where it is in the host's roster."""
+    """That of its registration: its place among all tasks of the host."""
+    value: str | None = None
+    """What it left as JSON text, if that is too large for its record."""
+    weight: int = 0
+    """About how many bytes it takes since it has ended."""
 
     parent: Entry | None = None
     children: set[Entry] | None = None
