@@ -10,6 +10,8 @@ from functools import cache
 from importlib.util import resolve_name
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parent.parent
 MAY_IMPORT = {
     "sessions": {"sessions"},
@@ -74,8 +76,14 @@ def test_a_plugin_uses_of_the_house_what_strangers_may() -> None:
 
 
 def test_no_file_outgrows_four_hundred_lines() -> None:
-    # one verb after the other, each with its contract; the engine behind them
-    longer_by_design = {"_host.py": 560, "_manager.py": 430, "_engine.py": 430}
+    # one verb after the other, each with its contract; the heart behind them is to be divided
+    longer_by_design = {
+        "_host.py": 560,
+        "_table.py": 560,
+        "_log.py": 560,
+        "_engine.py": 430,
+        "_manager.py": 430,
+    }
     lines = {path: len(path.read_text().splitlines()) for source in MAY_IMPORT for path in files_of(source)}
 
     assert [path for path, count in lines.items() if count > longer_by_design.get(path.name, 400)] == []
@@ -120,11 +128,23 @@ def test_hostel_sessions_stands_on_anyio_and_attrs_alone() -> None:
     assert not loaded & (HEAVY | {"pluggy", "typer", "rich", "trio", "asyncio"})
 
 
-def test_help_loads_nothing_heavy() -> None:
+@pytest.mark.parametrize(
+    ("arguments", "heavy"),
+    [
+        (["--help"], {"anyio", "rich", "sqlite3", "pydantic"}),
+        (["ps", "--help"], {"anyio", "rich", "sqlite3", "pydantic"}),
+        (["ps"], {"rich", "pydantic"}),
+    ],
+    ids=" ".join,
+)
+def test_a_command_loads_nothing_heavy_that_it_does_not_need(
+    arguments: list[str], heavy: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     loaded = loaded_by(
-        "import sys\nfrom hostel.runtime.cli import main\nsys.argv = ['hostel', '--help']\n"
+        f"import sys\nfrom hostel.runtime.cli import main\nsys.argv = ['hostel', *{arguments}]\n"
         "try: main()\nexcept SystemExit: pass"
     )
 
     assert "typer" in loaded
-    assert not loaded & HEAVY
+    assert not loaded & (HEAVY | heavy)
