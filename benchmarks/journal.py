@@ -23,7 +23,6 @@ from hostel.sessions import (
     CancelPolicy,
     ClosePolicy,
     LocalBackgroundTaskHost,
-    SqliteJournal,
     TaskAttempt,
     TaskFilter,
     TaskRecord,
@@ -35,6 +34,7 @@ from hostel.sessions._journal import Append
 from hostel.sessions._sqlite import write_changes
 from hostel.sessions._sqlite_file import connect_for_writing, create
 from hostel.sessions._sqlite_schema import CHANGES
+from hostel.sessions.journal import SqliteJournal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

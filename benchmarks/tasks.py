@@ -18,7 +18,8 @@ from pathlib import Path
 import anyio
 import anyio.lowlevel
 
-from hostel.sessions import LocalBackgroundTaskHost, SqliteJournal, TaskFilter, TaskSpec
+from hostel.sessions import LocalBackgroundTaskHost, TaskFilter, TaskSpec
+from hostel.sessions.journal import SqliteJournal
 
 TASKS = 3_000
 ROUNDS = 7

@@ -8,7 +8,8 @@ from typing import Protocol
 import anyio
 import pytest
 
-from hostel.sessions import BackgroundTaskHost, LocalBackgroundTaskHost, SqliteJournal
+from hostel.sessions import BackgroundTaskHost, LocalBackgroundTaskHost
+from hostel.sessions.journal import SqliteJournal
 
 from .steering import native_tasks, quick_folder, settle
 

@@ -13,8 +13,8 @@ from hostel.sessions import (
     TaskFilter,
     TaskSpec,
     TaskState,
-    fold,
 )
+from hostel.sessions.journal import fold
 
 from .conftest import HostFactory
 from .steering import is_idle, settle, take, take_until

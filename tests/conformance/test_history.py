@@ -26,7 +26,6 @@ from hypothesis.stateful import (
 )
 
 from hostel.sessions import (
-    MOVES,
     AmbiguousTaskId,
     BackgroundTaskHost,
     CancelPolicy,
@@ -43,8 +42,9 @@ from hostel.sessions import (
     TaskState,
     TaskStillRuns,
     UnknownTask,
-    fold,
 )
+from hostel.sessions.journal import fold
+from hostel.sessions.states import MOVES
 
 from .conftest import HOSTS
 from .steering import Body, quick_folder, settle

@@ -7,7 +7,6 @@ import anyio
 import pytest
 
 from hostel.sessions import (
-    MOVES,
     BackgroundTaskHost,
     EventType,
     FailureKind,
@@ -19,6 +18,7 @@ from hostel.sessions import (
     TaskSpec,
     TaskState,
 )
+from hostel.sessions.states import MOVES
 
 from .steering import Body, Stubborn, is_idle, settle, take
 

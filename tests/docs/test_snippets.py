@@ -13,7 +13,8 @@ from markdown_it import MarkdownIt
 from hostel.plugins.batch import hookspecs as batch_hooks
 from hostel.plugins.model_pull import hookspecs as model_pull_hooks
 from hostel.runtime import hookspecs
-from hostel.sessions import MOVES, TaskState
+from hostel.sessions import TaskState
+from hostel.sessions.states import MOVES
 
 ROOT = Path(__file__).parent.parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -16,7 +16,8 @@ import anyio
 import attrs
 import pytest
 
-from hostel.sessions import FailureKind, JournalReader, TaskFilter, TaskRecord, TaskState
+from hostel.sessions import FailureKind, TaskFilter, TaskRecord, TaskState
+from hostel.sessions.journal import JournalReader
 
 RUN = """
 import json, sys

@@ -8,7 +8,8 @@ import anyio
 import pytest
 
 from hostel.runtime import Runtime, TaskKind, current_task, hookimpl
-from hostel.sessions import FailureKind, JournalInUse, TaskFilter, TaskState
+from hostel.sessions import FailureKind, TaskFilter, TaskState
+from hostel.sessions.journal import JournalInUse
 
 RUN_UNTIL_KILLED = """
 import sys, anyio

@@ -17,6 +17,8 @@ from hostel.sessions import (
     TaskOutcome,
     TaskRecord,
     TaskState,
+)
+from hostel.sessions.json import (
     event_from_json,
     event_to_json,
     record_from_json,

@@ -15,7 +15,7 @@ from hostel.sessions import (
     TaskState,
 )
 from hostel.sessions import _reducer as changes
-from hostel.sessions._log import GARBAGE, EventLog, Subscription
+from hostel.sessions._log import GARBAGE, EventLog, LogSubscription
 from hostel.sessions._replay import Forgotten, Page
 
 from .strategies import record_in
@@ -40,7 +40,7 @@ def progressed(log: EventLog, of: TaskEvent, done: float = 0) -> TaskEvent:
     return tell(log, changes.progressed(of.record, Progress(done=done), (1.0, log.last_seq + 1)))
 
 
-def drain(events: Subscription) -> list[TaskEvent]:
+def drain(events: LogSubscription) -> list[TaskEvent]:
     """Read what is there without waiting."""
     told: list[TaskEvent] = []
     while True:

@@ -11,9 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hostel.sessions import (
-    LIVE,
-    MOVES,
-    TERMINAL,
     CancelPolicy,
     EventType,
     FailureKind,
@@ -26,11 +23,11 @@ from hostel.sessions import (
     TaskRecord,
     TaskSpec,
     TaskState,
-    fold,
-    reduce,
 )
 from hostel.sessions import _reducer as changes
 from hostel.sessions._events import END_EVENTS, missed
+from hostel.sessions.journal import fold, reduce
+from hostel.sessions.states import LIVE, MOVES, TERMINAL
 
 from .strategies import record_in
 

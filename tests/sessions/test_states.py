@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 import hostel.sessions
-from hostel.sessions import LIVE, MOVES, TERMINAL, TaskState
-from hostel.sessions._states import predecessors
+from hostel.sessions import TaskState
+from hostel.sessions.states import LIVE, MOVES, TERMINAL, predecessors
 
 P, R, W, Q = TaskState.PENDING, TaskState.RUNNING, TaskState.WAITING, TaskState.CANCEL_REQUESTED
 ENDS = {TaskState.COMPLETED, TaskState.FAILED, TaskState.CANCELLED, TaskState.ABANDONED}

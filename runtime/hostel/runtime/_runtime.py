@@ -16,7 +16,8 @@ import anyio.from_thread
 from anyio import NoEventLoopError
 from anyio.lowlevel import current_token
 
-from hostel.sessions import ClosePolicy, LocalBackgroundTaskHost, OnStop, SqliteJournal, TaskSpec
+from hostel.sessions import ClosePolicy, LocalBackgroundTaskHost, OnStop, TaskSpec
+from hostel.sessions.journal import SqliteJournal
 
 from . import hookspecs
 from ._calling import as_plugin, owner

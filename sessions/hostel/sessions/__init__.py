@@ -1,7 +1,7 @@
-"""Background tasks that belong to sessions: states, records, events, hosts and journals.
+"""Background tasks that belong to sessions: hosts, tasks, records and events.
 
-Needs anyio and attrs only; runs on asyncio and trio.
-"""
+Needs anyio and attrs only; runs on asyncio and trio. Beside this: `hostel.sessions.journal` (what makes
+records durable), `hostel.sessions.json` (their JSON forms) and `hostel.sessions.states` (the states)."""
 
 from ._context import TaskContext, current_task
 from ._entry import CancelHook
@@ -12,11 +12,6 @@ from ._errors import (
     IllegalTransition,
     InvalidProgress,
     InvalidTaskId,
-    JournalConflict,
-    JournalCorrupt,
-    JournalError,
-    JournalInUse,
-    JournalTooNew,
     SessionClosing,
     SessionsError,
     TaskAlreadyExists,
@@ -27,13 +22,9 @@ from ._errors import (
     UnknownTask,
 )
 from ._events import EventType, TaskEvent
-from ._handle import TaskHandle
 from ._host import LocalBackgroundTaskHost
 from ._ids import new_id
-from ._json import event_from_json, event_to_json, record_from_json, record_to_json, summary_to_json
-from ._log import Subscription
-from ._portal import HostPortal
-from ._protocol import BackgroundTaskHost
+from ._protocol import BackgroundTaskHost, HostPortal, Subscription, TaskHandle
 from ._records import (
     PREDEFINED_KINDS,
     Backoff,
@@ -51,12 +42,9 @@ from ._records import (
     TaskRecord,
     TaskSpec,
 )
-from ._reducer import fold, reduce
-from ._sqlite import SqliteJournal
-from ._sqlite_reader import JournalReader
-from ._sqlite_salvage import Salvaged, salvage_journal
-from ._states import LIVE, MOVES, TERMINAL, TaskState
+from ._resumption import Resume
 from ._stopping import OnStop
+from .states import TaskState
 
 __all__ = [
     # hosts
@@ -64,13 +52,9 @@ __all__ = [
     "HostPortal",
     "LocalBackgroundTaskHost",
     "OnStop",
+    "Resume",
     "Subscription",
     "TaskHandle",
-    # journals
-    "JournalReader",
-    "Salvaged",
-    "SqliteJournal",
-    "salvage_journal",
     # inside a task
     "TaskContext",
     "current_task",
@@ -94,19 +78,7 @@ __all__ = [
     "TaskRecord",
     "TaskSpec",
     "TaskState",
-    # rules
-    "LIVE",
-    "MOVES",
-    "TERMINAL",
-    "fold",
-    "reduce",
-    # JSON
     "new_id",
-    "event_from_json",
-    "event_to_json",
-    "record_from_json",
-    "record_to_json",
-    "summary_to_json",
     # errors
     "AmbiguousTaskId",
     "HiddenTasksFailed",
@@ -114,11 +86,6 @@ __all__ = [
     "IllegalTransition",
     "InvalidProgress",
     "InvalidTaskId",
-    "JournalConflict",
-    "JournalCorrupt",
-    "JournalError",
-    "JournalInUse",
-    "JournalTooNew",
     "SessionClosing",
     "SessionsError",
     "TaskAlreadyExists",

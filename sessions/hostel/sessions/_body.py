@@ -27,7 +27,7 @@ import attrs
 from ._entry import Entry, Verdict
 from ._json import as_json
 from ._records import FailureKind, TaskFailure, TaskOutcome
-from ._states import TaskState
+from .states import TaskState
 
 if TYPE_CHECKING:
     from ._crew import Scope

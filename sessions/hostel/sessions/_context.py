@@ -10,7 +10,7 @@ import anyio.lowlevel
 import attrs
 
 from ._records import Progress
-from ._states import TaskState
+from .states import TaskState
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -37,8 +37,8 @@ from ._records import (
     TaskRecord,
     TaskSpec,
 )
-from ._states import TaskState
 from ._threads import Threads
+from .states import TaskState
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence

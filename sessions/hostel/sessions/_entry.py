@@ -11,7 +11,7 @@ import attrs
 
 from ._errors import HostClosed
 from ._records import CancelPolicy
-from ._states import LIVE, TERMINAL, TaskState
+from .states import LIVE, TERMINAL, TaskState
 
 if TYPE_CHECKING:
     from contextvars import Context

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ._records import TaskRecord
-    from ._states import TaskState
+    from .states import TaskState
 
 
 NAMED = 5

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from ._states import TaskState
+from .states import TaskState
 
 if TYPE_CHECKING:
     from ._records import TaskFilter, TaskRecord

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from ._errors import TaskCancelled, TaskFailed
-from ._states import TaskState
+from .states import TaskState
 
 if TYPE_CHECKING:
     from ._engine import Engine
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 T_co = TypeVar("T_co", covariant=True)
 
 
-class TaskHandle(Generic[T_co]):
+class LocalTaskHandle(Generic[T_co]):
     """A managed task in the hands of its starter. Dropping it changes nothing for the task."""
 
     __slots__ = ("_engine", "_entry", "_result")

@@ -22,10 +22,10 @@ from ._errors import (
     TaskStillRuns,
     UnknownCursor,
 )
-from ._handle import TaskHandle
+from ._handle import LocalTaskHandle
 from ._ids import new_id
-from ._log import EventLog, Subscription
-from ._portal import HostPortal
+from ._log import EventLog, LogSubscription
+from ._portal import LoopPortal
 from ._records import (
     EVERYTHING,
     CancelPolicy,
@@ -40,9 +40,9 @@ from ._records import (
 from ._restart import restart_info_to_json
 from ._resumption import Resume, adopt, recover, run_again
 from ._retention import RETAIN_BYTES
-from ._states import TaskState
 from ._stopping import OnStop, close_tasks, stop_engine
 from ._table import TaskTable
+from .states import TaskState
 
 if TYPE_CHECKING:
     import builtins
@@ -194,14 +194,14 @@ class LocalBackgroundTaskHost:
         """Return every session at a glance, by first activity."""
         return await self._engine.table.summaries()
 
-    def subscribe(self, filter: TaskFilter | None = None, *, after: int | None = None) -> Subscription:
+    def subscribe(self, filter: TaskFilter | None = None, *, after: int | None = None) -> LogSubscription:
         """Return the events that match, from now on, or from after event number `after`."""
         return self._engine.table.log.subscribe(filter or EVERYTHING, after)
 
-    def portal(self) -> HostPortal:
+    def portal(self) -> LoopPortal:
         """Return the way to call this host from other threads."""
         self._engine.check_open()
-        return HostPortal(self._token)
+        return LoopPortal(self._token)
 
     async def register(self, session_id: str, spec: TaskSpec) -> TaskRecord:
         """Keep a record of a task that nobody runs yet; it is `pending`.
@@ -257,12 +257,12 @@ class LocalBackgroundTaskHost:
     @overload
     async def spawn_managed(
         self, session_id: str, spec: TaskSpec, func: Callable[[*Args], Awaitable[T]], *args: *Args
-    ) -> TaskHandle[T]: ...
+    ) -> LocalTaskHandle[T]: ...
 
     @overload
     async def spawn_managed(
         self, session_id: str, spec: TaskSpec, func: Callable[[*Args], T], *args: *Args
-    ) -> TaskHandle[T]: ...
+    ) -> LocalTaskHandle[T]: ...
 
     async def spawn_managed(
         self,
@@ -270,7 +270,7 @@ class LocalBackgroundTaskHost:
         spec: TaskSpec,
         func: Callable[[*Args], object],
         *args: *Args,
-    ) -> TaskHandle[Any]:
+    ) -> LocalTaskHandle[Any]:
         """Run `func(*args)` as a task of the session; return once it is registered.
 
         A coroutine function runs on the loop, an async generator function is iterated to its end, any other
@@ -288,7 +288,7 @@ class LocalBackgroundTaskHost:
 
     async def _spawn(
         self, session_id: str, spec: TaskSpec, func: Callable[[*Args], object], args: tuple[*Args]
-    ) -> tuple[TaskHandle[Any], Receipt | None]:
+    ) -> tuple[LocalTaskHandle[Any], Receipt | None]:
         engine = self._engine
 
         def start() -> Entry:
@@ -300,7 +300,7 @@ class LocalBackgroundTaskHost:
             return entry
 
         entry = await engine.known(session_id, spec, start) if spec.idempotency_key else start()
-        return TaskHandle(engine, entry), engine.receipt()
+        return LocalTaskHandle(engine, entry), engine.receipt()
 
     async def spawn_hidden(
         self, session_id: str, label: str, func: Callable[[*Args], Awaitable[object]], *args: *Args

@@ -30,7 +30,7 @@ from ._records import (
     TaskOutcome,
     TaskRecord,
 )
-from ._states import TaskState
+from .states import TaskState
 
 Json = dict[str, JsonValue]
 

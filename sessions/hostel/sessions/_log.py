@@ -188,9 +188,9 @@ class EventLog:
         self._retain_bytes = retain_bytes
         self._bells: dict[str | None, dict[TaskFilter, _Bell]] = {}
 
-    def subscribe(self, filter: TaskFilter, after: int | None) -> Subscription:
+    def subscribe(self, filter: TaskFilter, after: int | None) -> LogSubscription:
         """Return a subscription in force from now, or from after the event number `after`."""
-        return Subscription(self, filter, after)
+        return LogSubscription(self, filter, after)
 
     def append(self, event: TaskEvent, value_size: int = 0) -> None:
         """Take in the next event without showing it yet; the value in its record has that many bytes of JSON
@@ -358,7 +358,7 @@ def _number(kept: tuple[TaskEvent, int]) -> int:
     return kept[0].seq
 
 
-class Subscription:
+class LogSubscription:
     """A cursor in a host's events: an async iterator and an async context manager.
 
     It is in force as soon as it exists. It ends when the host closes, after everything published before has

@@ -18,7 +18,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class HostPortal:
+class LoopPortal:
     """Calls coroutine functions on the host's loop from any other thread and returns what they return.
 
     `portal.call(host.list, filter)`, `portal.call(handle.wait)`: every verb of the host, its handles and

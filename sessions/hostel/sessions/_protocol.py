@@ -1,25 +1,100 @@
-"""What every host of background tasks offers; `LocalBackgroundTaskHost` says what each verb means."""
+"""What every host of background tasks offers, and what its verbs hand out; `LocalBackgroundTaskHost` says
+what each verb means. Anybody can implement these: nothing here is of our own host."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, TypeVar, TypeVarTuple, overload
+from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar, TypeVarTuple, overload
 
 if TYPE_CHECKING:
     import builtins
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable
     from types import TracebackType
     from typing import Self
 
     from ._entry import CancelHook
-    from ._handle import TaskHandle
-    from ._log import Subscription
-    from ._portal import HostPortal
+    from ._events import TaskEvent
     from ._records import JsonValue, Progress, SessionSummary, TaskFilter, TaskPage, TaskRecord, TaskSpec
 
-from ._states import TaskState
+from .states import TaskState
 
+P = ParamSpec("P")
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 Args = TypeVarTuple("Args")
+
+
+class TaskHandle(Protocol[T_co]):
+    """A managed task in the hands of its starter. Dropping it changes nothing for the task."""
+
+    @property
+    def id(self) -> str:
+        """The task's id."""
+        ...
+
+    @property
+    def session_id(self) -> str:
+        """The session the task belongs to now."""
+        ...
+
+    @property
+    def record(self) -> TaskRecord:
+        """The task's record at this moment."""
+        ...
+
+    async def wait(self) -> T_co:
+        """Wait for the end and return what the body returned; whoever is cancelled meanwhile leaves the task
+        alone.
+
+        :raises TaskFailed: if it failed or was abandoned; what it raised is the cause.
+        :raises TaskCancelled: if it was cancelled.
+        """
+        ...
+
+    async def cancel(self, reason: str | None = None, *, actor: str | None = None) -> TaskRecord:
+        """Ask the task to stop, by its policy, and return its record without waiting for the end."""
+        ...
+
+
+class Subscription(Protocol):
+    """A cursor in a host's events: an async iterator and an async context manager, for one task at a time."""
+
+    @property
+    def cursor(self) -> int:
+        """The number of the last event seen; pass it as `after` to go on from here."""
+        ...
+
+    def __aiter__(self) -> Self: ...
+
+    async def __anext__(self) -> TaskEvent: ...
+
+    async def read(self, limit: int = 100) -> list[TaskEvent]:
+        """Wait for the next event; return it and those that are there already, at most `limit`, or [] at the
+        end.
+        """
+        ...
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    async def aclose(self) -> None:
+        """End the subscription; whoever waits in it stops waiting."""
+        ...
+
+
+class HostPortal(Protocol):
+    """Calls coroutine functions on the host's loop from any other thread and returns what they return."""
+
+    def call(
+        self, func: Callable[P, Coroutine[object, object, T]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run `func(*args, **kwargs)` on the host's loop and wait for it here.
+
+        :raises RuntimeError: in the thread of the host's loop, which would wait for itself.
+        """
+        ...
 
 
 class BackgroundTaskHost(Protocol):

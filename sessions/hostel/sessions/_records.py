@@ -17,7 +17,7 @@ from ._errors import InvalidProgress
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ._states import TaskState
+    from .states import TaskState
 
 JsonValue = None | bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"]
 """What JSON can say."""

@@ -15,7 +15,7 @@ import attrs
 from ._errors import IllegalTransition
 from ._events import END_EVENTS, EventType, TaskEvent
 from ._records import TaskAttempt, TaskRecord
-from ._states import MOVES, TaskState
+from .states import MOVES, TaskState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

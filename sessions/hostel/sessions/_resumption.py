@@ -14,7 +14,7 @@ from . import _reducer as changes
 from ._entry import Entry, Result, Verdict
 from ._records import FailureKind, JsonValue, TaskFailure, TaskRecord
 from ._restart import is_crash_loop, restart_info_from_json
-from ._states import TaskState
+from .states import TaskState
 
 if TYPE_CHECKING:
     from ._engine import Engine

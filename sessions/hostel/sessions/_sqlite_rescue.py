@@ -29,7 +29,7 @@ from ._sqlite_schema import (
     SCHEMA,
     TASK_ROWS,
 )
-from ._states import TaskState
+from .states import TaskState
 
 if TYPE_CHECKING:
     from pathlib import Path

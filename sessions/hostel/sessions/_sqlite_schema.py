@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ._states import LIVE, TERMINAL, TaskState, predecessors
+from .states import LIVE, TERMINAL, TaskState, predecessors
 
 if TYPE_CHECKING:
     from ._journal import TaskQuery

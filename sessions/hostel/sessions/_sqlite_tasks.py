@@ -16,7 +16,7 @@ from ._journal import Finished, Kept, Summaries, TaskQuery
 from ._records import SessionSummary, TaskFilter
 from ._sqlite_file import UNREADABLE, Torn, event_from_text
 from ._sqlite_schema import LAST_SEQ, LEFT_BEHIND, PROBES, PRUNE, SUMMARIES, SURPLUS, VALUE, select_tasks
-from ._states import TaskState
+from .states import TaskState
 
 if TYPE_CHECKING:
     import sqlite3

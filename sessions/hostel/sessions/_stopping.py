@@ -18,7 +18,7 @@ from ._entry import Entry, Verdict
 from ._errors import HostClosed, SessionClosing, TaskAlreadyExists
 from ._ids import checked_id
 from ._records import ClosePolicy, FailureKind, TaskFailure, TaskRecord
-from ._states import TaskState
+from .states import TaskState
 
 if TYPE_CHECKING:
     from ._engine import Engine

@@ -27,7 +27,7 @@ from ._outcomes import LARGE, is_apart, lightened, text_of, with_value
 from ._records import SessionSummary, TaskFilter, TaskPage, TaskRecord, by_age
 from ._retention import RETAIN_BYTES, Shares, weight_of
 from ._roster import FEW, Roster
-from ._states import TERMINAL, TaskState
+from .states import TERMINAL, TaskState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

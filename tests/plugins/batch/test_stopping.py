@@ -13,7 +13,8 @@ import pytest
 from hostel.plugins.batch import Batch, Batches, BatchInput, Daemon, HttpSender, SqlStorage
 from hostel.plugins.batch.testing import ENDPOINT, Answer, Upstream, eventually, finished, template
 from hostel.runtime import PluginFailed, Runtime, hookimpl
-from hostel.sessions import LocalBackgroundTaskHost, OnStop, SqliteJournal, TaskFilter, TaskRecord, TaskState
+from hostel.sessions import LocalBackgroundTaskHost, OnStop, TaskFilter, TaskRecord, TaskState
+from hostel.sessions.journal import SqliteJournal
 
 from .test_openai_client import jsonl, line
 

@@ -7,7 +7,8 @@ import httpx
 import pytest
 
 from hostel.runtime import current_task
-from hostel.sessions import CancelPolicy, Progress, TaskSpec, TaskState, record_from_json
+from hostel.sessions import CancelPolicy, Progress, TaskSpec, TaskState
+from hostel.sessions.json import record_from_json
 
 from .conftest import Served
 from .program import SECONDS

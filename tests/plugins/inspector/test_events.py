@@ -14,7 +14,8 @@ from hostel.plugins.inspector import Inspector
 from hostel.plugins.inspector._access import Access
 from hostel.plugins.inspector._feed import Feed
 from hostel.runtime import Runtime
-from hostel.sessions import Progress, TaskSpec, TaskState, event_from_json
+from hostel.sessions import Progress, TaskSpec, TaskState
+from hostel.sessions.json import event_from_json
 
 from .conftest import Served, client, runtime_with
 from .program import SECONDS

@@ -26,7 +26,8 @@ from hostel.plugins.model_pull import (
     Subscription,
 )
 from hostel.plugins.model_pull.testing import Blob, Fault, LocalHub, Origin
-from hostel.sessions import TERMINAL, LocalBackgroundTaskHost
+from hostel.sessions import LocalBackgroundTaskHost
+from hostel.sessions.states import TERMINAL
 
 SIZE = 300_000
 MODELS = ("org/a", "org/b")

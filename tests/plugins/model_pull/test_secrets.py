@@ -9,7 +9,8 @@ import pytest
 from hostel.plugins.model_pull import DownloadManager, DownloadRequest, PullError, SecretWithheld
 from hostel.plugins.model_pull._secrets import without_secret
 from hostel.plugins.model_pull.testing import Blob, Fault, LocalHub, Origin
-from hostel.sessions import LocalBackgroundTaskHost, SqliteJournal
+from hostel.sessions import LocalBackgroundTaskHost
+from hostel.sessions.journal import SqliteJournal
 
 MIB = 1 << 20
 SIGNED = [

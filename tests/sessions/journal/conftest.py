@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hostel.sessions import SqliteJournal
+from hostel.sessions.journal import SqliteJournal
 
 from .histories import History
 

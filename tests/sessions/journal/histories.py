@@ -7,7 +7,6 @@ import attrs
 from hostel.sessions import (
     CancelPolicy,
     ClosePolicy,
-    JournalReader,
     JsonValue,
     Progress,
     TaskAttempt,
@@ -18,6 +17,7 @@ from hostel.sessions import (
 )
 from hostel.sessions import _reducer as changes
 from hostel.sessions._journal import Append, Forget
+from hostel.sessions.journal import JournalReader
 
 EVERY_STATE = TaskFilter(include_terminal=True)
 

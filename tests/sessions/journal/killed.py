@@ -8,7 +8,8 @@ import sys
 
 import anyio
 
-from hostel.sessions import LocalBackgroundTaskHost, SqliteJournal, TaskSpec
+from hostel.sessions import LocalBackgroundTaskHost, TaskSpec
+from hostel.sessions.journal import SqliteJournal
 
 CALLERS = 8
 

@@ -8,20 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from hostel.sessions import (
-    EventType,
+from hostel.sessions import EventType, LocalBackgroundTaskHost, TaskRecord, TaskSpec, TaskState
+from hostel.sessions._replay import Forgotten
+from hostel.sessions.journal import (
     JournalCorrupt,
     JournalError,
     JournalInUse,
     JournalReader,
-    LocalBackgroundTaskHost,
     SqliteJournal,
-    TaskRecord,
-    TaskSpec,
-    TaskState,
     salvage_journal,
 )
-from hostel.sessions._replay import Forgotten
 
 from .histories import EVERY_STATE, History, kept_records
 

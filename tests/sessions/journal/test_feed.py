@@ -10,7 +10,6 @@ from anyio.lowlevel import checkpoint
 
 from hostel.sessions import (
     EventType,
-    JournalError,
     LocalBackgroundTaskHost,
     Progress,
     TaskEvent,
@@ -21,6 +20,7 @@ from hostel.sessions import (
 )
 from hostel.sessions._journal import Append, Finished, Forget, Kept, Summaries, TaskQuery, coalesced
 from hostel.sessions._replay import Forgotten, Page
+from hostel.sessions.journal import JournalError
 
 from .histories import History
 

@@ -10,18 +10,10 @@ from pathlib import Path
 import anyio
 import pytest
 
-from hostel.sessions import (
-    JournalError,
-    JournalInUse,
-    JournalReader,
-    JournalTooNew,
-    LocalBackgroundTaskHost,
-    SqliteJournal,
-    TaskSpec,
-    TaskState,
-)
+from hostel.sessions import LocalBackgroundTaskHost, TaskSpec, TaskState
 from hostel.sessions._sqlite_file import connect, migrate
 from hostel.sessions._sqlite_schema import MIGRATIONS, SCHEMA
+from hostel.sessions.journal import JournalError, JournalInUse, JournalReader, JournalTooNew, SqliteJournal
 
 from .histories import EVERY_STATE, kept_events, kept_records
 

@@ -15,7 +15,6 @@ from hostel.sessions import (
     JsonValue,
     LocalBackgroundTaskHost,
     OnStop,
-    SqliteJournal,
     TaskCancelled,
     TaskEvent,
     TaskFilter,
@@ -24,6 +23,7 @@ from hostel.sessions import (
     TaskState,
     current_task,
 )
+from hostel.sessions.journal import SqliteJournal
 
 RESUMABLE = TaskSpec(id="t1", kind="crawl", params={"page": 7}, resumable=True)
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from hostel.sessions import LocalBackgroundTaskHost, SqliteJournal, TaskState, fold
+from hostel.sessions import LocalBackgroundTaskHost, TaskState
+from hostel.sessions.journal import SqliteJournal, fold
 
 from .histories import EVERY_STATE, kept_events, kept_records
 

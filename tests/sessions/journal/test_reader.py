@@ -8,17 +8,8 @@ import anyio
 import pytest
 from anyio.streams.text import TextReceiveStream
 
-from hostel.sessions import (
-    EventType,
-    JournalError,
-    JournalReader,
-    LocalBackgroundTaskHost,
-    SqliteJournal,
-    TaskEvent,
-    TaskFilter,
-    TaskSpec,
-    TaskState,
-)
+from hostel.sessions import EventType, LocalBackgroundTaskHost, TaskEvent, TaskFilter, TaskSpec, TaskState
+from hostel.sessions.journal import JournalError, JournalReader, SqliteJournal
 
 from .histories import EVERY_STATE, History
 

@@ -12,26 +12,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hostel.sessions import (
-    LIVE,
-    MOVES,
     Backoff,
     EventType,
-    JournalConflict,
-    JournalError,
     JsonValue,
     LocalBackgroundTaskHost,
     Progress,
-    SqliteJournal,
     TaskEvent,
     TaskRecord,
     TaskSpec,
     TaskState,
-    fold,
 )
 from hostel.sessions._journal import Append, Forget, TaskQuery
 from hostel.sessions._replay import Forgotten
 from hostel.sessions._sqlite_file import connect
 from hostel.sessions._sqlite_tasks import read_live
+from hostel.sessions.journal import JournalConflict, JournalError, SqliteJournal, fold
+from hostel.sessions.states import LIVE, MOVES
 
 from .histories import EVERY_STATE, History, kept_events, kept_records
 

@@ -19,7 +19,6 @@ from hostel.sessions import (
     ClosePolicy,
     EventType,
     IllegalTransition,
-    JournalError,
     Progress,
     SessionsError,
     TaskAlreadyExists,
@@ -27,6 +26,7 @@ from hostel.sessions import (
     TaskSpec,
     TaskState,
 )
+from hostel.sessions.journal import JournalError
 
 from ._errors import NotFound, StorageRefused, StorageUnavailable
 from ._ids import BatchId

@@ -9,13 +9,8 @@ from typing import TYPE_CHECKING, cast
 import attrs
 from starlette.responses import Response
 
-from hostel.sessions import (
-    TaskFilter,
-    UnknownCursor,
-    event_to_json,
-    record_to_json,
-    summary_to_json,
-)
+from hostel.sessions import TaskFilter, UnknownCursor
+from hostel.sessions.json import event_to_json, record_to_json, summary_to_json
 
 from ._access import TICKET_SECONDS
 from ._cursors import Cursors

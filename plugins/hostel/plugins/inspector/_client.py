@@ -8,14 +8,14 @@ from urllib.parse import quote
 import attrs
 
 from hostel.runtime import cards
-from hostel.sessions import TaskEvent, TaskRecord, event_from_json, record_from_json
+from hostel.sessions.json import event_from_json, record_from_json
 
 from ._errors import NotReached, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from hostel.sessions import JsonValue
+    from hostel.sessions import JsonValue, TaskEvent, TaskRecord
 
     Json = dict[str, JsonValue]
 

@@ -7,7 +7,8 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from hostel.runtime import console
-from hostel.sessions import EventType, event_to_json, record_to_json
+from hostel.sessions import EventType
+from hostel.sessions.json import event_to_json, record_to_json
 
 from . import _words as words
 from ._client import runtimes

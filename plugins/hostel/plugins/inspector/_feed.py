@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from hostel.sessions import EventType, TaskEvent, event_to_json, record_to_json
+from hostel.sessions import EventType, TaskEvent
+from hostel.sessions.json import event_to_json, record_to_json
 
 from ._cursors import START
 from ._problems import Problem

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from hostel.runtime import console
 from hostel.runtime.paths import data_dir as default_data_dir
-from hostel.sessions import JournalReader, TaskFilter, event_to_json, record_to_json
+from hostel.sessions import TaskFilter
+from hostel.sessions.journal import JournalReader
+from hostel.sessions.json import event_to_json, record_to_json
 
 from ._details import task_lines
 from ._errors import Refused

@@ -12,13 +12,13 @@ from hostel.sessions import (
     HostClosed,
     IllegalTransition,
     InvalidTaskId,
-    JournalError,
     SessionClosing,
     SessionsError,
     TaskAlreadyExists,
     UnknownCursor,
     UnknownTask,
 )
+from hostel.sessions.journal import JournalError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

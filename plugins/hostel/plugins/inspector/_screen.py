@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import anyio
 
 from hostel.runtime import console
-from hostel.sessions import EventType, TaskEvent, event_to_json
+from hostel.sessions import EventType, TaskEvent
+from hostel.sessions.json import event_to_json
 
 from . import _words as words
 

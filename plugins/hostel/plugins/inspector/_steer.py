@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 import typer
 
 from hostel.runtime import console
-from hostel.sessions import record_to_json
+from hostel.sessions.json import record_to_json
 
 from ._client import Found, runtimes
 from ._errors import InspectorError, NotReached, Refused

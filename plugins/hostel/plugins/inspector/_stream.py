@@ -12,7 +12,8 @@ import httpx
 import httpx_sse
 
 from hostel.runtime import cards
-from hostel.sessions import TaskEvent, TaskRecord, event_from_json, record_from_json
+from hostel.sessions import TaskEvent, TaskRecord
+from hostel.sessions.json import event_from_json, record_from_json
 
 from ._errors import Refused
 

@@ -10,7 +10,7 @@ import attrs
 import typer
 
 from hostel.runtime import console
-from hostel.sessions import record_to_json
+from hostel.sessions.json import record_to_json
 
 from . import _words as words
 from ._client import Found, runtimes
