@@ -10,6 +10,8 @@ from functools import cache
 from importlib.util import resolve_name
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parent.parent
 MAY_IMPORT = {
     "sessions": {"sessions"},
@@ -119,11 +121,23 @@ def test_hostel_sessions_stands_on_anyio_and_attrs_alone() -> None:
     assert not loaded & (HEAVY | {"pluggy", "typer", "rich", "trio", "asyncio"})
 
 
-def test_help_loads_nothing_heavy() -> None:
+@pytest.mark.parametrize(
+    ("arguments", "heavy"),
+    [
+        (["--help"], {"anyio", "rich", "sqlite3", "pydantic"}),
+        (["ps", "--help"], {"anyio", "rich", "sqlite3", "pydantic"}),
+        (["ps"], {"rich", "pydantic"}),
+    ],
+    ids=" ".join,
+)
+def test_a_command_loads_nothing_heavy_that_it_does_not_need(
+    arguments: list[str], heavy: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     loaded = loaded_by(
-        "import sys\nfrom hostel.runtime.cli import main\nsys.argv = ['hostel', '--help']\n"
+        f"import sys\nfrom hostel.runtime.cli import main\nsys.argv = ['hostel', *{arguments}]\n"
         "try: main()\nexcept SystemExit: pass"
     )
 
     assert "typer" in loaded
-    assert not loaded & HEAVY
+    assert not loaded & (HEAVY | heavy)
