@@ -1,6 +1,6 @@
-"""What durability costs: commits, registrations with a journal, and opening a journal again.
+"""What durability costs: commits, registrations with a journal, opening a journal again and asking it.
 
-    python benchmarks/journal.py [--events 1000000] [--folder .]
+    python benchmarks/journal.py [--finished 500000] [--folder .]
 
 The folder should be on the disk one wants to know about; a memory file system knows no flush."""
 
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
+import attrs
 from rich.console import Console
 from rich.table import Table
 
@@ -24,12 +25,13 @@ from hostel.sessions import (
     LocalBackgroundTaskHost,
     SqliteJournal,
     TaskAttempt,
+    TaskFilter,
     TaskRecord,
     TaskSpec,
     TaskState,
 )
 from hostel.sessions import _reducer as changes
-from hostel.sessions._journal import Append, Forget
+from hostel.sessions._journal import Append
 from hostel.sessions._sqlite import write_changes
 from hostel.sessions._sqlite_file import connect_for_writing, create
 from hostel.sessions._sqlite_schema import CHANGES
@@ -40,18 +42,20 @@ if TYPE_CHECKING:
 SECONDS = 1.0
 NOW = 1_800_000_000.123
 BATCH = 500
+LIVE = 1_000
+OPEN_SECONDS = 1.0
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--events", type=int, default=1_000_000)
+    parser.add_argument("--finished", type=int, default=500_000)
     parser.add_argument("--folder", type=Path, default=Path())
     chosen = parser.parse_args()
     console = Console(width=100)
     with tempfile.TemporaryDirectory(dir=chosen.folder, prefix="journal-") as folder:
         console.print(commits(Path(folder)))
         console.print(registrations(Path(folder)))
-        console.print(anyio.run(reopening, Path(folder), chosen.events))
+        console.print(anyio.run(reopening, Path(folder), chosen.finished))
 
 
 def commits(folder: Path) -> Table:
@@ -123,48 +127,70 @@ def busy_thread() -> Iterator[None]:
         thread.join()
 
 
-async def reopening(folder: Path, events: int) -> Table:
+async def reopening(folder: Path, count: int) -> Table:
     path = folder / "many"
-    table = Table("journal", "tasks", "file, MB", "open, s", title="Opening a journal again")
     journal = SqliteJournal(path)
     await journal.open()
     start = time.perf_counter()
-    last = [end for first in range(0, events // 2, BATCH) for end in await finished(journal, first, BATCH)]
+    for first in range(0, count, BATCH):
+        await journal.write(finished(first, BATCH))
     written = time.perf_counter() - start
+    await journal.write([registered(2 * count + number) for number in range(1, LIVE + 1)])
     await journal.aclose()
-    table.add_row(f"{events:,} events", *await opened(path))
-    await journal.open()
-    for first in range(0, len(last) - 1000, BATCH):
-        await journal.write(last[first : first + BATCH])
-    await journal.aclose()
-    table.add_row("all but 1,000 tasks pruned", *await opened(path))
-    table.caption = f"written at {events / written:,.0f} events/s, in batches of {2 * BATCH}"
+    table = Table("", "s", "goal", title=f"A journal of {count:,} finished and {LIVE:,} live tasks")
+    await times(path, table)
+    size = (await anyio.Path(path).stat()).st_size
+    table.caption = (
+        f"{size / 1e6:,.0f} MB, written at {2 * count / written:,.0f} events/s in batches of {2 * BATCH}"
+    )
     return table
 
 
-async def finished(journal: SqliteJournal, first: int, count: int) -> list[Forget]:
-    """Keep `count` tasks from their registration to their end; return how to forget them."""
+async def times(path: Path, table: Table) -> None:
+    """Add a row for each thing that one may ask of a journal."""
+    journal = SqliteJournal(path)
+    with timed(table, "open the journal", OPEN_SECONDS):
+        live, _ = await journal.open()
+    assert len(live) == LIVE
+    await journal.aclose()
+    host = LocalBackgroundTaskHost(SqliteJournal(path), retain_terminal=10**9)
+    with timed(table, "open the host, which abandons what was live", OPEN_SECONDS):
+        await host.__aenter__()
+    every = TaskFilter(include_terminal=True)
+    with timed(table, "get one finished task"):
+        assert await host.get("task-0000000000000000001") is not None
+    with timed(table, "list a session"):
+        await host.list(attrs.evolve(every, session_id="session-1"))
+    with timed(table, "a page of 100 of all"):
+        await host.page(every)
+    with timed(table, "all sessions at a glance"):
+        await host.sessions()
+    with timed(table, "list all"):
+        await host.list(every)
+    with timed(table, "prune all but 10 of each session"):
+        await host.prune(keep=10)
+    await host.__aexit__(None, None, None)
+
+
+@contextmanager
+def timed(table: Table, what: str, most: float | None = None) -> Iterator[None]:
+    start = time.perf_counter()
+    yield
+    seconds = time.perf_counter() - start
+    goal = "" if most is None else f"at most {most:g}" + (", missed" if seconds > most else "")
+    table.add_row(what, f"{seconds:.3f}", goal)
+
+
+def finished(first: int, count: int) -> list[Append]:
+    """Return what becomes of `count` tasks from their registration to their end."""
     batch: list[Append] = []
     for number in range(first, first + count):
         before = registered(2 * number + 1)
         assert before.event.record is not None
         stamp = NOW, 2 * number + 2
-        batch += [
-            before,
-            Append(changes.ended(before.event.record, TaskState.COMPLETED, stamp), before.event.seq),
-        ]
-    await journal.write(batch)
-    return [Forget(end.event.session_id, end.event.task_id, end.event.seq) for end in batch[1::2]]
-
-
-async def opened(path: Path) -> tuple[str, str, str]:
-    journal = SqliteJournal(path)
-    start = time.perf_counter()
-    tasks, _ = await journal.open()
-    seconds = time.perf_counter() - start
-    await journal.aclose()
-    size = (await anyio.Path(path).stat()).st_size
-    return f"{len(tasks):,}", f"{size / 1e6:,.0f}", f"{seconds:.3f}"
+        end = changes.ended(before.event.record, TaskState.COMPLETED, stamp)
+        batch += [before, Append(end, before.event.seq)]
+    return batch
 
 
 def registered(seq: int) -> Append:

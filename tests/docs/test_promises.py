@@ -172,7 +172,7 @@ async def test_loss_is_told() -> None:
 
 
 async def test_nothing_stays() -> None:
-    """nothing is left running after the host's context ends"""
+    """nothing is left running after the host's context ends, but threads whose code does not return"""
     running: set[str] = set()
 
     async def body(name: str) -> None:

@@ -60,7 +60,7 @@ COMMANDS = """
 
 
 def test_the_installed_command_prints_the_version_of_the_distribution() -> None:
-    command: list[str | Path] = [Path(sys.executable).parent / "hostel", "--version"]
+    command = [str(Path(sys.executable).parent / "hostel"), "--version"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
 
     assert (done.stdout, done.stderr) == (f"hostel {version('hostel')}\n", "")

@@ -18,7 +18,7 @@ Run = Callable[..., str]
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Runs a program of an environment that has hostel-counter on top of what this one has."""
     target = tmp_path_factory.mktemp("counter")
-    build: list[str | Path] = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", target]
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(target)]
     subprocess.run(build, cwd=ROOT / "examples/hostel-counter", check=True, capture_output=True)
     (wheel,) = target.glob("*.whl")
     with ZipFile(wheel) as archive:

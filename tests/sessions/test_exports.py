@@ -11,6 +11,7 @@ import pytest
 import hostel.sessions as package
 from hostel.sessions import (
     AmbiguousTaskId,
+    BackgroundTaskHost,
     HiddenTasksFailed,
     JournalTooNew,
     LocalBackgroundTaskHost,
@@ -19,7 +20,6 @@ from hostel.sessions import (
     TaskState,
     UnknownTask,
 )
-from hostel.sessions._protocol import BackgroundTaskHost
 
 FOLDER = Path(package.__file__).parent
 

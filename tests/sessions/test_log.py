@@ -5,10 +5,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hostel.sessions import EventType, Progress, TaskEvent, TaskFilter, TaskState
+from hostel.sessions import (
+    EventType,
+    FailureKind,
+    Progress,
+    TaskEvent,
+    TaskFailure,
+    TaskFilter,
+    TaskState,
+)
 from hostel.sessions import _reducer as changes
-from hostel.sessions._events import missed
-from hostel.sessions._log import EventLog, Subscription
+from hostel.sessions._log import GARBAGE, EventLog, Subscription
 from hostel.sessions._replay import Forgotten, Page
 
 from .strategies import record_in
@@ -36,13 +43,12 @@ def progressed(log: EventLog, of: TaskEvent, done: float = 0) -> TaskEvent:
 def drain(events: Subscription) -> list[TaskEvent]:
     """Read what is there without waiting."""
     told: list[TaskEvent] = []
-    log = events._log
     while True:
         event = events._next()
         if event is not None:
             told.append(event)
-        elif events._cursor < log.floor:
-            events._page = [missed(events._cursor, log.floor + 1, 0.0)]
+        elif events._is_behind():
+            events._page = [events._missed()]
             events._generation = -1
         else:
             return told
@@ -106,7 +112,7 @@ async def test_what_is_no_longer_in_memory_is_replayed_page_by_page() -> None:
 
     assert told == kept.events
     assert some == [event for event in kept.events if event.session_id == "s1" and event.seq > 10]
-    assert kept.asked[:2] == [(0, 35), (7, 35)]
+    assert kept.asked[:2] == [(0, 30), (7, 30)]
 
 
 async def test_a_page_in_which_nothing_matches_hides_nothing_that_follows() -> None:
@@ -155,8 +161,9 @@ def test_a_log_never_holds_more_than_it_should(retain: int) -> None:
     tasks = [registered(log, f"t{number}") for number in range(3)]
     for number in range(200):
         progressed(log, tasks[number % 3], number)
-        assert len(log.events) - log._start <= max(1, retain)
-        assert len(log._progress) <= max(1, retain)
+        assert len(log._sessions["s1"].events) <= max(1, retain)
+        assert len(log._sessions["s1"].progress) <= max(1, retain)
+        assert len(log.events) <= max(1, retain) + GARBAGE
 
 
 def test_the_books_of_progress_are_forgotten_with_the_events() -> None:
@@ -167,7 +174,7 @@ def test_the_books_of_progress_are_forgotten_with_the_events() -> None:
         assert progress.record is not None
         tell(log, changes.transferred(progress.record, "s2", (1.0, log.last_seq + 1)))
 
-    assert len(log._progress) <= 10
+    assert max(len(session.progress) for session in log._sessions.values()) <= 10
 
 
 def test_the_last_progress_of_a_task_is_not_overtaken_by_a_new_task_of_its_id() -> None:
@@ -175,7 +182,8 @@ def test_the_last_progress_of_a_task_is_not_overtaken_by_a_new_task_of_its_id() 
     events = log.subscribe(EVERYTHING, None)
     old = progressed(log, registered(log), 1)
     new = progressed(log, registered(log), 2)
-    log._coalesce()
+    log._sessions["s1"].coalesce()
+    log._collect()
 
     told = drain(events)
 
@@ -271,3 +279,113 @@ def _ranges_missed(read: list[TaskEvent]) -> list[range]:
         for event in read
         if event.type is EventType.MISSED and event.next_seq is not None and event.count is not None
     ]
+
+
+def ids_of(told: list[TaskEvent]) -> list[str]:
+    return [event.task_id for event in told if event.type is not EventType.MISSED]
+
+
+def missed_of(told: list[TaskEvent]) -> list[int | None]:
+    return [event.count for event in told if event.type is EventType.MISSED]
+
+
+def test_a_noisy_session_costs_a_quiet_one_nothing() -> None:
+    log = EventLog(10)
+    quiet = [registered(log, f"q{number}", "quiet") for number in range(5)]
+    for number in range(5_000):
+        registered(log, f"n{number}", "noisy")
+
+    assert drain(log.subscribe(TaskFilter("quiet"), 0)) == quiet
+    told = drain(log.subscribe(EVERYTHING, 0))
+    assert ids_of(told) == [f"q{number}" for number in range(5)] + [
+        f"n{number}" for number in range(4990, 5000)
+    ]
+
+
+def test_missed_counts_only_what_the_filter_could_have_matched() -> None:
+    log = EventLog(10)
+    filters = [
+        TaskFilter("a"),
+        TaskFilter("b"),
+        TaskFilter("a", "monitor"),
+        TaskFilter(kind="monitor"),
+        EVERYTHING,
+    ]
+    for number in range(7):
+        registered(log, f"before{number}", "a")
+    readers = [log.subscribe(filter, None) for filter in filters]
+    for number in range(30):
+        registered(log, f"a{number}", "a")
+        registered(log, f"b{number}", "b")
+
+    told = [drain(reader) for reader in readers]
+
+    assert [missed_of(events) for events in told] == [[20], [20], [], [], [40]]
+    assert [len(ids_of(events)) for events in told] == [10, 10, 0, 0, 20]
+
+
+def test_whoever_reads_on_is_told_again_only_of_new_losses() -> None:
+    log = EventLog(10)
+    quiet, everything = log.subscribe(TaskFilter("quiet"), None), log.subscribe(EVERYTHING, None)
+    registered(log, "q", "quiet")
+    told: list[TaskEvent] = []
+    for number in range(40):
+        registered(log, f"n{number}", "noisy")
+        if number % 15 == 14:
+            told += drain(everything)
+
+    assert missed_of(told) == [5, 5]
+    assert ids_of(drain(quiet)) == ["q"]
+
+
+def test_a_transfer_is_kept_for_both_its_sessions() -> None:
+    log = EventLog(3)
+    task = registered(log, "t", "quiet")
+    assert task.record is not None
+    moved = tell(log, changes.transferred(task.record, "noisy", (1.0, log.last_seq + 1)))
+    for number in range(2_000):
+        registered(log, f"n{number}", "noisy")
+
+    assert drain(log.subscribe(TaskFilter("quiet"), 0)) == [task, moved]
+    assert missed_of(drain(log.subscribe(TaskFilter("noisy"), 0))) == [1998]
+
+
+def heavy(log: EventLog, session_id: str, size: int) -> TaskEvent:
+    """Tell of a task that failed with a traceback of that length."""
+    seq = log.last_seq + 1
+    failure = TaskFailure(FailureKind.ERROR, "failed", "x" * size)
+    record = record_in(TaskState.FAILED, id=f"t{seq}", session_id=session_id, seq=seq, failure=failure)
+    return tell(log, TaskEvent(seq, 1.0, EventType.FAILED, session_id, record.id, record))
+
+
+def test_what_all_sessions_keep_is_bounded_in_bytes_and_the_largest_loses() -> None:
+    log = EventLog(1_000_000, 1_000_000)
+    small = [registered(log, f"s{number}", f"small{number}") for number in range(20)]
+    for number in range(500):
+        heavy(log, f"large{number % 2}", 20_000)
+
+    kept = sum(weight for session in log._sessions.values() for _, weight in session.events)
+    assert 500_000 < kept <= 1_000_000
+    assert len(log.events) * 20_000 < 2_500_000
+    for number, event in enumerate(small):
+        assert drain(log.subscribe(TaskFilter(f"small{number}"), 0)) == [event]
+
+
+def test_sessions_come_and_go_without_a_trace() -> None:
+    log = EventLog(1_000, 100_000)
+    for number in range(20_000):
+        registered(log, "t", f"s{number}")
+
+    assert len(log._sessions) < 2_000
+    assert len(log.events) < 2_000
+    gone = drain(log.subscribe(TaskFilter("s3"), 0))
+    assert [event.type for event in gone] == [EventType.MISSED]
+
+
+def test_an_event_larger_than_all_that_may_be_kept_is_told_all_the_same() -> None:
+    log = EventLog(10, 1_000)
+    events = log.subscribe(EVERYTHING, None)
+    registered(log)
+    event = heavy(log, "s", 5_000)
+
+    assert drain(events)[-1] == event

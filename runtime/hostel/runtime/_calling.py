@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 HOOK_SECONDS = 5.0
+START_SECONDS = 60.0
+"""How long `on_startup` may take: a plugin opens its files and ports there, on a busy machine too."""
 
 _owner: ContextVar[str | None] = ContextVar("hostel_plugin", default=None)
 
@@ -99,9 +101,18 @@ class Implementation:
         if inspect.iscoroutinefunction(self._function):
             await self._on_loop(lambda: self._call(given))  # type: ignore[arg-type, return-value]
             return
-        promise = await self._in_thread(lambda: _promise(self._call(given)))
+        answer = _Answer()
+        try:
+            promise = await self._in_thread(lambda: answer.keep(self._call(given)))
+        except BaseException:
+            answer.drop()
+            raise
         if promise is not None:
             await self._on_loop(partial(_await, promise))
+
+    @property
+    def _seconds(self) -> float:
+        return START_SECONDS if self.hook == "on_startup" else HOOK_SECONDS
 
     def _call(self, given: Mapping[str, object]) -> object:
         return self._function(*(given[name] for name in self._arguments))
@@ -110,18 +121,33 @@ class Implementation:
         from ._apart import in_task
 
         with as_plugin(self.plugin.name):
-            (await in_task(func, HOOK_SECONDS)).result()
+            (await in_task(func, self._seconds)).result()
 
     async def _in_thread(self, func: Callable[[], T]) -> T:
         from ._apart import HookThread
 
         thread = self.plugin.thread = self.plugin.thread or HookThread()
         with as_plugin(self.plugin.name):
-            return (await thread.run(self.hook, func, HOOK_SECONDS)).result()
+            return (await thread.run(self.hook, func, self._seconds)).result()
 
 
-def _promise(answer: object) -> Awaitable[object] | None:
-    return answer if inspect.isawaitable(answer) else None
+class _Answer:
+    """What a hook answers in its thread; a coroutine that nobody will await any more is closed."""
+
+    def __init__(self) -> None:
+        self._promise: Awaitable[object] | None = None
+        self._dropped = False
+
+    def keep(self, answer: object) -> Awaitable[object] | None:
+        self._promise = answer if inspect.isawaitable(answer) else None
+        if self._dropped:
+            self.drop()
+        return self._promise
+
+    def drop(self) -> None:
+        self._dropped = True
+        if inspect.iscoroutine(self._promise):
+            self._promise.close()
 
 
 async def _await(promise: Awaitable[object]) -> None:

@@ -11,7 +11,7 @@ import httpx
 from . import cards
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import AsyncGenerator, Generator
 
 
 class NotTheRuntime(httpx.TransportError):
@@ -27,27 +27,41 @@ class Proving(httpx.Auth):
     :raises NotTheRuntime: from each request, if it does not.
     """
 
-    requires_response_body = True
-
     def __init__(self, token: str) -> None:
         self._token = token
 
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+    def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         """Ask for the proof, then send `request`."""
-        nonce = secrets.token_hex(16)
-        url = request.url.copy_with(path="/proof", query=f"nonce={nonce}".encode())
-        asked = httpx.Request("GET", url, extensions=request.extensions)
-        run, shown = _told(asked, (yield asked))
+        nonce, asked = _ask(request)
+        response = yield asked
+        response.read()
+        yield self._opened(request, nonce, response)
+
+    async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
+        """Ask for the proof, then send `request`, whose own response may be a stream."""
+        nonce, asked = _ask(request)
+        response = yield asked
+        await response.aread()
+        yield self._opened(request, nonce, response)
+
+    def _opened(self, request: httpx.Request, nonce: str, response: httpx.Response) -> httpx.Request:
+        run, shown = _told(response)
         key = cards.run_key(self._token, run)
         if not hmac.compare_digest(shown.encode(errors="replace"), cards.proof(key, nonce).encode()):
-            raise NotTheRuntime(asked)
+            raise NotTheRuntime(response.request)
         request.headers["authorization"] = f"Bearer {key}"
-        yield request
+        return request
 
 
-def _told(asked: httpx.Request, response: httpx.Response) -> tuple[str, str]:
+def _ask(request: httpx.Request) -> tuple[str, httpx.Request]:
+    nonce = secrets.token_hex(16)
+    url = request.url.copy_with(path="/proof", query=f"nonce={nonce}".encode())
+    return nonce, httpx.Request("GET", url, extensions=request.extensions)
+
+
+def _told(response: httpx.Response) -> tuple[str, str]:
     try:
         answer = response.raise_for_status().json()
         return str(answer["run"]), str(answer["proof"])
     except (httpx.HTTPStatusError, ValueError, KeyError, TypeError) as error:
-        raise NotTheRuntime(asked) from error
+        raise NotTheRuntime(response.request) from error

@@ -74,6 +74,10 @@ class Runtime:
     plugins of the next one have started, they are run again, as after a crash. Where their kind is not
     registered they wait. Other tasks are cancelled by `host stopped`, or abandoned if the process died.
 
+    Of each session `retain_events` events and `retain_terminal` finished tasks are kept; `retain_bytes`
+    bounds what the events of all sessions take in memory, and the finished tasks as much again (with a
+    `data_dir` these are on disk alone).
+
     :raises PluginFailed: on entering, if a built-in or given plugin cannot be used.
     :raises JournalInUse: on entering, if another runtime uses `data_dir`.
     :raises JournalError: on entering, if its journal cannot be used.
@@ -88,8 +92,12 @@ class Runtime:
         blocked: Iterable[str] = (),
         on_stop: OnStop | Literal["interrupt", "cancel", "drain"] = OnStop.INTERRUPT,
         stop_grace: float = 5.0,
+        retain_events: int = 10_000,
+        retain_terminal: int = 1_000,
+        retain_bytes: int = 64 * 1024 * 1024,
     ) -> None:
         self._on_stop, self._stop_grace = OnStop(on_stop), stop_grace
+        self._retained = retain_events, retain_terminal, retain_bytes
         self._offers: list[object] = []
         self._started: set[str] = set()
         self._stack = AsyncExitStack()
@@ -186,9 +194,11 @@ class Runtime:
         `successor` is the session that takes over the tasks whose policy is to be transferred.
         """
         await self.plugins.notify(hookspecs.on_session_opened, session_id)
+        session = Session(self, session_id)
         try:
-            yield Session(self, session_id)
+            yield session
         finally:
+            session.leave()
             with anyio.CancelScope(shield=True):
                 try:
                     await self.tasks.close_session(session_id, successor=successor)
@@ -197,7 +207,15 @@ class Runtime:
 
     def _host(self) -> LocalBackgroundTaskHost:
         journal = SqliteJournal(self.data_dir / "journal.sqlite3") if self.data_dir is not None else None
-        return LocalBackgroundTaskHost(journal, on_stop=self._on_stop, stop_grace=self._stop_grace)
+        events, terminal, size = self._retained
+        return LocalBackgroundTaskHost(
+            journal,
+            events,
+            terminal,
+            retain_bytes=size,
+            on_stop=self._on_stop,
+            stop_grace=self._stop_grace,
+        )
 
     def _collect_kinds(self) -> None:
         for name, kind in self.plugins.collect(hookspecs.register_task_kinds):

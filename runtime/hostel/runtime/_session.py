@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack, overload
 
-from hostel.sessions import TaskFilter
+from hostel.sessions import SessionClosing, TaskFilter
 
 if TYPE_CHECKING:
     import builtins
     from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from hostel.sessions import (
+        BackgroundTaskHost,
         CancelHook,
         JsonValue,
         Subscription,
@@ -28,13 +29,24 @@ Args = TypeVarTuple("Args")
 
 class Session:
     """A session as `runtime.session(...)` hands it out. Each verb does what the host's verb of that name
-    does.
+    does. Once its block was left, nothing can be started in it: SessionClosing is raised.
     """
 
     def __init__(self, runtime: Runtime, session_id: str) -> None:
         self._runtime = runtime
         self._tasks = runtime.tasks
+        self._left = False
         self.id = session_id
+
+    def leave(self) -> None:
+        """Take nothing more; `runtime.session(...)` calls this when its block is left."""
+        self._left = True
+
+    @property
+    def _takes(self) -> BackgroundTaskHost:
+        if self._left:
+            raise SessionClosing(self.id)
+        return self._tasks
 
     def __repr__(self) -> str:
         return f"<Session {self.id!r}>"
@@ -43,6 +55,8 @@ class Session:
         self, kind: str, params: Mapping[str, JsonValue] | None = None, **spec: Unpack[SpecFields]
     ) -> TaskHandle[object]:
         """Start a task of a kind that a plugin has registered."""
+        if self._left:
+            raise SessionClosing(self.id)
         return await self._runtime.start(self.id, kind, params, **spec)
 
     @overload
@@ -59,13 +73,13 @@ class Session:
         self, spec: TaskSpec, func: Callable[[*Args], object], *args: *Args
     ) -> TaskHandle[Any]:
         """Run `func(*args)` as a task of the session."""
-        return await self._tasks.spawn_managed(self.id, spec, func, *args)
+        return await self._takes.spawn_managed(self.id, spec, func, *args)
 
     async def spawn_hidden(
         self, label: str, func: Callable[[*Args], Awaitable[object]], *args: *Args
     ) -> None:
         """Run `func(*args)` for the session without listing it."""
-        await self._tasks.spawn_hidden(self.id, label, func, *args)
+        await self._takes.spawn_hidden(self.id, label, func, *args)
 
     async def await_hidden(self) -> None:
         """Wait for the session's hidden tasks; raise what failed."""
@@ -73,11 +87,11 @@ class Session:
 
     async def register(self, spec: TaskSpec) -> TaskRecord:
         """Keep a record of a task that nobody runs yet."""
-        return await self._tasks.register(self.id, spec)
+        return await self._takes.register(self.id, spec)
 
     async def register_external(self, spec: TaskSpec, cancel: CancelHook | None = None) -> TaskRecord:
         """Keep the record of a task that somebody else runs."""
-        return await self._tasks.register_external(self.id, spec, cancel)
+        return await self._takes.register_external(self.id, spec, cancel)
 
     async def get(self, task_id: str) -> TaskRecord | None:
         """Return the record of a task of the session."""
@@ -99,7 +113,7 @@ class Session:
 
     async def cancel(
         self, task_id: str, reason: str | None = None, *, actor: str | None = None
-    ) -> TaskRecord | None:
+    ) -> TaskRecord:
         """Cancel a task of the session and wait until it has ended."""
         return await self._tasks.cancel_managed(self.id, task_id, reason, actor=actor)
 

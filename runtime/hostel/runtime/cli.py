@@ -16,9 +16,8 @@ def main() -> None:
     try:
         sys.exit(_run(sys.argv[1:]))
     except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # whoever presses it again wants no more of it
         raise SystemExit(INTERRUPTED) from None
-    finally:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # whoever presses it now wants no more of it
 
 
 def _run(arguments: list[str]) -> int:

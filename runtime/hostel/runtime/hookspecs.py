@@ -24,10 +24,11 @@ The first word of a hook tells how its answer is used, and where it runs.
   a task of its own, any other in the thread of the plugin, one after the other, where it can block nobody;
   what belongs on the loop is for an async one.
 
-A `choose_*` or `on_*` hook that takes longer than 5 seconds is given up; while a thread is still busy with
-one, no other of that plugin is called. Whatever a hook raises, SystemExit included, whatever it answers that
-was not asked for, is noted against its plugin (`hostel plugins` shows it), and the others are called all the
-same. From a plugin that is built in or given, a wrong description and a failing `on_startup` end the start.
+A `choose_*` or `on_*` hook that takes longer than 5 seconds (`on_startup`: a minute) is given up; while a
+thread is still busy with one, no other of that plugin is called. Whatever a hook raises, SystemExit
+included, whatever it answers that was not asked for, is noted against its plugin (`hostel plugins` shows
+it), and the others are called all the same. From a plugin that is built in or given, a wrong description
+and a failing `on_startup` end the start.
 
 A plugin may have three attributes: `name`, what it is called (otherwise the name of its entry point, module
 or class); `requires`, the names of plugins that must have started before it; and `hookspecs`, a module with

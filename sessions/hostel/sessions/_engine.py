@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 import random
 from collections import OrderedDict
-from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, TypeVarTuple
@@ -38,22 +37,16 @@ from ._records import (
     TaskRecord,
     TaskSpec,
 )
-from ._restart import is_crash_loop, restart_info_from_json
 from ._states import TaskState
 from ._threads import Threads
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from ._journal import Receipt
     from ._table import SessionTasks, TaskTable
 
 Args = TypeVarTuple("Args")
-Resume = Callable[[TaskRecord, JsonValue], "Callable[[], Awaitable[object]] | None"]
-"""Given a task that an earlier host left and its params: its body, or None to let it wait for a later host.
-What it raises is why the task can never be run again.
-"""
-
 UNCOLLECTED_SESSIONS = 1_000
 _INTERRUPTIBLE = (TaskState.RUNNING, TaskState.WAITING)
 
@@ -118,14 +111,11 @@ class Engine:
         if receipt is not None:
             await receipt.durable()
 
-    def known(self, session_id: str, spec: TaskSpec) -> Entry | None:
-        """Return the task of the session that has the idempotency key of `spec`, if one has."""
-        key = spec.idempotency_key
-        if not key:
-            return None
+    async def known(self, session_id: str, spec: TaskSpec, take_in: Callable[[], Entry]) -> Entry:
+        """Return the task of the session that has the idempotency key of `spec`, else what `take_in` adds."""
         self.check_takes(session_id)
-        session = self.table.sessions.get(session_id)
-        return session.keys.get(key) if session is not None else None
+        async with self.table.keyed:
+            return await self.table.with_key(session_id, spec.idempotency_key or "") or take_in()
 
     def add(
         self,
@@ -225,63 +215,11 @@ class Engine:
         for entry in entries:
             self.table.move(entry, changes.transferred(entry.record, session_id, self.stamp()))
 
-    def recover(self, entry: Entry) -> None:
-        """Decide what becomes of a live task that an earlier host has left: it waits to be run again, or is
-        abandoned.
-        """
-        record = entry.record
-        try:
-            info = restart_info_from_json(entry.restart)
-        except (KeyError, TypeError, ValueError) as error:
-            self._abandon(entry, f"host {record.host_id} is gone, and how to run it again is lost: {error!r}")
-            return
-        if info is None or not info.resumable or (info.managed and entry.cancel_requested):
-            self._abandon(entry, f"host {record.host_id} is gone")
-        elif record.state in _INTERRUPTIBLE and is_crash_loop(record.attempt):
-            self._abandon(entry, f"its host died in each of {record.attempt.counted} runs", crash_loop=True)
-        else:
-            entry.resumable = entry.parked = True
-            entry.result = Result() if info.managed else None
-            self.park(entry, by_stop=False)
-
-    def _abandon(self, entry: Entry, why: str, *, crash_loop: bool = False) -> None:
-        kind = FailureKind.CRASH_LOOP if crash_loop else FailureKind.HOST_LOST
-        self.end(entry, Verdict(TaskState.ABANDONED, None, TaskFailure(kind, why)))
-
     def park(self, entry: Entry, *, by_stop: bool) -> None:
         """Let a task wait for a later host, if it is not waiting or asked to stop already."""
         if entry.record.state in _INTERRUPTIBLE:
             event = changes.interrupted(entry.record, self.host_id, self.stamp(), by_stop=by_stop)
             self.table.publish(entry, event)
-
-    def resume(self, entry: Entry, bodies: Resume) -> bool:
-        """Run a parked task again; tell whether it need not wait any longer."""
-        try:
-            info = restart_info_from_json(entry.restart)
-            body = bodies(entry.record, info.params) if info is not None else None
-        except Exception as error:  # noqa: BLE001 - a stranger's code must not keep the others from running
-            self._abandon(entry, f"the task cannot be run again: {error}")
-            return True
-        if info is None or body is None:
-            return False
-        entry.parked = False
-        self.table.publish(entry, changes.resumed(entry.record, self.host_id, self.stamp()))
-        entry.fence = entry.record.seq
-        self.start(entry, info.spec(entry.record.attempt), body, ())
-        return True
-
-    def adopt(self, entry: Entry) -> None:
-        """Let an external task go on that an earlier host has left."""
-        entry.parked = False
-        if entry.record.state is TaskState.PENDING:
-            self.table.publish(entry, changes.adopted(entry.record, self.host_id, self.stamp()))
-
-    def interrupt(self, entry: Entry) -> None:
-        """Stop the body of a task that a later host will run again; tell it first if it is cooperative."""
-        entry.interrupting = True
-        entry.stir()
-        if entry.record.cancel_policy is CancelPolicy.ABORT_LOCAL:
-            entry.abort()
 
     def end(self, entry: Entry, how: Verdict, *, keep: bool = True) -> None:
         """End a live task, and forget it at once if it is not to `keep`; one that has ended stays as it is.

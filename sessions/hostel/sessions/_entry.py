@@ -10,6 +10,7 @@ import anyio
 import attrs
 
 from ._errors import HostClosed
+from ._records import CancelPolicy
 from ._states import LIVE, TERMINAL, TaskState
 
 if TYPE_CHECKING:
@@ -71,7 +72,11 @@ class Entry:
     fence: int = 0
     """The number of the event that started its latest run."""
     number: int = 0
-    """Where it is in the host's roster."""
+    """That of its registration: its place among all tasks of the host."""
+    value: str | None = None
+    """What it left as JSON text, if that is too large for its record."""
+    weight: int = 0
+    """About how many bytes it takes since it has ended."""
 
     parent: Entry | None = None
     children: set[Entry] | None = None
@@ -127,6 +132,13 @@ class Entry:
         self.aborted = True
         if self.scope is not None:
             self.scope.cancel()
+
+    def interrupt(self) -> None:
+        """Stop the body, which a later host will run again; tell it first if it is cooperative."""
+        self.interrupting = True
+        self.stir()
+        if self.record.cancel_policy is CancelPolicy.ABORT_LOCAL:
+            self.abort()
 
     def settle(self) -> None:
         """Let everybody who waits for the end go on."""

@@ -118,7 +118,7 @@ class TaskStillRuns(SessionsError):
 
 
 class SessionClosing(SessionsError):
-    """The session is being closed and takes no new tasks."""
+    """The session is being closed, or the block that opened it was left; it takes no new tasks."""
 
     def __init__(self, session_id: str) -> None:
         super().__init__(f"session {session_id!r} is closing and takes no new tasks")

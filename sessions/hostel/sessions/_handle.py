@@ -40,7 +40,7 @@ class TaskHandle(Generic[T_co]):
 
     @property
     def record(self) -> TaskRecord:
-        """The task's record at this moment."""
+        """The task's record at this moment, as lists have it."""
         return self._entry.record
 
     async def wait(self) -> T_co:
@@ -57,6 +57,7 @@ class TaskHandle(Generic[T_co]):
             result = self._result
             if result is not None and result.present:
                 return cast("T_co", result.value)
+            record = await self._engine.table.whole(self._entry)
             return cast("T_co", record.result.value if record.result else None)
         if record.state is TaskState.CANCELLED:
             raise TaskCancelled(record)

@@ -14,7 +14,7 @@ import attrs
 from . import _reducer as changes
 from ._body import reported
 from ._context import current_entry, current_task_id
-from ._engine import Engine, Resume
+from ._engine import Engine
 from ._entry import CancelHook, Entry, Hook, Result, Verdict
 from ._errors import (
     HostClosed,
@@ -24,7 +24,6 @@ from ._errors import (
 )
 from ._handle import TaskHandle
 from ._ids import new_id
-from ._journal import Journal, JournalFeed, Kept
 from ._log import EventLog, Subscription
 from ._portal import HostPortal
 from ._records import (
@@ -39,6 +38,8 @@ from ._records import (
     TaskSpec,
 )
 from ._restart import restart_info_to_json
+from ._resumption import Resume, adopt, recover, run_again
+from ._retention import RETAIN_BYTES
 from ._states import TaskState
 from ._stopping import OnStop, close_tasks, stop_engine
 from ._table import TaskTable
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from ._journal import Receipt
+    from ._journal import Journal, Kept, Receipt
 
 T = TypeVar("T")
 Args = TypeVarTuple("Args")
@@ -66,10 +67,14 @@ class LocalBackgroundTaskHost:
     code does not return. Leaving it does `on_stop` to what runs, waits for it at most twice `stop_grace`
     seconds (once more for DRAIN), and abandons the records of external tasks that are not resumable.
 
-    `journal` makes records and events durable; None keeps them in memory. `retain_events` is how many
-    events stay in memory for late subscribers, `retain_terminal` how many finished tasks stay listed in
-    each session. Resumable tasks that the journal's former host has left are `pending` until `resume` gives
-    them bodies or `register_external` adopts them; the others are abandoned. `host_id` is made up if None.
+    `journal` makes records and events durable; None keeps them in memory. Of each session `retain_events`
+    events stay in memory for late subscribers, and `retain_terminal` finished tasks stay listed.
+    `retain_bytes` bounds what the events of all sessions may take in memory, and the finished tasks as much
+    again: the session that takes most loses its oldest. With a journal no finished task stays in memory, and
+    events come back from it.
+
+    Resumable tasks that the journal's former host has left are `pending` until `resume` gives them bodies or
+    `register_external` adopts them; the others are abandoned. `host_id` is made up if None.
 
     Every verb raises HostClosed outside the context; while it is being left nothing new can be started, and
     whoever waits for a task that does not end gets HostClosed as well. Verbs that take a task id raise
@@ -84,15 +89,17 @@ class LocalBackgroundTaskHost:
         retain_events: int = 10_000,
         retain_terminal: int = 1_000,
         *,
+        retain_bytes: int = RETAIN_BYTES,
         on_stop: OnStop = OnStop.INTERRUPT,
         stop_grace: float = GRACE,
         host_id: str | None = None,
     ) -> None:
-        if min(retain_events, retain_terminal, stop_grace) < 0:
+        if min(retain_events, retain_terminal, retain_bytes, stop_grace) < 0:
             raise ValueError("neither what is retained nor the grace can be negative")
         self.host_id = host_id or new_id(time.time())
         self._journal = journal
-        self._retain = retain_events, retain_terminal
+        self._retain_events, self._retain_terminal = retain_events, retain_terminal
+        self._retain_bytes = retain_bytes
         self._stop_grace = stop_grace
         self._on_stop = OnStop(on_stop)
         self._running: Engine | None = None
@@ -102,26 +109,21 @@ class LocalBackgroundTaskHost:
             raise RuntimeError("the host is open already")
         journal = self._journal
         kept, last_seq = await journal.open() if journal is not None else ([], 0)
-        log = EventLog(
-            self._retain[0], last_seq=last_seq, replay=journal.read if journal is not None else None
-        )
-        table = TaskTable(log, self._retain[1])
+        replay = journal.read if journal is not None else None
+        log = EventLog(self._retain_events, self._retain_bytes, last_seq=last_seq, replay=replay)
+        table = TaskTable(log, self._retain_terminal, journal, retain_bytes=self._retain_bytes)
         engine = self._running = Engine(table, self.host_id, time.time)
         self._token = anyio.lowlevel.current_token()
-        if journal is not None:
-            table.feed = JournalFeed(journal, table.show)
+        if table.feed is not None:
             engine.services.start(table.feed.run, context=engine.context.copy())
             self._recover(engine, kept)
         return self
 
     def _recover(self, engine: Engine, kept: builtins.list[Kept]) -> None:
-        entries = [Entry(task.record, restart=task.params) for task in kept]
-        for entry in entries:
-            engine.table.restore(entry)
+        entries = [engine.table.restore(task) for task in kept]
         engine.table.join_parents()
         for entry in entries:
-            if entry.live:
-                engine.recover(entry)
+            recover(engine, entry)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -147,20 +149,21 @@ class LocalBackgroundTaskHost:
         `bodies` is asked once for each task. One it has no body for waits for a later call or a later host;
         one for which it raises is abandoned, with that as the reason."""
         engine = self._engine
-        waiting = [entry for entry in engine.table.parked() if not engine.resume(entry, bodies)]
+        waiting = [entry for entry in engine.table.parked() if not run_again(engine, entry, bodies)]
         if waiting:
             kinds = sorted({entry.record.kind for entry in waiting})
             log.warning("%d tasks wait to be run again, their kinds are unknown: %s", len(waiting), kinds)
         await self._durable()
 
     async def get(self, task_id: str, *, session_id: str | None = None) -> TaskRecord | None:
-        """Return the task's record, or None if there is none."""
-        entry = self._engine.table.find(task_id, session_id)
-        return entry.record if entry is not None else None
+        """Return the task's record with the whole of its result, or None if there is none."""
+        table = self._engine.table
+        entry = await table.look_up(task_id, session_id)
+        return await table.whole(entry) if entry is not None else None
 
     async def list(self, filter: TaskFilter | None = None) -> builtins.list[TaskRecord]:
         """Return the records that match, by creation time."""
-        return self._engine.table.select(filter or EVERYTHING)
+        return await self._engine.table.select(filter or EVERYTHING)
 
     async def page(
         self, filter: TaskFilter | None = None, *, limit: int = 100, after: str | None = None
@@ -177,7 +180,7 @@ class LocalBackgroundTaskHost:
             raise ValueError(f"a page has at least one record, not {limit}")
         if after is not None and not (after.isascii() and after.isdecimal() and len(after) < 20):
             raise UnknownCursor(after)
-        return self._engine.table.page(filter or EVERYTHING, limit, int(after or 0))
+        return await self._engine.table.page(filter or EVERYTHING, limit, int(after or 0))
 
     async def get_managed(self, session_id: str, task_id: str) -> TaskRecord | None:
         """Return the record of a task of the session, or None if it has none of that id."""
@@ -189,8 +192,7 @@ class LocalBackgroundTaskHost:
 
     async def sessions(self) -> builtins.list[SessionSummary]:
         """Return every session at a glance, by first activity."""
-        summaries = [session.summary() for session in self._engine.table.sessions.values()]
-        return sorted(summaries, key=lambda summary: (summary.first_activity, summary.id))
+        return await self._engine.table.summaries()
 
     def subscribe(self, filter: TaskFilter | None = None, *, after: int | None = None) -> Subscription:
         """Return the events that match, from now on, or from after event number `after`."""
@@ -227,21 +229,25 @@ class LocalBackgroundTaskHost:
         self, session_id: str, spec: TaskSpec, state: TaskState, policy: CancelPolicy, hook: CancelHook | None
     ) -> TaskRecord:
         engine = self._engine
-        entry = engine.known(session_id, spec)
-        if entry is None:
+
+        def take_in() -> Entry:
             left = engine.table.at(session_id, spec.id) if spec.id is not None else None
             if left is not None and left.parked and not left.managed:
-                return await self._adopt(left, hook)
-            entry = engine.add(
-                session_id, spec, state, policy, restart=restart_info_to_json(spec, managed=False)
-            )
+                return left
+            restart = restart_info_to_json(spec, managed=False)
+            entry = engine.add(session_id, spec, state, policy, restart=restart)
             entry.hook = _hook(hook)
+            return entry
+
+        entry = await engine.known(session_id, spec, take_in) if spec.idempotency_key else take_in()
+        if entry.parked and not entry.managed:
+            return await self._adopt(entry, hook)
         await self._durable()
         return entry.record
 
     async def _adopt(self, entry: Entry, hook: CancelHook | None) -> TaskRecord:
         engine = self._engine
-        engine.adopt(entry)
+        adopt(engine, entry)
         entry.hook = _hook(hook)
         await self._durable()
         if entry.cancel_requested:
@@ -275,23 +281,25 @@ class LocalBackgroundTaskHost:
         :raises SessionClosing: while the session closes.
         :raises TypeError, ValueError: if the params are not JSON.
         """
-        handle, receipt = self._spawn(session_id, spec, func, args)
+        handle, receipt = await self._spawn(session_id, spec, func, args)
         if receipt is not None:
             await receipt.durable()
         return handle
 
-    def _spawn(
+    async def _spawn(
         self, session_id: str, spec: TaskSpec, func: Callable[[*Args], object], args: tuple[*Args]
     ) -> tuple[TaskHandle[Any], Receipt | None]:
         engine = self._engine
-        entry = engine.known(session_id, spec) if spec.idempotency_key else None
-        if entry is not None:
-            return TaskHandle(engine, entry), engine.receipt()
-        restart = restart_info_to_json(spec, managed=True)
-        spec = _with_parent(spec)
-        policy = CancelPolicy.ABORT_LOCAL
-        entry = engine.add(session_id, spec, TaskState.RUNNING, policy, result=Result(), restart=restart)
-        engine.start(entry, spec, func, args)
+
+        def start() -> Entry:
+            restart = restart_info_to_json(spec, managed=True)
+            own = _with_parent(spec)
+            policy = CancelPolicy.ABORT_LOCAL
+            entry = engine.add(session_id, own, TaskState.RUNNING, policy, result=Result(), restart=restart)
+            engine.start(entry, own, func, args)
+            return entry
+
+        entry = await engine.known(session_id, spec, start) if spec.idempotency_key else start()
         return TaskHandle(engine, entry), engine.receipt()
 
     async def spawn_hidden(
@@ -328,7 +336,7 @@ class LocalBackgroundTaskHost:
         :raises IllegalTransition: if the table forbids the move or the task has ended; nothing is changed
             then."""
         engine = self._engine
-        entry = self._engine.table.get(task_id, session_id)
+        entry = await self._engine.table.get(task_id, session_id)
         record = entry.record
         waits_for_body = entry.parked and entry.managed
         if record.is_terminal or (state is not None and (state.is_terminal or waits_for_body)):
@@ -356,7 +364,7 @@ class LocalBackgroundTaskHost:
 
         :raises IllegalTransition: if `state` is not terminal.
         """
-        entry = self._engine.table.get(task_id, session_id)
+        entry = await self._engine.table.get(task_id, session_id)
         if state.is_live:
             raise IllegalTransition(task_id, entry.record.state, state)
         return await self._complete(entry, reported(state, summary, value))
@@ -367,13 +375,13 @@ class LocalBackgroundTaskHost:
         """End a task as `complete` does; do nothing if it is unknown, has ended, or `state` is not
         terminal.
         """
-        entry = self._engine.table.find(task_id, session_id)
+        entry = await self._engine.table.look_up(task_id, session_id)
         if entry is not None and state.is_terminal:
             await self._complete(entry, reported(state, summary, None))
 
     async def mark_live_state(self, session_id: str, task_id: str, state: TaskState) -> None:
         """Move a task between running and waiting; do nothing if it is unknown, asked to stop or ended."""
-        entry = self._engine.table.find(task_id, session_id)
+        entry = await self._engine.table.look_up(task_id, session_id)
         if entry is not None:
             self._engine.flip(entry, state)
 
@@ -402,7 +410,7 @@ class LocalBackgroundTaskHost:
         The first request wins; asking a task that has ended changes nothing. `cascade` asks the tasks whose
         parent it is as well. A hook is waited for, at most 5 s. `actor` is who asks; the calling task if
         None."""
-        entry = self._engine.table.get(task_id, session_id)
+        entry = await self._engine.table.get(task_id, session_id)
         return await self._engine.request_cancel(entry, reason, actor, cascade=cascade)
 
     async def cancel_managed(
@@ -417,7 +425,7 @@ class LocalBackgroundTaskHost:
         """Cancel a task whatever its policy and wait until it has really ended, at most `grace` seconds.
 
         Past that, or if a cancel hook fails, the record returned is still `cancel_requested`."""
-        entry = self._engine.table.get(task_id, session_id)
+        entry = await self._engine.table.get(task_id, session_id)
         await self._cancel([entry], reason, actor, grace)
         return entry.record
 
@@ -440,7 +448,7 @@ class LocalBackgroundTaskHost:
 
     async def heartbeat(self, session_id: str, task_id: str) -> None:
         """Keep an external task alive for another `heartbeat_ttl` seconds."""
-        self._engine.heartbeats.beat(self._engine.table.get(task_id, session_id))
+        self._engine.heartbeats.beat(await self._engine.table.get(task_id, session_id))
 
     async def unregister_external(self, session_id: str, task_id: str) -> None:
         """Forget a task that the host does not run; one that is live is abandoned first.
@@ -448,7 +456,7 @@ class LocalBackgroundTaskHost:
         :raises TaskStillRuns: if it is a managed task that is alive.
         """
         engine = self._engine
-        entry = engine.table.get(task_id, session_id)
+        entry = await engine.table.get(task_id, session_id)
         if entry.managed and entry.live:
             raise TaskStillRuns(task_id, session_id)
         if entry.live:
@@ -466,7 +474,7 @@ class LocalBackgroundTaskHost:
         :raises IllegalTransition: if it has ended.
         """
         engine = self._engine
-        entry = engine.table.get(task_id, session_id)
+        entry = await engine.table.get(task_id, session_id)
         if entry.record.is_terminal:
             raise IllegalTransition(task_id, entry.record.state, entry.record.state)
         if entry.record.session_id == new_session_id:
@@ -484,15 +492,18 @@ class LocalBackgroundTaskHost:
         :raises TaskAlreadyExists: if the target has a live task of one of the ids.
         """
         engine = self._engine
-        found = [engine.table.get(task_id, from_session_id) for task_id in dict.fromkeys(task_ids)]
+        found = [await engine.table.get(task_id, from_session_id) for task_id in dict.fromkeys(task_ids)]
         entries = [entry for entry in found if entry.live and entry.record.session_id != to_session_id]
         engine.move(entries, to_session_id)
         await self._durable()
         return [entry.record for entry in entries]
 
     async def wait(self, task_id: str, *, session_id: str | None = None) -> TaskRecord:
-        """Wait until the task has ended and return its last record."""
-        return await self._engine.table.get(task_id, session_id).done()
+        """Wait until the task has ended and return its last record with the whole of its result."""
+        table = self._engine.table
+        entry = await table.get(task_id, session_id)
+        await entry.done()
+        return await table.whole(entry)
 
     async def wait_all(self, session_id: str) -> builtins.list[TaskRecord]:
         """Wait until no task of the session is live, also those started meanwhile; return the records of
@@ -529,9 +540,8 @@ class LocalBackgroundTaskHost:
         """
         engine = self._engine
         before = None if older_than is None else engine.now() - older_than
-        removed = engine.table.prune(session_id, keep, before)
         await self._durable()
-        return removed
+        return await engine.table.prune(session_id, keep, before)
 
     async def _durable(self) -> None:
         if self._running is not None:

@@ -19,11 +19,11 @@ from ._errors import JournalError
 from ._events import EventType
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from ._entry import Entry
     from ._events import TaskEvent
-    from ._records import JsonValue, TaskRecord
+    from ._records import JsonValue, SessionSummary, TaskFilter, TaskRecord
     from ._replay import Forgotten, Page
 
 RETRY_SECONDS = 1.0
@@ -33,16 +33,23 @@ log = logging.getLogger("hostel.sessions")
 
 @attrs.frozen
 class Append:
-    """Keep `event`. `expected` is the `seq` of the record it follows (None: a registration)."""
+    """Keep `event`. `expected` is the `seq` of the record it follows (None: a registration).
+
+    A registration takes the place of a finished task of the same id. An end may come with the JSON text of
+    the `value` that is too large for its record; it makes the session forget its finished tasks beyond the
+    `retain` latest.
+    """
 
     event: TaskEvent
     expected: int | None
     params: JsonValue = None
+    value: str | None = None
+    retain: int | None = None
 
 
 @attrs.frozen
 class Forget:
-    """Forget a task and its events; `seq` is its record's."""
+    """Forget a task and its events, unless that was done already; `seq` is its record's."""
 
     session_id: str
     task_id: str
@@ -51,18 +58,55 @@ class Forget:
 
 @attrs.frozen
 class Kept:
-    """One task as a journal knows it at its opening, with the `params` it was given to keep."""
+    """One task as a journal knows it: its `number` is that of its registration, `params` are what it was
+    given to keep until the task ends, `left` the sessions from which a live one has moved.
+    """
 
+    number: int
     record: TaskRecord
-    params: JsonValue
+    params: JsonValue = None
+    left: tuple[str, ...] = ()
+
+
+@attrs.frozen
+class TaskQuery:
+    """Which tasks to read from a journal: those a list by `filter` has, of that id, of that idempotency
+    key, that came after number `after`, at most `limit`. A task of that id is found in a session that it has
+    left as well.
+    """
+
+    filter: TaskFilter
+    task_id: str | None = None
+    key: str | None = None
+    after: int = 0
+    limit: int | None = None
+
+
+@attrs.frozen
+class Finished:
+    """Finished tasks in the order they came, as of event number `through`."""
+
+    tasks: Sequence[Kept] = ()
+    through: int = 0
+
+
+@attrs.frozen
+class Summaries:
+    """Sessions at a glance, counting their finished tasks as of event number `through`."""
+
+    sessions: Mapping[str, SessionSummary] = attrs.Factory(dict)
+    through: int = 0
 
 
 class Journal(Protocol):
-    """Durable storage of one host's events. Opened and closed once, on asyncio or trio."""
+    """Durable storage of one host's events. Opened and closed once, on asyncio or trio.
+
+    What ends is the journal's: a host keeps in memory what is live and what is not durable yet, and asks
+    the journal for the rest. What is read says as of which event it is true."""
 
     async def open(self) -> tuple[list[Kept], int]:
-        """Take the journal for this host alone; return its tasks, in the order of their last events, and
-        the last sequence number.
+        """Take the journal for this host alone; return its live tasks, in the order they came, and the last
+        sequence number.
 
         :raises JournalInUse: if another host has it.
         :raises JournalTooNew, JournalCorrupt: if it cannot be read.
@@ -80,6 +124,27 @@ class Journal(Protocol):
     async def read(self, after: int, through: int, limit: int, known: Forgotten) -> Page:
         """Return at most `limit` events after number `after` up to `through`, and what is gone if that is
         more than `known`.
+        """
+        ...
+
+    async def finished(self, query: TaskQuery) -> Finished:
+        """Return the finished tasks `query` asks for.
+
+        :raises JournalCorrupt: if one of them cannot be read.
+        """
+        ...
+
+    async def summaries(self) -> Summaries:
+        """Return the sessions that have finished tasks."""
+        ...
+
+    async def value(self, seq: int) -> str | None:
+        """Return the JSON text of the value that came with the end of that number, None if it is gone."""
+        ...
+
+    async def prune(self, session_id: str | None, keep: int, before: float | None) -> list[int]:
+        """Forget the finished tasks beyond the `keep` latest of each session, or of that one, that ended
+        before `before`; return the numbers of their ends.
         """
         ...
 

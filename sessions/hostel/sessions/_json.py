@@ -101,7 +101,7 @@ def record_to_json(record: TaskRecord) -> Json:
             "interruptions": attempt.interruptions,
         },
         "progress": None if progress is None else _progress(progress),
-        "result": None if result is None else {"summary": result.summary, "value": result.value},
+        "result": None if result is None else _outcome(result),
         "failure": None if failure is None else _failure(failure),
         "cancel_reason": record.cancel_reason,
         "cancel_actor": record.cancel_actor,
@@ -123,6 +123,10 @@ def _progress(progress: Progress) -> Json:
     }
 
 
+def _outcome(result: TaskOutcome) -> Json:
+    return {"summary": result.summary, "value": result.value, "size": result.size}
+
+
 def _failure(failure: TaskFailure) -> Json:
     return {"kind": failure.kind.value, "message": failure.message, "traceback": failure.traceback}
 
@@ -140,7 +144,7 @@ def record_from_json(data: Json) -> TaskRecord:
         _CLOSE_POLICIES[close],
         _attempt(attempt),
         None if progress is None else Progress(*_progress_of(progress)),
-        None if result is None else TaskOutcome(*_outcome_of(result)),
+        None if result is None else _outcome_from(result),
         None if failure is None else _failure_from(failure),
         reason,
         actor,
@@ -166,6 +170,11 @@ _ONLY_ATTEMPT = TaskAttempt()
 def _attempt(data: Json) -> TaskAttempt:
     values = _attempt_of({"interruptions": 0, **data})
     return _ONLY_ATTEMPT if values == (1, 1, None, 0) else TaskAttempt(*values)
+
+
+def _outcome_from(data: Json) -> TaskOutcome:
+    summary, value = _outcome_of(data)
+    return TaskOutcome(summary, value, cast("int | None", data.get("size")))
 
 
 def _failure_from(data: Json) -> TaskFailure:

@@ -5,30 +5,35 @@ last event it has seen. It reads forward from there, and when nothing is left it
 with all who wait with the same filter; only bells whose filter matches a new event are rung, and idle
 subscribers of other sessions cost nothing.
 
-At most `retain` events are kept. When the log is full, progress that newer progress of the same task has
-overtaken goes first (coalescing), then the oldest event goes (loss). A cursor behind what was lost reads on
-from the journal if there is one; else it receives one `missed` event. Events become visible when they are
-durable: `append` takes them in, `release` shows them."""
+What is kept is counted by session: at most `retain` events of each, and at most `retain_bytes` of all. A
+session that has too many loses its own: first progress that newer progress of the same task has overtaken
+(coalescing), then its oldest events (loss). When all have too much, the largest loses. So a noisy session
+never costs a quiet one its history. A cursor behind what was lost and might have concerned it reads on from
+the journal if there is one; else it receives one `missed` event. Events become visible when they are durable:
+`append` takes them in, `release` shows them."""
 
 from __future__ import annotations
 
 import time
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
+from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import anyio
 import anyio.lowlevel
+import attrs
 
 from ._errors import JournalError
 from ._events import EventType, TaskEvent, missed
+from ._outcomes import lightened, value_size_of
+from ._records import TaskFilter
 from ._replay import Forgotten, Losses, Page
+from ._retention import RETAIN_BYTES, Shares, weight_of
 
 if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
-
-    from ._records import TaskFilter
 
 Replay = Callable[[int, int, int, Forgotten], Awaitable[Page]]
 """The `read` of a journal."""
@@ -37,6 +42,10 @@ _NEW_PLACE = {EventType.REGISTERED, EventType.TRANSFERRED}
 
 REPLAY_PAGE = 500
 BREATH = 100
+SMALL = 1024
+"""Bytes of a value that may stay in an event whose task is forgotten."""
+GARBAGE = 50
+"""Dropped events that may stay in the list of all before it is made anew."""
 
 
 class _Bell:
@@ -52,39 +61,187 @@ class _Bell:
         self.event.set()
 
 
+@attrs.define
+class _Tally:
+    """Of the events that a filter by session and kind could match: how many were `lost`, up to number
+    `through`, and how many are `kept`.
+    """
+
+    through: int
+    lost: int
+    kept: int = 0
+
+
+class _SessionEvents:
+    """The latest events of one session, oldest first, each with its weight."""
+
+    def __init__(self, before: _Tally) -> None:
+        self.events: deque[tuple[TaskEvent, int]] = deque()
+        self.floor = before.through
+        """Those up to here are no longer kept."""
+        self.progress: dict[str, tuple[int, int]] = {}
+        """The first and the latest progress of each task, in its present place and life."""
+        self.overtaken = 0
+        self._before = before
+        self._tallies: dict[str | None, _Tally] = {}
+
+    def tally(self, kind: str | None) -> _Tally:
+        """Return the tally of events of that kind, of all kinds if None."""
+        found = self._tallies.get(kind)
+        if found is None:
+            found = self._tallies[kind] = _Tally(self._before.through, self._before.lost)
+        return found
+
+    def add(self, event: TaskEvent, weight: int, kind: str) -> None:
+        """Take in the next event."""
+        self.events.append((event, weight))
+        self.tally(None).kept += 1
+        self.tally(kind).kept += 1
+        if event.type is EventType.PROGRESS:
+            known = self.progress.get(event.task_id)
+            self.overtaken += known is not None
+            self.progress[event.task_id] = known[0] if known is not None else event.seq, event.seq
+        elif self.progress and event.type in _NEW_PLACE:
+            self.progress.pop(event.task_id, None)
+
+    def is_overtaken(self, event: TaskEvent) -> bool:
+        """Tell whether newer progress of the same task makes `event` superfluous."""
+        if event.type is not EventType.PROGRESS:
+            return False
+        first, latest = self.progress.get(event.task_id, (0, 0))
+        return first <= event.seq < latest
+
+    def replace(self, event: TaskEvent, weight: int) -> int:
+        """Put `event` in the place of the one of its number; return how much heavier it is."""
+        place = bisect_left(self.events, event.seq, key=_number)
+        if place == len(self.events) or self.events[place][0].seq != event.seq:
+            return 0
+        before, self.events[place] = self.events[place][1], (event, weight)
+        return weight - before
+
+    def coalesce(self) -> int:
+        """Drop the progress that is overtaken; return how much that weighed."""
+        before, self.events, self.overtaken = self.events, deque(), 0
+        freed = 0
+        for event, weight in before:
+            if self.is_overtaken(event):
+                freed += weight
+                self._uncount(event)
+            else:
+                self.events.append((event, weight))
+        return freed
+
+    def drop_oldest(self) -> tuple[TaskEvent, int, bool]:
+        """Drop the oldest event; return it, what it weighed, and whether that is a loss."""
+        event, weight = self.events.popleft()
+        self.floor = event.seq
+        overtaken = self.is_overtaken(event)
+        self._uncount(event)
+        if overtaken:
+            self.overtaken -= 1
+            return event, weight, False
+        for tally in (self.tally(None), self.tally(_kind_of(event))):
+            tally.through = event.seq
+            tally.lost += 1
+        if self.progress.get(event.task_id, (0, 0))[1] == event.seq:
+            del self.progress[event.task_id]
+        return event, weight, True
+
+    def _uncount(self, event: TaskEvent) -> None:
+        self.tally(None).kept -= 1
+        self.tally(_kind_of(event)).kept -= 1
+
+
+def _kind_of(event: TaskEvent) -> str:
+    return event.record.kind if event.record is not None else ""
+
+
 class EventLog:
     """The latest events of a host, and the bells of those who wait for the next."""
 
-    def __init__(self, retain: int, *, last_seq: int = 0, replay: Replay | None = None) -> None:
+    def __init__(
+        self,
+        retain: int,
+        retain_bytes: int = RETAIN_BYTES,
+        *,
+        last_seq: int = 0,
+        replay: Replay | None = None,
+    ) -> None:
         self.last_seq = last_seq
         self.visible_seq = last_seq
-        self.floor = last_seq
-        """Events up to here are no longer in memory."""
         self.closed = False
         self.replay = replay
         self.generation = 0
+        self.losses = 0
+        """How many events were lost in each session, in all."""
         self.events: list[TaskEvent] = []
+        """All that are kept, and some that are not any more."""
         self._retain = max(1, retain)
-        self._start = 0
-        self._progress: dict[tuple[str, str], tuple[int, int]] = {}
-        """The first and the latest progress of each task, in its present place and life."""
-        self._overtaken = 0
+        self._shares = Shares(retain_bytes)
+        self._sessions: dict[str, _SessionEvents] = {}
+        self._start = last_seq
+        self._before = _Tally(last_seq, last_seq)
+        """What was lost in sessions of which nothing is kept."""
+        self._tallies: dict[str | None, _Tally] = {}
+        """What was lost in any session, by kind."""
+        self._garbage = self._garbage_bytes = 0
+        self._retain_bytes = retain_bytes
         self._bells: dict[str | None, dict[TaskFilter, _Bell]] = {}
 
     def subscribe(self, filter: TaskFilter, after: int | None) -> Subscription:
         """Return a subscription in force from now, or from after the event number `after`."""
         return Subscription(self, filter, after)
 
-    def append(self, event: TaskEvent) -> None:
-        """Take in the next event without showing it yet."""
+    def append(self, event: TaskEvent, value_size: int = 0) -> None:
+        """Take in the next event without showing it yet; the value in its record has that many bytes of JSON
+        text.
+        """
         self.last_seq = event.seq
         self.events.append(event)
-        if event.type is EventType.PROGRESS:
-            self._note_progress(event)
-        elif self._progress and event.type in _NEW_PLACE:
-            self._progress.pop((event.from_session_id or event.session_id, event.task_id), None)
-        if len(self.events) - self._start > self._retain:
-            self._make_room()
+        weight = weight_of(event.record, value_size) if event.record is not None else 0
+        self._take_in(event.session_id, event, weight)
+        if event.from_session_id is not None:
+            self._take_in(event.from_session_id, event, weight)
+        if self._shares.exceeded:
+            self._make_room(event)
+        if (
+            self._garbage > max(GARBAGE, len(self.events) // 4)
+            or self._garbage_bytes > self._retain_bytes // 2
+        ):
+            self._collect()
+
+    def tally(self, filter: TaskFilter) -> _Tally:
+        """Return what is known of events that `filter` could match."""
+        if filter.session_id is None:
+            return self._tally(filter.kind)
+        session = self._sessions.get(filter.session_id)
+        return session.tally(filter.kind) if session is not None else self._before
+
+    def keeps(self, event: TaskEvent) -> bool:
+        """Tell whether `event`, which is in the list, is kept."""
+        if not self._garbage:
+            return True
+        return any(
+            session is not None and event.seq > session.floor
+            for session in (
+                self._sessions.get(event.session_id),
+                self._sessions.get(event.from_session_id or ""),
+            )
+        )
+
+    def lighten(self, seq: int) -> None:
+        """Leave out the value that came with the end of that number, if it is not small."""
+        place = self.position(seq - 1)
+        if place == len(self.events) or self.events[place].seq != seq:
+            return
+        event = self.events[place]
+        size = value_size_of(event)
+        if size <= SMALL or event.record is None:
+            return
+        light = self.events[place] = lightened(event, size)
+        session = self._sessions.get(event.session_id)
+        if session is not None:
+            self._shares.add(event.session_id, session.replace(light, weight_of(event.record, 0)))
 
     def release(self, event: TaskEvent) -> None:
         """Show everything up to `event` and ring the bells it concerns."""
@@ -103,7 +260,7 @@ class EventLog:
 
     def position(self, cursor: int) -> int:
         """Return the index in `events` of the first event after `cursor`."""
-        return bisect_right(self.events, cursor, lo=self._start, key=lambda event: event.seq)
+        return bisect_right(self.events, cursor, key=lambda event: event.seq)
 
     async def next(self, filter: TaskFilter) -> int:
         """Wait for the next event matching `filter`; return its number, or the next one after a wake-up."""
@@ -144,45 +301,61 @@ class EventLog:
         if not bells:
             del self._bells[session_id]
 
-    def _note_progress(self, event: TaskEvent) -> None:
-        key = (event.session_id, event.task_id)
-        known = self._progress.get(key)
-        if known is not None:
-            self._overtaken += 1
-        self._progress[key] = known[0] if known is not None else event.seq, event.seq
-
-    def _make_room(self) -> None:
-        if self._overtaken * 4 > self._retain:
-            self._coalesce()
-        if len(self.events) - self._start > self._retain:
-            self._drop_oldest()
-
-    def _coalesce(self) -> None:
-        self.events = [event for event in self.events[self._start :] if not self._is_overtaken(event)]
-        self._start = 0
-        self._overtaken = 0
-        self.generation += 1
-
-    def _drop_oldest(self) -> None:
-        oldest = self.events[self._start]
-        if self._is_overtaken(oldest):
-            self._overtaken -= 1
+    def _take_in(self, session_id: str, event: TaskEvent, weight: int) -> None:
+        session = self._sessions.get(session_id)
+        if session is None:
+            session = self._sessions[session_id] = _SessionEvents(self._before)
+        session.add(event, weight, _kind_of(event))
+        self._shares.add(session_id, weight)
+        if len(session.events) <= self._retain:
+            return
+        if session.overtaken * 4 > self._retain:
+            before = len(session.events)
+            freed = session.coalesce()
+            self._discard(session_id, before - len(session.events), freed)
         else:
-            self.floor = oldest.seq
-            key = (oldest.session_id, oldest.task_id)
-            if key in self._progress and self._progress[key][1] == oldest.seq:
-                del self._progress[key]
-        self._start += 1
-        if self._start > self._retain:
-            del self.events[: self._start]
-            self._start = 0
-            self.generation += 1
+            self._drop_oldest(session_id)
 
-    def _is_overtaken(self, event: TaskEvent) -> bool:
-        if event.type is not EventType.PROGRESS:
-            return False
-        first, latest = self._progress.get((event.session_id, event.task_id), (0, 0))
-        return first <= event.seq < latest
+    def _make_room(self, latest: TaskEvent) -> None:
+        while self._shares.exceeded:
+            largest = self._shares.largest()
+            if self._sessions[largest].events[0][0] is latest:  # larger than all that may be kept
+                return
+            self._drop_oldest(largest)
+
+    def _drop_oldest(self, session_id: str) -> None:
+        event, weight, lost = self._sessions[session_id].drop_oldest()
+        self.losses += lost
+        if lost and event.session_id == session_id:
+            for tally in (self._tally(None), self._tally(_kind_of(event))):
+                tally.through = max(tally.through, event.seq)
+                tally.lost += 1
+        self._discard(session_id, 1, weight)
+
+    def _discard(self, session_id: str, count: int, weight: int) -> None:
+        self._shares.add(session_id, -weight)
+        self._garbage += count
+        self._garbage_bytes += weight
+
+    def _tally(self, kind: str | None) -> _Tally:
+        found = self._tallies.get(kind)
+        if found is None:
+            found = self._tallies[kind] = _Tally(self._start, self._start)
+        return found
+
+    def _collect(self) -> None:
+        """Make the list of all anew from what is kept."""
+        kept = {event.seq: event for session in self._sessions.values() for event, _ in session.events}
+        self.events = [kept[seq] for seq in sorted(kept)]
+        self._garbage = self._garbage_bytes = 0
+        self.generation += 1
+        for id in [id for id, session in self._sessions.items() if not session.events]:
+            gone = self._sessions.pop(id).tally(None)
+            self._before = _Tally(max(self._before.through, gone.through), self._before.lost + gone.lost)
+
+
+def _number(kept: tuple[TaskEvent, int]) -> int:
+    return kept[0].seq
 
 
 class Subscription:
@@ -204,10 +377,18 @@ class Subscription:
         self._generation = -1
         self._unbroken = 0
 
+        self._scope = TaskFilter(filter.session_id, filter.kind)
+        """The part of the filter by which losses are counted."""
+        self._known = 0
+        """How many events in that scope are read or known to be lost; without a session, only the latter."""
+        self._checked = -1
+        """The count of losses when there was none ahead."""
         self._losses: Losses | None = None
-        """What is known to be gone of the stretch that is being read back."""
+        """What is known to be gone of the stretch that is being read back from a journal."""
         self._through = 0
         """Where that stretch ends."""
+        if after is None or self._unknown:
+            self._catch_up()
 
     @property
     def cursor(self) -> int:
@@ -257,7 +438,7 @@ class Subscription:
             event = self._next()
             if event is not None:
                 return event
-            if self._cursor < min(self._log.floor, self._log.visible_seq):
+            if self._is_behind():
                 await self._read_back()
             elif self._log.closed:
                 return None
@@ -276,9 +457,25 @@ class Subscription:
             self._unknown = False
             return missed(self._cursor, self._cursor + 1, time.time())
         event = self._from_page()
-        if event is None and self._cursor >= self._log.floor:
+        if event is None and not self._is_behind():
             event = self._from_memory()
         return event
+
+    def _is_behind(self) -> bool:
+        """Tell whether something is lost ahead that could match and that is not told of."""
+        log = self._log
+        if self._checked == log.losses:
+            return False
+        tally = log.tally(self._scope)
+        if self._cursor < min(tally.through, log.visible_seq) and (log.replay or tally.lost > self._known):
+            return True
+        self._checked = log.losses
+        return False
+
+    def _catch_up(self) -> None:
+        """Note that everything up to now is read."""
+        tally = self._log.tally(self._scope)
+        self._known = tally.lost + (tally.kept if self._scope.session_id is not None else 0)
 
     def _from_memory(self) -> TaskEvent | None:
         log = self._log
@@ -291,7 +488,12 @@ class Subscription:
                 return None
             self._position += 1
             self._cursor = event.seq
-            if event.matches(filter):
+            if not log.keeps(event):
+                continue
+            matches = event.matches(filter)
+            if filter.session_id is not None and (matches or event.matches(self._scope)):
+                self._known += 1
+            if matches:
                 return event
         return None
 
@@ -307,14 +509,27 @@ class Subscription:
         log = self._log
         self._generation = -1
         if self._losses is None or self._cursor >= self._through:
-            self._losses, self._through = Losses(self._cursor), min(log.floor, log.visible_seq)
+            through = min(log.tally(self._scope).through, log.visible_seq)
+            self._losses, self._through = Losses(self._cursor), through
         page = await self._page_of_journal(self._losses)
         if page is None:
-            page = [missed(self._cursor, log.floor + 1, time.time())]
+            page = [self._missed()]
             self._losses = None
         self._page = page[::-1]
         if not page:
             self._cursor, self._losses = self._through, None
+
+    def _missed(self) -> TaskEvent:
+        """Tell how many are lost ahead that could have matched, and where it goes on."""
+        log, cursor = self._log, self._cursor
+        tally = log.tally(self._scope)
+        count = min(max(1, tally.lost - self._known), tally.through - cursor)
+        self._known = tally.lost
+        for place in range(log.position(cursor), len(log.events)):
+            event = log.events[place]
+            if event.seq > log.visible_seq or (log.keeps(event) and event.matches(self._filter)):
+                return missed(cursor, min(event.seq, log.visible_seq + 1), time.time(), count)
+        return missed(cursor, max(cursor, tally.through) + 1, time.time(), count)
 
     async def _page_of_journal(self, losses: Losses) -> list[TaskEvent] | None:
         log = self._log
@@ -330,6 +545,7 @@ class Subscription:
 
     async def _wait(self) -> None:
         self._unbroken = 0
+        self._catch_up()
         seq = await self._log.next(self._filter)
         if seq - 1 > self._cursor:  # nothing in between could match
             self._cursor = seq - 1

@@ -105,10 +105,14 @@ class Progress:
 
 @attrs.frozen
 class TaskOutcome:
-    """What a completed task left: a text for people and a JSON value for programs."""
+    """What a completed task left: a text for people and a JSON value for programs.
+
+    A value whose JSON text is longer than 64 KiB is left out of lists, pages and events: `value` is None
+    there and `size` says how many bytes it has. `get`, `wait` and the task's handle have it."""
 
     summary: str | None = None
     value: JsonValue = None
+    size: int | None = None
 
 
 @attrs.frozen
@@ -157,6 +161,11 @@ class TaskRecord:
     def is_terminal(self) -> bool:
         """Whether the task has ended for good."""
         return self.state.is_terminal
+
+
+def by_age(record: TaskRecord) -> tuple[float, str]:
+    """Return what lists are sorted by."""
+    return record.created_at, record.id
 
 
 @attrs.frozen
@@ -235,6 +244,11 @@ class TaskFilter:
     parent_task_id: str | None = None
     include_terminal: bool = False
 
+    @property
+    def shows_ended(self) -> bool:
+        """Whether lists by it have tasks that have ended."""
+        return self.include_terminal or (self.state is not None and self.state.is_terminal)
+
     def matches(self, record: TaskRecord, also_in: str | None = None) -> bool:
         """Tell whether `record` matches; `also_in` is a second session it counts as being in."""
         return (
@@ -246,8 +260,7 @@ class TaskFilter:
 
     def lists(self, record: TaskRecord) -> bool:
         """Tell whether a list by this filter has `record` in it."""
-        ended = self.include_terminal or (self.state is not None and self.state.is_terminal)
-        return (ended or record.state.is_live) and self.matches(record)
+        return (self.shows_ended or record.state.is_live) and self.matches(record)
 
 
 EVERYTHING = TaskFilter()

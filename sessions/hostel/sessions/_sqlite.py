@@ -9,7 +9,7 @@ neither is offered. `benchmarks/journal.py` measures all three."""
 from __future__ import annotations
 
 import logging
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, TypeVarTuple
 
@@ -19,7 +19,7 @@ import attrs
 
 from ._errors import JournalError
 from ._events import EventType
-from ._journal import Append, Forget, Kept
+from ._journal import Append, Finished, Forget, Kept, Summaries, TaskQuery
 from ._json import event_to_text, to_text
 from ._sqlite_file import (
     HostLock,
@@ -27,12 +27,19 @@ from ._sqlite_file import (
     connect_for_writing,
     create,
     migrate,
-    read_tasks,
     schema_of,
     translating,
 )
 from ._sqlite_rescue import page_left
 from ._sqlite_schema import CHANGES, FORGET, SCHEMA, insert_changes
+from ._sqlite_tasks import (
+    forget_finished,
+    read_finished,
+    read_live,
+    read_summaries,
+    read_surplus,
+    read_value,
+)
 
 if TYPE_CHECKING:
     import sqlite3
@@ -47,7 +54,30 @@ Value = str | int | float | None
 CHUNKS = (64, 8, 1)
 """How many changes one statement carries out: few sizes, so that each is prepared once."""
 
+PRUNED_AT_ONCE = 500
+CLOSE_SECONDS = 10.0
+"""How long to wait for a disk that hangs."""
+
 log = logging.getLogger("hostel.sessions")
+
+
+class _Lane:
+    """One connection, and a place for the one thread that may use it."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+        self._path = path
+        self._turn = anyio.CapacityLimiter(1)
+
+    async def run(self, func: Callable[[sqlite3.Connection, *Args], T], *args: *Args) -> T:
+        """Call `func` with the connection and `args` in a worker thread, when it is their turn."""
+        with translating(self._path):
+            return await anyio.to_thread.run_sync(func, self.connection, *args, limiter=self._turn)
+
+    async def close(self) -> None:
+        """Close the connection when nobody uses it; whoever is cancelled meanwhile need not wait."""
+        with translating(self._path):
+            await anyio.to_thread.run_sync(self.connection.close, limiter=self._turn, abandon_on_cancel=True)
 
 
 @attrs.frozen
@@ -55,10 +85,10 @@ class _Open:
     """What an open journal holds."""
 
     lock: HostLock
-    writing: sqlite3.Connection
-    reading: sqlite3.Connection
-    writer: anyio.CapacityLimiter
-    reader: anyio.CapacityLimiter
+    writer: _Lane
+    reader: _Lane
+    lists: _Lane
+    """For what may take long, so that nobody else waits for it."""
 
 
 class SqliteJournal:
@@ -73,7 +103,8 @@ class SqliteJournal:
         self._open: _Open | None = None
 
     async def open(self) -> tuple[list[Kept], int]:
-        """Take the journal for this host alone; return its tasks and the last sequence number.
+        """Take the journal for this host alone; return its live tasks, in the order they came, and
+        the last sequence number.
 
         :raises JournalInUse: if another host has it.
         :raises JournalTooNew: if a newer version wrote it.
@@ -82,9 +113,9 @@ class SqliteJournal:
         """
         if self._open is not None:
             raise JournalError(str(self.path), "is open already")
-        writer, reader = anyio.CapacityLimiter(1), anyio.CapacityLimiter(1)
-        connections, tasks = await self._run(writer, self._take)
-        self._open = _Open(*connections, writer, reader)
+        with translating(self.path):
+            (lock, *connections), tasks = await anyio.to_thread.run_sync(self._take)
+        self._open = _Open(lock, *(_Lane(self.path, connection) for connection in connections))
         return tasks
 
     async def write(self, changes: Sequence[Append | Forget]) -> None:
@@ -93,25 +124,52 @@ class SqliteJournal:
         :raises JournalConflict: if somebody else has changed one of the tasks.
         :raises JournalError: if that is not possible now.
         """
-        journal = self._opened
-        await self._run(journal.writer, write_changes, journal.writing, changes)
+        await self._opened.writer.run(write_changes, changes)
 
     async def read(self, after: int, through: int, limit: int, known: Forgotten) -> Page:
         """Return at most `limit` events after number `after` up to `through`, `missed` where they cannot be
         read, and what is gone if that is more than `known`.
         """
+        return await self._opened.reader.run(page_left, after, through, limit, known, _warn)
+
+    async def finished(self, query: TaskQuery) -> Finished:
+        """Return the finished tasks `query` asks for.
+
+        :raises JournalCorrupt: if one of them cannot be read.
+        """
         journal = self._opened
-        return await self._run(
-            journal.reader, page_left, journal.reading, after, through, limit, known, _warn
-        )
+        lane = journal.lists if query.task_id is None and query.key is None else journal.reader
+        return await lane.run(read_finished, query)
+
+    async def summaries(self) -> Summaries:
+        """Return the sessions that have finished tasks."""
+        return await self._opened.lists.run(read_summaries)
+
+    async def value(self, seq: int) -> str | None:
+        """Return the JSON text of the value that came with the end of that number, None if it is gone."""
+        return await self._opened.reader.run(read_value, seq)
+
+    async def prune(self, session_id: str | None, keep: int, before: float | None) -> list[int]:
+        """Forget the finished tasks beyond the `keep` latest of each session, or of that one, that ended
+        before `before`; return the numbers of their ends.
+        """
+        journal, gone = self._opened, list[int]()
+        surplus = await journal.lists.run(read_surplus, session_id, keep, before)
+        for first in range(0, len(surplus), PRUNED_AT_ONCE):
+            gone += await journal.writer.run(forget_finished, surplus[first : first + PRUNED_AT_ONCE])
+        return gone
 
     async def aclose(self) -> None:
-        """Give the journal back."""
+        """Give the journal back; a disk that hangs is waited for 10 s at most, and said to."""
         journal, self._open = self._open, None
-        if journal is not None:
-            with anyio.CancelScope(shield=True):
-                async with journal.reader:
-                    await self._run(journal.writer, _release, journal)
+        if journal is None:
+            return
+        with anyio.move_on_after(CLOSE_SECONDS, shield=True) as patience:
+            for lane in (journal.lists, journal.reader, journal.writer):
+                await lane.close()
+            journal.lock.release()
+        if patience.cancelled_caught:
+            log.warning("journal %s: the disk does not answer, the file is left open", self.path)
 
     @property
     def _opened(self) -> _Open:
@@ -119,28 +177,23 @@ class SqliteJournal:
             raise JournalError(str(self.path), "is not open")
         return self._open
 
-    async def _run(self, limiter: anyio.CapacityLimiter, func: Callable[[*Args], T], *args: *Args) -> T:
-        with translating(self.path):
-            return await anyio.to_thread.run_sync(func, *args, limiter=limiter)
-
     def _take(
         self,
-    ) -> tuple[tuple[HostLock, sqlite3.Connection, sqlite3.Connection], tuple[list[Kept], int]]:
+    ) -> tuple[
+        tuple[HostLock, sqlite3.Connection, sqlite3.Connection, sqlite3.Connection], tuple[list[Kept], int]
+    ]:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        lock = HostLock(self.path)
-        opened: list[sqlite3.Connection] = []
-        try:
+        with ExitStack() as stack:
+            lock = HostLock(self.path)
+            stack.callback(lock.release)
             self._bring_up_to_date()
-            opened.append(connect(self.path, "ro"))
-            tasks = read_tasks(self.path, opened[0])
-            opened.append(connect_for_writing(self.path))
-            opened[1].executescript(CHANGES)
-        except BaseException:
-            for connection in opened:
-                connection.close()
-            lock.release()
-            raise
-        return (lock, opened[1], opened[0]), tasks
+            reader = stack.enter_context(closing(connect(self.path, "ro")))
+            tasks = read_live(reader)
+            lists = stack.enter_context(closing(connect(self.path, "ro")))
+            writer = stack.enter_context(closing(connect_for_writing(self.path)))
+            writer.executescript(CHANGES)
+            stack.pop_all()
+        return (lock, writer, reader, lists), tasks
 
     def _bring_up_to_date(self) -> None:
         found = schema_of(self.path)
@@ -176,8 +229,9 @@ def _row(change: Append | Forget) -> tuple[Value, ...]:
     """Return the values of the view `change`."""
     if isinstance(change, Forget):
         session, task = change.session_id, change.task_id
-        return FORGET, change.seq, session, task, 0.0, session, change.seq, None, None, None
+        return FORGET, change.seq, session, task, 0.0, session, change.seq, *NOTHING
     event = change.event
+    record = event.record
     registers = event.type is EventType.REGISTERED
     return (
         event.type.value,
@@ -187,17 +241,19 @@ def _row(change: Append | Forget) -> tuple[Value, ...]:
         event.at,
         event.from_session_id or event.session_id,
         change.expected,
-        event.record.state.value if event.record is not None else None,
+        record.state.value if record is not None else None,
         to_text(change.params) if registers and change.params is not None else None,
         event_to_text(event),
+        record.kind if record is not None else None,
+        record.parent_task_id if record is not None else None,
+        record.attempt.idempotency_key if record is not None else None,
+        change.value,
+        change.retain,
     )
+
+
+NOTHING = (None,) * 8
 
 
 def _warn(problem: str) -> None:
     log.warning("reading back from the journal: %s", problem)
-
-
-def _release(journal: _Open) -> None:
-    journal.reading.close()
-    journal.writing.close()
-    journal.lock.release()

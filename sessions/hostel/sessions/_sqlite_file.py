@@ -14,19 +14,15 @@ from typing import TYPE_CHECKING, cast
 
 from ._errors import JournalConflict, JournalCorrupt, JournalError, JournalInUse, JournalTooNew
 from ._events import TaskEvent, missed
-from ._journal import Kept
 from ._json import event_from_json
 from ._replay import Forgotten, Page
 from ._sqlite_schema import (
     APPLICATION_ID,
     COUNT,
     FORGOTTEN,
-    LAST_SEQ,
     MIGRATIONS,
     PAGE,
-    PROBES,
     SCHEMA,
-    TASKS,
     migration,
 )
 
@@ -204,27 +200,6 @@ def migrate(connection: sqlite3.Connection, found: int, scripts: Sequence[str] =
             raise
 
 
-def read_tasks(path: Path, connection: sqlite3.Connection) -> tuple[list[Kept], int]:
-    """Return the tasks in the order of their last events, and the last number ever used.
-
-    :raises JournalCorrupt: if one of them cannot be read.
-    """
-    kept: list[Kept] = []
-    for session, task, params, text in connection.execute(TASKS):
-        try:
-            record = event_from_text(text).record
-            if record is None:
-                raise ValueError("an event without a record")
-            kept.append(Kept(record, json.loads(params) if params else None))
-        except UNREADABLE as error:
-            problem = f"what it has of task {task!r} in session {session!r} cannot be read"
-            raise JournalCorrupt(str(path), problem) from error
-    for probe in PROBES:
-        connection.execute(probe).fetchone()
-    kept.sort(key=lambda task: task.record.seq)
-    return kept, connection.execute(LAST_SEQ).fetchone()[0]
-
-
 def read_page(connection: sqlite3.Connection, after: int, through: int, limit: int, known: Forgotten) -> Page:
     """Return a page as `Journal.read` does. An event that is no event any more becomes `missed`."""
     connection.execute("BEGIN")
@@ -232,7 +207,7 @@ def read_page(connection: sqlite3.Connection, after: int, through: int, limit: i
         forgotten = Forgotten(*connection.execute(FORGOTTEN).fetchone())
         rows = connection.execute(PAGE, (after, through, limit)).fetchall()
         if any(row[0] <= before[0] for before, row in pairwise([(after,), *rows])):
-            raise Torn
+            raise Torn("the numbers of events are out of order")
         end, gone = min(through, forgotten.through), 0
         if forgotten != known and after < end:
             gone = end - after - connection.execute(COUNT, (after, end)).fetchone()[0]
@@ -242,12 +217,9 @@ def read_page(connection: sqlite3.Connection, after: int, through: int, limit: i
 
 
 class Torn(sqlite3.DatabaseError):
-    """A page that SQLite takes for whole says what cannot be."""
+    """What SQLite takes for whole says what cannot be."""
 
     sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-
-    def __init__(self) -> None:
-        super().__init__("the numbers of events are out of order")
 
 
 UNREADABLE = (KeyError, TypeError, ValueError, RecursionError)

@@ -10,7 +10,7 @@ import anyio
 import anyio.to_thread
 
 from ._errors import JournalError
-from ._records import EVERYTHING
+from ._records import EVERYTHING, by_age
 from ._replay import Losses
 from ._sqlite_file import is_held, translating
 from ._sqlite_view import JournalView
@@ -75,10 +75,7 @@ class JournalReader:
 
         Those of a host that died are as it left them: still `running` until the next host opens the
         journal."""
-        ended = filter.include_terminal or (filter.state is not None and filter.state.is_terminal)
-        records = [record for record in self._view.records() if ended or not record.is_terminal]
-        matching = [record for record in records if filter.matches(record)]
-        return sorted(matching, key=lambda record: (record.created_at, record.id))
+        return sorted(self._view.records(filter), key=by_age)
 
     def events(
         self, after: int = 0, limit: int | None = None, *, filter: TaskFilter = EVERYTHING

@@ -136,7 +136,7 @@ def _rows_of_tasks(connection: sqlite3.Connection, note: Note) -> Iterator[Rescu
     for _, row in rows_left(connection, "tasks", TASK_ROWS, 0, note):
         if row is None:
             continue
-        born, session, task, seq, state, params = row
+        born, session, task, seq, state, params = row[:6]
         event = _latest_event(connection, born, seq)
         if event is None:
             lost.append(f"{task!r} in session {session!r}")

@@ -18,8 +18,18 @@ import attrs
 from ._errors import JournalCorrupt, JournalError
 from ._json import event_to_text, to_text
 from ._sqlite_file import HostLock, connect_for_writing, create, translating
-from ._sqlite_rescue import last_number, open_for_reading, tasks_left
-from ._sqlite_schema import KEEP_EVENT, KEEP_FORGOTTEN, KEEP_TASK, SIZE
+from ._sqlite_rescue import last_number, open_for_reading, rows_left, tasks_left
+from ._sqlite_schema import (
+    COUNT_ENDED,
+    KEEP_EVENT,
+    KEEP_FORGOTTEN,
+    KEEP_MOVE,
+    KEEP_RESULT,
+    KEEP_TASK,
+    MOVE_ROWS,
+    RESULT_ROWS,
+    SIZE,
+)
 
 if TYPE_CHECKING:
     from ._events import TaskEvent
@@ -73,6 +83,13 @@ def _salvage(path: Path, new: Path, copy: Path, note: Note) -> tuple[int, int]:
             target.execute("BEGIN")
             for task in tasks_left(source, note, partial(_keep_event, target)):
                 _keep_task(target, task)
+            for _, row in rows_left(source, "results", RESULT_ROWS, 0, note):
+                if row is not None:
+                    target.execute(KEEP_RESULT, row)
+            for _, row in rows_left(source, "moves", MOVE_ROWS, 0, note):
+                if row is not None:
+                    target.execute(KEEP_MOVE, row[1:])
+            target.execute(COUNT_ENDED)
             target.execute(KEEP_FORGOTTEN, (last_number(source) or 0,))
             target.execute("COMMIT")
         tasks, events = target.execute(SIZE).fetchone()
@@ -108,6 +125,18 @@ def _keep_task(target: sqlite3.Connection, task: Rescued) -> None:
         return
     params = to_text(task.params) if task.params is not None else None
     _keep_event(target, task.born, task.event)
+    key = record.attempt.idempotency_key
     target.execute(
-        KEEP_TASK, (task.born, record.session_id, record.id, record.seq, record.state.value, params)
+        KEEP_TASK,
+        (
+            task.born,
+            record.session_id,
+            record.id,
+            record.seq,
+            record.state.value,
+            params,
+            record.kind,
+            record.parent_task_id,
+            key,
+        ),
     )

@@ -6,16 +6,18 @@ import sqlite3
 from threading import Lock
 from typing import TYPE_CHECKING, TypeVar, TypeVarTuple, cast
 
-from ._errors import JournalCorrupt, JournalError
-from ._sqlite_file import read_tasks, translating
+from ._errors import JournalError
+from ._journal import TaskQuery
+from ._sqlite_file import Torn, translating
 from ._sqlite_rescue import is_damage, last_number, open_for_reading, page_left, tasks_left
+from ._sqlite_tasks import read_tasks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from ._events import TaskEvent
-    from ._records import TaskRecord
+    from ._records import TaskFilter, TaskRecord
     from ._replay import Losses
 
 T = TypeVar("T")
@@ -42,9 +44,9 @@ class JournalView:
                 self._connection.close()
                 self._connection = None
 
-    def records(self) -> list[TaskRecord]:
-        """Return the records of all tasks."""
-        return self._read(self._records)
+    def records(self, filter: TaskFilter) -> list[TaskRecord]:
+        """Return the records that match."""
+        return self._read(self._records, filter)
 
     def page(self, after: int, through: int, losses: Losses) -> list[TaskEvent]:
         """Return the next events after number `after`, none if there are no more up to `through`."""
@@ -66,17 +68,17 @@ class JournalView:
                 raise JournalError(str(self.path), "is not open")
             return func(self._connection, *args)
 
-    def _records(self, connection: sqlite3.Connection) -> list[TaskRecord]:
+    def _records(self, connection: sqlite3.Connection, filter: TaskFilter) -> list[TaskRecord]:
         try:
-            return [kept.record for kept in read_tasks(self.path, connection)[0]]
-        except JournalCorrupt:
+            return [task.record for task in read_tasks(connection, TaskQuery(filter))]
+        except Torn:
             pass
         except sqlite3.DatabaseError as error:
             if not is_damage(error):
                 raise
             self._note(str(error))
-        events = [task.event for task in tasks_left(connection, self._note)]
-        return [event.record for event in events if event.record is not None]
+        records = [task.event.record for task in tasks_left(connection, self._note)]
+        return [record for record in records if record is not None and filter.lists(record)]
 
     def _note(self, problem: str) -> None:
         self.damage[problem] = None

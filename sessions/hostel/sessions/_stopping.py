@@ -86,7 +86,7 @@ async def stop_engine(engine: Engine, on_stop: OnStop, grace: float) -> None:
     managed = [entry for entry in engine.table.live() if entry.managed and not entry.parked]
     spared = [entry for entry in managed if _is_spared(engine, entry, on_stop)]
     for entry in spared:
-        engine.interrupt(entry)
+        entry.interrupt()
     engine.ask([entry for entry in managed if entry not in spared], None, "host stopped", cascade=False)
     if not await engine.bodies.join(grace):
         for entry in managed:

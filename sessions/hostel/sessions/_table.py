@@ -2,30 +2,43 @@
 
 `publish` is the whole of it: it sets the record, appends the event to the log, hands it to the journal and,
 when the task has ended, retires it. What others see (subscribers, whoever waits for the end) follows when
-the event is durable: at once without a journal. Finished tasks stay listed until their session has more
-than `retain_terminal` of them, or until they are pruned."""
+the event is durable: at once without a journal.
+
+Finished tasks stay listed until their session has more than `retain_terminal` of them, or until they are
+pruned. With a journal they are the journal's as soon as their end is durable; here is only what is live or
+not durable yet, and whoever asks for more is answered from both. The journal says as of which event its
+answer is true, so each task is in exactly one of them."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
+from itertools import islice
 from typing import TYPE_CHECKING
 
+import anyio
+import anyio.to_thread
 import attrs
 
+from ._entry import Entry
 from ._errors import AmbiguousTaskId, TaskAlreadyExists, UnknownTask
 from ._events import EventType
-from ._journal import Append, Forget, JournalFeed
-from ._records import SessionSummary, TaskFilter, TaskPage, TaskRecord
-from ._roster import FEW, Roster, page_of
+from ._journal import Append, Forget, JournalFeed, Summaries, TaskQuery
+from ._outcomes import LARGE, is_apart, lightened, text_of, with_value
+from ._records import SessionSummary, TaskFilter, TaskPage, TaskRecord, by_age
+from ._retention import RETAIN_BYTES, Shares, weight_of
+from ._roster import FEW, Roster
 from ._states import TERMINAL, TaskState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from ._entry import Entry
     from ._events import TaskEvent
     from ._hidden import HiddenTasks
+    from ._journal import Journal, Kept
     from ._log import EventLog
+
+MANY = 1_000
+"""Records that are not sorted on the loop, which others need meanwhile."""
 
 
 @attrs.define(eq=False)
@@ -45,24 +58,40 @@ class SessionTasks:
     hidden: HiddenTasks | None = None
     closing: bool = False
 
-    def summary(self) -> SessionSummary:
-        """Return the session at a glance."""
-        counts: dict[TaskState, int] = {}
-        for entry in self.tasks.values():
-            counts[entry.record.state] = counts.get(entry.record.state, 0) + 1
+    def summary(self, counts: Mapping[TaskState, int], past: SessionSummary | None) -> SessionSummary:
+        """Return the session at a glance: `counts` of tasks in memory beside the `past` that its journal
+        has.
+        """
+        first, last = self.first_activity, self.last_activity
         hidden = len(self.hidden) if self.hidden else 0
-        return SessionSummary(self.id, counts, hidden, self.first_activity, self.last_activity)
+        if past is not None:
+            states = {*counts, *past.counts}
+            counts = {state: counts.get(state, 0) + past.counts.get(state, 0) for state in states}
+            first, last = min(first, past.first_activity), max(last, past.last_activity)
+        return SessionSummary(self.id, counts, hidden, first, last)
 
 
 class TaskTable:
     """The tasks of one host."""
 
-    def __init__(self, log: EventLog, retain_terminal: int) -> None:
+    def __init__(
+        self,
+        log: EventLog,
+        retain_terminal: int,
+        journal: Journal | None = None,
+        *,
+        retain_bytes: int = RETAIN_BYTES,
+    ) -> None:
         self.log = log
-        self.feed: JournalFeed | None = None
+        self.feed = JournalFeed(journal, self.show) if journal is not None else None
+        self.keyed = anyio.Lock()
+        """Held from looking for an idempotency key in the journal until its task is registered."""
+        self._journal = journal
         self.sessions: dict[str, SessionTasks] = {}
         self.roster = Roster()
         self._retain = retain_terminal
+        self._finished = Shares(retain_bytes)
+        """What finished tasks in memory take, by session."""
         self._ids: dict[str, Entry | dict[str, Entry]] = {}
         """Tasks by id: the one that has it, or those that have by session."""
         self._moved: dict[tuple[str, str], Entry] = {}
@@ -78,50 +107,106 @@ class TaskTable:
         return found
 
     def find(self, task_id: str, session_id: str | None = None) -> Entry | None:
-        """Return the task of that id: the one in that session, or that has left it; without a session the one
-        live match, else the one match.
+        """Return the task of that id that is in memory: the one in that session, or that has left it; without
+        a session the one live match, else the one match.
 
         :raises AmbiguousTaskId: if several sessions have one.
         """
-        if session_id is not None:
-            return self.at(session_id, task_id) or self._moved.get((session_id, task_id))
-        found = self._ids.get(task_id)
-        if not isinstance(found, dict):
-            return found
-        live = [entry for entry in found.values() if entry.live]
-        if len(live) == 1:
-            return live[0]
-        raise AmbiguousTaskId(task_id, sorted(entry.record.session_id for entry in live or found.values()))
+        return _only(task_id, self._named(task_id, session_id))
 
     def at(self, session_id: str, task_id: str) -> Entry | None:
         """Return the task of that id that is in the session now."""
         session = self.sessions.get(session_id)
         return session.tasks.get(task_id) if session is not None else None
 
-    def get(self, task_id: str, session_id: str | None = None) -> Entry:
-        """Return the task as `find` does.
+    async def look_up(self, task_id: str, session_id: str | None = None) -> Entry | None:
+        """Return the task as `find` does, also if only the journal has it.
+
+        :raises AmbiguousTaskId: if several sessions have one.
+        """
+        named = self._named(task_id, session_id)
+        known = any(entry.live for entry in named) or (named and session_id is not None)
+        if self._journal is None or known:
+            return _only(task_id, named)
+        query = TaskQuery(TaskFilter(session_id, include_terminal=True), task_id=task_id)
+        found = await self._journal.finished(query)
+        past = [_past(kept) for kept in found.tasks]
+        return _only(task_id, [*_ours(named, found.through), *past]) or self.find(task_id, session_id)
+
+    async def get(self, task_id: str, session_id: str | None = None) -> Entry:
+        """Return the task as `look_up` does.
 
         :raises UnknownTask: if there is none.
         """
-        entry = self.find(task_id, session_id)
+        entry = await self.look_up(task_id, session_id)
         if entry is None:
             raise UnknownTask(task_id, session_id)
         return entry
 
-    def select(self, filter: TaskFilter) -> list[TaskRecord]:
-        """Return the records that match, by creation time."""
-        records = [entry.record for entry in self._candidates(filter) if filter.lists(entry.record)]
-        return sorted(records, key=_age)
+    async def with_key(self, session_id: str, key: str) -> Entry | None:
+        """Return the task of the session that has that idempotency key, if one has."""
+        entry = self._with_key(session_id, key)
+        if entry is not None or self._journal is None:
+            return entry
+        filter = TaskFilter(session_id, include_terminal=True)
+        found = await self._journal.finished(TaskQuery(filter, key=key, limit=1))
+        entry = self._with_key(session_id, key)
+        if entry is None and found.tasks:
+            entry = _past(found.tasks[0])
+        return entry
 
-    def page(self, filter: TaskFilter, limit: int, after: int) -> TaskPage:
+    async def whole(self, entry: Entry) -> TaskRecord:
+        """Return the record of a task with all that it left."""
+        record, text = entry.record, entry.value
+        if not is_apart(record):
+            return record
+        if text is None and self._journal is not None:
+            text = await self._journal.value(record.seq)
+        return record if text is None else await with_value(record, text)
+
+    async def select(self, filter: TaskFilter) -> list[TaskRecord]:
+        """Return the records that match, by creation time."""
+        entries = list(self._candidates(filter))
+        if self._journal is None or not _may_show_past(filter):
+            return _merged(entries, filter)
+        found = await self._journal.finished(TaskQuery(filter))
+        ours = _ours(entries, found.through)
+        if len(found.tasks) < MANY:
+            return _merged(ours, filter, found.tasks)
+        return await anyio.to_thread.run_sync(_merged, ours, filter, found.tasks)
+
+    async def page(self, filter: TaskFilter, limit: int, after: int) -> TaskPage:
         """Return the first `limit` records that match of the tasks that came after number `after`."""
+        entries = self._first(filter, limit + 1, after)
+        if self._journal is None or not _may_show_past(filter):
+            return _page([(entry.number, entry.record) for entry in entries], limit)
+        found = await self._journal.finished(TaskQuery(filter, after=after, limit=limit + 1))
+        here = dict.fromkeys([*entries, *self._first(filter, limit + 1, after)])
+        numbered = [(entry.number, entry.record) for entry in _ours(here, found.through)]
+        numbered = [one for one in numbered if filter.lists(one[1])]
+        numbered += [(kept.number, kept.record) for kept in found.tasks]
+        return _page(sorted(numbered, key=_number), limit, more=len(entries) > limit)
+
+    def _first(self, filter: TaskFilter, count: int, after: int) -> list[Entry]:
         session = self.sessions.get(filter.session_id) if filter.session_id is not None else None
-        if filter.session_id is not None and session is None:
-            return TaskPage([], None)
-        if session is None or len(session.tasks) > FEW:
-            return page_of(self.roster.after(after), filter, limit)
-        entries = [entry for entry in session.tasks.values() if entry.number > after]
-        return page_of(sorted(entries, key=_number), filter, limit)
+        entries: Iterable[Entry] = self.roster.after(after)
+        if filter.session_id is not None and (session is None or len(session.tasks) <= FEW):
+            tasks = session.tasks.values() if session is not None else ()
+            entries = sorted((entry for entry in tasks if entry.number > after), key=_number_of)
+        return list(islice((entry for entry in entries if filter.lists(entry.record)), count))
+
+    async def summaries(self) -> list[SessionSummary]:
+        """Return every session at a glance, by first activity."""
+        sessions, entries = dict(self.sessions), list(self._candidates(TaskFilter()))
+        found = await self._journal.summaries() if self._journal is not None else Summaries()
+        counts: dict[str, Counter[TaskState]] = {}
+        for entry in _ours(entries, found.through):
+            counts.setdefault(entry.record.session_id, Counter())[entry.record.state] += 1
+        summaries = dict(found.sessions)
+        for id, session in (sessions | self.sessions).items():
+            if id in counts or id in self.sessions:
+                summaries[id] = session.summary(counts.get(id, {}), summaries.get(id))
+        return sorted(summaries.values(), key=lambda summary: (summary.first_activity, summary.id))
 
     def live(self, session_id: str | None = None) -> list[Entry]:
         """Return the live tasks of a session, or of all."""
@@ -129,7 +214,7 @@ class TaskTable:
 
     def parked(self) -> list[Entry]:
         """Return the tasks that an earlier host has left to be run again, in the order they came."""
-        return sorted((entry for entry in self.live() if entry.parked and entry.managed), key=_number)
+        return sorted((entry for entry in self.live() if entry.parked and entry.managed), key=_number_of)
 
     def unsettled(self, session_id: str) -> list[Entry]:
         """Return the tasks of a session whose end is not known to everybody yet."""
@@ -148,6 +233,7 @@ class TaskTable:
         before = session.tasks.get(record.id)
         if before is not None:
             self._drop(session, before)
+        entry.number = record.seq
         self.roster.add(entry)
         self._index(session, entry)
         if record.parent_task_id is not None:
@@ -156,9 +242,12 @@ class TaskTable:
             self._join_children(entry)
         self.publish(entry, event)
 
-    def restore(self, entry: Entry) -> None:
-        """Take in a task a journal has kept."""
+    def restore(self, kept: Kept) -> Entry:
+        """Take in a live task a journal has kept."""
+        entry = Entry(kept.record, restart=kept.params, number=kept.number)
         record = entry.record
+        entry.left_behind = kept.left
+        self._moved.update({(session_id, record.id): entry for session_id in kept.left})
         session = self.sessions.get(record.session_id)
         if session is None:
             session = SessionTasks(record.session_id, record.created_at, record.updated_at)
@@ -167,9 +256,7 @@ class TaskTable:
         session.last_activity = max(session.last_activity, record.updated_at)
         self.roster.add(entry)
         self._index(session, entry)
-        if not entry.live:
-            entry.settled = True
-            session.finished[record.id] = entry
+        return entry
 
     def join_parents(self) -> None:
         """Find the parents of restored tasks."""
@@ -185,22 +272,35 @@ class TaskTable:
         record = event.record
         if self.log.closed or record is None:
             return
-        before, entry.record = entry.record, record
+        size = 0
+        if record.result is not None and record.result.value is not None:
+            text = text_of(record.result.value)
+            size = len(text)
+            if size > LARGE:
+                event, entry.value, size = lightened(event, size), text, 0
+        before, entry.record = entry.record, event.record or record
         self.sessions[event.session_id].last_activity = event.at
-        self.log.append(event)
+        self.log.append(event, size)
         if self.feed is None:
             self.show(event, entry)
         else:
             follows = None if event.type is EventType.REGISTERED else before.seq
-            self.feed.put(Append(event, follows, entry.restart), entry)
+            retain = self._retain if keep and record.state in TERMINAL else None
+            self.feed.put(Append(event, follows, entry.restart, entry.value, retain), entry)
         if record.state in TERMINAL:
+            entry.weight = weight_of(record, size) + len(entry.value or "")
             self._retire(entry, keep=keep)
 
     def show(self, event: TaskEvent, entry: Entry) -> None:
-        """Let everybody see a durable event."""
+        """Let everybody see a durable event; what has ended is the journal's from here on."""
         self.log.release(event)
-        if event.record is not None and event.record.state in TERMINAL:
-            entry.settle()
+        if event.record is None or event.record.state not in TERMINAL:
+            return
+        entry.settle()
+        session = self.sessions.get(event.session_id)
+        if self._journal is not None and session is not None:
+            self._take_out(session, entry)
+            self.discard_if_unused(session)
 
     def move(self, entry: Entry, event: TaskEvent) -> None:
         """Publish a transfer and move the task between the sessions' tables."""
@@ -221,9 +321,11 @@ class TaskTable:
 
     def remove(self, entry: Entry) -> None:
         """Forget a task and what the journal has of it."""
-        session = self.sessions[entry.record.session_id]
-        self._drop(session, entry)
-        self.discard_if_unused(session)
+        session = self.sessions.get(entry.record.session_id)
+        if session is not None:
+            self._take_out(session, entry)
+            self.discard_if_unused(session)
+        self._forget(entry)
 
     def discard_if_unused(self, session: SessionTasks) -> None:
         """Forget a session of which nothing is left."""
@@ -231,14 +333,20 @@ class TaskTable:
         if unused and self.sessions.get(session.id) is session:
             del self.sessions[session.id]
 
-    def prune(self, session_id: str | None, keep: int, before: float | None) -> int:
+    async def prune(self, session_id: str | None, keep: int, before: float | None) -> int:
         """Forget finished tasks beyond the `keep` latest of each session that ended before `before`."""
+        if self._journal is not None:
+            gone = await self._journal.prune(session_id, keep, before)
+            for seq in gone:
+                self.log.lighten(seq)
+            return len(gone)
         sessions = [self.sessions.get(session_id)] if session_id is not None else list(self.sessions.values())
         removed = 0
         for session in sessions:
             for entry in _surplus(session, keep) if session is not None else ():
                 if before is None or (entry.record.completed_at or 0.0) < before:
                     self.remove(entry)
+                    self.log.lighten(entry.record.seq)
                     removed += 1
         return removed
 
@@ -256,24 +364,53 @@ class TaskTable:
             _leave_family(entry)
         if self._orphans:
             self._leave_orphans(entry)
-        if keep:
-            session.finished[entry.record.id] = entry
-        else:
+        if not keep:
             self._drop(session, entry)
+        elif self._journal is None:
+            session.finished[entry.record.id] = entry
+            self._finished.add(session.id, entry.weight)
         while len(session.finished) > self._retain:
             self._drop(session, next(iter(session.finished.values())))
+        while self._finished.exceeded:
+            self._drop_oldest_of(self.sessions[self._finished.largest()])
         if not session.tasks:
             self.discard_if_unused(session)
 
+    def _drop_oldest_of(self, session: SessionTasks) -> None:
+        self._drop(session, next(iter(session.finished.values())))
+        self.discard_if_unused(session)
+
     def _drop(self, session: SessionTasks, entry: Entry) -> None:
+        self._take_out(session, entry)
+        self._forget(entry)
+
+    def _forget(self, entry: Entry) -> None:
+        if self.feed is not None:
+            record = entry.record
+            self.feed.put(Forget(record.session_id, record.id, record.seq))
+
+    def _take_out(self, session: SessionTasks, entry: Entry) -> None:
         self._unindex(session, entry)
         for session_id in entry.left_behind:
             if self._moved.get((session_id, entry.record.id)) is entry:
                 del self._moved[session_id, entry.record.id]
         self.roster.discard(entry)
-        session.finished.pop(entry.record.id, None)
-        if self.feed is not None:
-            self.feed.put(Forget(session.id, entry.record.id, entry.record.seq))
+        if session.finished.get(entry.record.id) is entry:
+            del session.finished[entry.record.id]
+            self._finished.add(session.id, -entry.weight)
+
+    def _named(self, task_id: str, session_id: str | None) -> list[Entry]:
+        if session_id is not None:
+            entry = self.at(session_id, task_id) or self._moved.get((session_id, task_id))
+            return [entry] if entry is not None else []
+        found = self._ids.get(task_id)
+        if found is None:
+            return []
+        return list(found.values()) if isinstance(found, dict) else [found]
+
+    def _with_key(self, session_id: str, key: str) -> Entry | None:
+        session = self.sessions.get(session_id)
+        return session.keys.get(key) if session is not None else None
 
     def _index(self, session: SessionTasks, entry: Entry) -> None:
         task_id, key = entry.record.id, entry.record.attempt.idempotency_key
@@ -291,17 +428,19 @@ class TaskTable:
             self._ids[task_id] = {others.record.session_id: others, session.id: entry}
 
     def _unindex(self, session: SessionTasks, entry: Entry) -> None:
+        """Let nothing lead to `entry` any more; what has taken its place stays."""
         task_id, key = entry.record.id, entry.record.attempt.idempotency_key
-        session.tasks.pop(task_id, None)
+        if session.tasks.get(task_id) is entry:
+            del session.tasks[task_id]
         if key is not None and session.keys.get(key) is entry:
             del session.keys[key]
-        others = self._ids[task_id]
-        if not isinstance(others, dict):
+        others = self._ids.get(task_id)
+        if others is entry:
             del self._ids[task_id]
-            return
-        del others[session.id]
-        if len(others) == 1:
-            (self._ids[task_id],) = others.values()
+        elif isinstance(others, dict) and others.get(session.id) is entry:
+            del others[session.id]
+            if len(others) == 1:
+                (self._ids[task_id],) = others.values()
 
     def _join_parent(self, entry: Entry) -> None:
         parent_id, session_id = entry.record.parent_task_id, entry.record.session_id
@@ -361,12 +500,48 @@ def _leave_family(entry: Entry) -> None:
             _adopt(parent, child)
 
 
-def _number(entry: Entry) -> int:
+def _only(task_id: str, entries: Sequence[Entry]) -> Entry | None:
+    if len(entries) == 1:
+        return entries[0]
+    live = [entry for entry in entries if entry.live]
+    if len(live) == 1:
+        return live[0]
+    if entries:
+        raise AmbiguousTaskId(task_id, sorted(entry.record.session_id for entry in live or entries))
+    return None
+
+
+def _past(kept: Kept) -> Entry:
+    return Entry(kept.record, number=kept.number, settled=True)
+
+
+def _ours(entries: Iterable[Entry], through: int) -> list[Entry]:
+    """Return those that a journal does not have as finished, as of event number `through`."""
+    return [entry for entry in entries if entry.live or entry.record.seq > through]
+
+
+def _may_show_past(filter: TaskFilter) -> bool:
+    return filter.shows_ended and (filter.state is None or filter.state.is_terminal)
+
+
+def _merged(entries: Iterable[Entry], filter: TaskFilter, past: Sequence[Kept] = ()) -> list[TaskRecord]:
+    records = [kept.record for kept in past]
+    records += [entry.record for entry in entries if filter.lists(entry.record)]
+    return sorted(records, key=by_age)
+
+
+def _page(numbered: Sequence[tuple[int, TaskRecord]], limit: int, *, more: bool = False) -> TaskPage:
+    shown = numbered[:limit]
+    more = bool(shown) and (more or len(numbered) > limit)
+    return TaskPage([record for _, record in shown], str(shown[-1][0]) if more else None)
+
+
+def _number(numbered: tuple[int, TaskRecord]) -> int:
+    return numbered[0]
+
+
+def _number_of(entry: Entry) -> int:
     return entry.number
-
-
-def _age(record: TaskRecord) -> tuple[float, str]:
-    return record.created_at, record.id
 
 
 def _surplus(session: SessionTasks, keep: int) -> Iterable[Entry]:

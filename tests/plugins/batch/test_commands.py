@@ -27,7 +27,7 @@ class Shell:
     def __call__(self, *arguments: str, code: int = 0, **more: str) -> str:
         command = [*HOSTEL, "batch", *arguments]
         done = subprocess.run(
-            command, env=self.environment | more, capture_output=True, text=True, timeout=90, check=False
+            command, env=self.environment | more, capture_output=True, text=True, timeout=300, check=False
         )
         assert done.returncode == code, done.stderr
         self.errors = done.stderr
@@ -107,7 +107,7 @@ def test_an_interrupted_batch_says_how_to_go_on_and_does(shell: Shell, upstream:
         assert said.startswith("hostel: a request was not answered (ConnectError")
         assert said.endswith("trying again until the window ends\n")
         process.send_signal(signal.SIGINT)
-        _, last = process.communicate(timeout=30)
+        _, last = process.communicate(timeout=120)
     assert process.returncode == 130
     (shown,) = json.loads(shell("ls", "--json"))
     assert f"`hostel batch retry {shown['id']} --upstream URL`" in last
@@ -120,7 +120,7 @@ def test_an_interrupted_batch_says_how_to_go_on_and_does(shell: Shell, upstream:
 def test_a_batch_whose_process_was_killed_keeps_its_answers(shell: Shell, upstream: Upstream) -> None:
     upstream.script = lambda call: Answer() if call.prompt == "a" else Answer(hold=anyio.Event())
     with shell.started("submit", shell.file("a", "b"), "--upstream", upstream.url, "--detach") as process:
-        process.communicate(timeout=30)
+        process.communicate(timeout=120)
     (shown,) = json.loads(shell("ls", "--json"))
     with shell.started("retry", shown["id"], "--upstream", upstream.url) as process:
         while json.loads(shell("show", shown["id"], "--json"))["request_counts"]["completed"] == 0:

@@ -209,7 +209,7 @@ async def test_cancelling_a_batch_stops_what_is_in_flight(
         await storage.cancel_batch(batch.id)
         assert (await storage.get_batch(batch.id)).cancelled_at is None
         done = await finished(storage, batch)
-        with anyio.fail_after(20):
+        with anyio.fail_after(120):
             await upstream.until(lambda up: not up.in_flight["m"])
 
     assert (done.canceled_requests, all(call.dropped for call in upstream.calls)) == (3, True)
@@ -226,7 +226,7 @@ async def test_a_request_cancelled_by_itself_is_stopped(
         (request, _) = await storage.get_batch_requests(batch.id)
         assert await storage.cancel_requests([request.id]) == [None]
         done = await finished(storage, batch)
-        with anyio.fail_after(20):
+        with anyio.fail_after(120):
             await upstream.until(lambda up: not up.in_flight["m"])
 
     assert (done.completed_requests, done.canceled_requests) == (1, 1)
@@ -239,7 +239,7 @@ async def test_shutdown_lets_attempts_finish_and_signs_off(
     upstream.script = lambda _: Answer(hold=gate)
     batch = await desk.batch("a", "b")
 
-    with anyio.fail_after(30):
+    with anyio.fail_after(120):
         async with anyio.create_task_group() as group, HttpSender(upstream.url) as sender:
             daemon = Daemon(storage, sender, concurrency={"m": 1}, poll=0.05)
             group.start_soon(daemon.run)
@@ -260,7 +260,7 @@ async def test_shutdown_gives_back_what_does_not_finish_in_time(
     upstream.script = lambda _: Answer(hold=anyio.Event())
     batch = await desk.batch("a", "b")
 
-    with anyio.fail_after(30):
+    with anyio.fail_after(120):
         async with working(storage, upstream, grace=0.05):
             await upstream.until(lambda up: up.in_flight["m"] == 2)
 
@@ -326,7 +326,7 @@ async def test_a_race_is_won_once_and_the_loser_is_hung_up_on(
 
     async with working(storage, upstream, escalations={"m": Escalation("big", within=900, race=True)}):
         done = await finished(storage, batch)
-        with anyio.fail_after(20):
+        with anyio.fail_after(120):
             await upstream.until(lambda up: not up.in_flight.total())
 
     assert done.completed_requests == 2
@@ -346,7 +346,7 @@ async def test_the_loser_is_hung_up_on_whichever_daemon_runs_it(
         await desk.check_in()
         (clone,) = await desk.start()
         await desk.complete(clone)
-        with anyio.fail_after(20):
+        with anyio.fail_after(120):
             await upstream.until(lambda up: not up.in_flight["m"])
 
     assert (await storage.get_batch(batch.id)).completed_requests == 1
@@ -484,7 +484,7 @@ async def test_a_body_that_is_no_json_is_sent_as_it_is_to_whichever_model(
 async def test_a_daemon_cancelled_as_it_starts_ends_at_once(storage: SqlStorage) -> None:
     for steps in range(8):
         daemon = Daemon(storage, Refusing(), poll=0.05)
-        with anyio.fail_after(20):
+        with anyio.fail_after(120):
             async with anyio.create_task_group() as group:
                 group.start_soon(daemon.run)
                 for _ in range(steps):

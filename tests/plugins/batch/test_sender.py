@@ -89,10 +89,13 @@ async def test_an_endpoint_on_this_machine_needs_no_proxy(
     assert [call.path for call in upstream.calls] == ["/v1/chat/completions"] * 2
 
 
+@pytest.mark.parametrize(
+    "proxy", ["socks5://me:word@127.0.0.1:9", "http://me:word@here:port", "ftp://me:word@here"]
+)
 async def test_a_proxy_of_another_kind_fails_the_request_and_says_so(
-    sender: HttpSender, monkeypatch: pytest.MonkeyPatch
+    sender: HttpSender, monkeypatch: pytest.MonkeyPatch, proxy: str
 ) -> None:
-    monkeypatch.setenv("ALL_PROXY", "socks5://me:word@127.0.0.1:9")
+    monkeypatch.setenv("ALL_PROXY", proxy)
 
     reply = await sender(request("http://models.example"))
 

@@ -73,7 +73,7 @@ async def served(environment: dict[str, str], *options: str) -> AsyncIterator[Se
     ) as process:
         try:
             assert process.stdout is not None
-            with anyio.fail_after(30):
+            with anyio.fail_after(120):
                 said = await BufferedByteReceiveStream(process.stdout).receive_until(b"\n", 1000)
             url = said.decode().removeprefix("serving at ")
             with OpenAI(base_url=f"{url}/v1", api_key=TOKEN, max_retries=0) as client:
@@ -132,12 +132,12 @@ async def test_a_batch_goes_on_when_the_server_comes_back(
 
         await eventually(one_is_done)
         server.process.send_signal(end)
-        with anyio.fail_after(15):
+        with anyio.fail_after(120):
             await server.process.wait()
     upstream.script = lambda _: Answer()
 
     async with served(environment, "--upstream", upstream.url) as server:
-        with anyio.fail_after(60):
+        with anyio.fail_after(120):
             done = await server.finished(created.id)
         found = [each["custom_id"] for each in await server.lines(done.output_file_id)]
 

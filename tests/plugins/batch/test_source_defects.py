@@ -229,7 +229,7 @@ async def test_f11_a_daemon_outlives_a_database_that_is_away(
             with pytest.raises(StorageUnavailable):
                 await own.list_batches() if not isinstance(location, Path) else await own.sweep(1e9)
             bring_back()
-            done = await finished(own, batch)
+            done = await finished(desk.storage, batch)
             group.cancel_scope.cancel()
 
     assert done.completed_requests == 1

@@ -17,7 +17,7 @@ async def main(location: str, upstream: str) -> None:
             retry=RetryPolicy(backoff=0.02, max_backoff=0.1),
             poll=0.1,
             heartbeat=0.2,
-            stale_after=1.5,
+            stale_after=8,
         )
         await daemon.run()
 

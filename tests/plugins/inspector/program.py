@@ -11,7 +11,7 @@ from time import monotonic
 
 SCENARIO = Path(__file__).parent / "scenario.py"
 HOSTEL = str(Path(sys.executable).parent / "hostel")
-SECONDS = 600.0
+SECONDS = 300.0
 """What hangs is given up after so long; nothing else is judged by the clock."""
 
 
@@ -92,6 +92,11 @@ class Program:
         """Let it do something and wait until it has."""
         self._running.say(word)
         assert self._running.line() == "ok"
+
+    def quit(self) -> None:
+        """Let it leave its runtime and end."""
+        self._running.say("quit")
+        assert self._running.wait()[0] == 0
 
 
 @contextmanager

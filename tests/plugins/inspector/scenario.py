@@ -16,7 +16,7 @@ import attrs
 
 from hostel.plugins.inspector import Inspector
 from hostel.plugins.model_pull import DownloadStatus, FailedDownload, QueuedDownload
-from hostel.runtime import Endpoint, Runtime, current_task, hookimpl
+from hostel.runtime import Endpoint, Runtime, TaskKind, current_task, hookimpl
 from hostel.sessions import JsonValue, Progress, TaskSpec
 
 if TYPE_CHECKING:
@@ -52,10 +52,13 @@ class Downloads:
 
     def __init__(self) -> None:
         self.shown: list[JsonValue] = []
+        self.is_broken = False
 
     @hookimpl
     def register_routes(self) -> list[Endpoint]:
         async def answer(query: Mapping[str, str], body: JsonValue) -> JsonValue:
+            if self.is_broken:
+                raise ValueError("the queue cannot be read")
             return self.shown
 
         return [Endpoint("downloads", answer)]
@@ -86,12 +89,30 @@ class Downloads:
 downloads = Downloads()
 
 
+class Steady:
+    """Brings a kind of task that a later runtime goes on with."""
+
+    name = "steady"
+
+    @hookimpl
+    def register_task_kinds(self) -> list[TaskKind]:
+        return [TaskKind("steady", ask, resumable=True)]
+
+
 class Noisy:
     name = "noisy"
 
     @hookimpl
     def on_session_opened(self, session_id: str) -> None:
         raise ValueError("too loud")
+
+
+class Rude:
+    name = "rude"
+
+    @hookimpl
+    def on_session_opened(self, session_id: str) -> None:
+        raise ValueError("\x1b]0;owned\x07\u202erude")
 
 
 async def furnish(runtime: Runtime) -> None:
@@ -132,6 +153,32 @@ async def download(_: Runtime, __: str) -> None:
     downloads.show()
 
 
+async def break_downloads(_: Runtime, how: str) -> None:
+    downloads.is_broken = how == "yes"
+
+
+async def steady(runtime: Runtime, name: str) -> None:
+    await runtime.start("chat", "steady", {}, id=name)
+
+
+async def family(runtime: Runtime, _: str) -> None:
+    """Start a task with two below it, one of them below one that has ended."""
+    tasks = runtime.tasks
+    for task_id, parent in (("kin-1", None), ("kin-2", "kin-1"), ("kin-3", "kin-2"), ("kin-4", "kin-1")):
+        await tasks.register_external("kin", TaskSpec(id=task_id, parent_task_id=parent))
+    await tasks.complete("kin-2")
+
+
+async def hostile(runtime: Runtime, name: str) -> None:
+    """Start a task whose every text would like to be obeyed."""
+    nasty = "\x1b[31m\x07\x9b2J\u202e\u2066\r"
+    if await runtime.tasks.get(f"{name}{nasty}") is not None:
+        return
+    spec = TaskSpec(id=f"{name}{nasty}", kind=f"kind{nasty}", label=f"label{nasty}", producer=nasty)
+    await runtime.tasks.register_external(f"nasty{nasty}", spec)
+    await runtime.tasks.update(f"{name}{nasty}", progress=Progress(nasty, 3, None, f"unit{nasty}"))
+
+
 async def long(runtime: Runtime, name: str) -> None:
     task_id = name + "l" * 200
     spec = TaskSpec(id=task_id, kind="k" * 90, label=name + "w" * 400, producer="p" * 90)
@@ -146,6 +193,10 @@ VERBS = {
     "many": many,
     "long": long,
     "download": download,
+    "break": break_downloads,
+    "steady": steady,
+    "family": family,
+    "hostile": hostile,
 }
 
 
@@ -160,11 +211,15 @@ def say(line: str) -> None:
 
 
 async def main(port: int) -> None:
-    inspector = Inspector(port=port, token=os.environ.get("HOSTEL_TOKEN"))
+    hosts = os.environ.get("SCENARIO_HOSTS", "").split()
+    inspector = Inspector(port=port, token=os.environ.get("HOSTEL_TOKEN"), allowed_hosts=hosts)
     folder = os.environ.get("SCENARIO_DATA")
     blocked = ["model_pull"]
     async with Runtime(
-        [inspector, downloads, Noisy()], data_dir=folder, load_installed=False, blocked=blocked
+        [inspector, downloads, Steady(), Noisy(), Rude()],
+        data_dir=folder,
+        load_installed=False,
+        blocked=blocked,
     ) as runtime:
         await furnish(runtime)
         say(inspector.page_url)

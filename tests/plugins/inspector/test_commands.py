@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from .program import HOSTEL, SECONDS, Program, environment, running, started
+from .stranger import stranger
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +60,43 @@ def test_ps_lets_no_text_of_a_task_reach_the_terminal_as_a_command(program: Prog
 
     assert "\x1b" not in done.stdout
     assert len(found) == 10
+
+
+NASTY = "\x1b[31m\x07\x9b2J\u202e\u2066\r"
+"""What is in every text of the tasks that the scenario calls hostile."""
+
+
+def has_controls(text: str) -> bool:
+    return any(not char.isprintable() and char not in "\t\n" for char in text)
+
+
+@pytest.mark.parametrize(
+    "command", [["ps"], ["ps", "--tree"], ["show", f"rude{NASTY}"], ["cancel", f"rude{NASTY}"], ["plugins"]]
+)
+def test_no_text_of_a_task_or_a_plugin_reaches_the_terminal_as_a_command(
+    program: Program, folder: Path, command: list[str]
+) -> None:
+    program.tell("hostile rude")
+    done = hostel(folder, *command)
+
+    assert "rude" in done.stdout
+    assert not has_controls(done.stdout + done.stderr)
+
+
+def test_watch_and_errors_obey_no_text_either(program: Program, folder: Path) -> None:
+    name = f"seen{NASTY}"
+    program.tell("work beside")
+    with started([HOSTEL, "watch"], folder) as watching:
+        lines = [watching.line()]
+        program.tell("hostile seen")
+        while "seen�" not in lines[-1] or "progress" not in lines[-1]:
+            lines.append(watching.line())
+        watching.end(signal.SIGINT)
+    program.tell("finish beside")
+    refused = hostel(folder, "show", f"un{name}known", code=1)
+
+    assert any("registered" in line for line in lines)
+    assert not has_controls("\n".join([*lines, refused.stderr]))
 
 
 def test_ps_json_is_a_list_of_records_with_their_runtime(program: Program, folder: Path) -> None:
@@ -245,6 +283,68 @@ def test_watch_does_not_wait_for_a_runtime_that_does_not_answer(folder: Path, no
         f"hostel: the runtime at {nobody} does not answer",
         "hostel: no runtime has a task 'nope'",
     ]
+
+
+@pytest.mark.parametrize("command", [["ps"], ["plugins"], ["watch", "nope"]])
+def test_nothing_secret_is_sent_to_a_program_that_took_the_port_of_a_runtime(
+    program: Program, folder: Path, command: list[str]
+) -> None:
+    card = json.loads(next((folder / "hostel").glob("[1-9]*.json")).read_text())
+    with stranger() as (heard, url):
+        taken = folder / "hostel" / "0-taken.json"
+        taken.write_text(json.dumps({**card, "url": url}))
+        taken.chmod(0o600)
+        done = hostel(folder, *command, code=1 if "watch" in command else 0)
+        taken.unlink()
+
+    assert f"the runtime at {url} does not answer" in done.stderr
+    assert heard.heard
+    assert card["token"] not in str(heard.heard)
+    assert "authorization" not in str(heard.heard).lower()
+
+
+def test_serve_goes_by_the_names_it_is_given(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    env = {"HOSTEL_TOKEN": "a-token-of-the-user", "HOSTEL_DATA_DIR": str(tmp_path / "data")}
+    names = ["--allowed-host", "one.example", "--allowed-host", "two.example"]
+    with started([HOSTEL, "serve", *names], tmp_path, env) as serving:
+        url = serving.line().split()[-1]
+        answers = [
+            httpx.get(f"{url}/health", headers={"host": name}, trust_env=False, timeout=SECONDS).status_code
+            for name in ("one.example", "two.example:8443", "three.example")
+        ]
+        serving.end(signal.SIGTERM)
+
+    assert answers == [200, 200, 421]
+
+
+def test_a_name_that_cannot_be_one_is_one_sentence(tmp_path: Path) -> None:
+    done = hostel(tmp_path, "serve", "--allowed-host", "https://a.example", code=1)
+
+    assert done.stderr.startswith("hostel: 'https://a.example' is neither a host name nor an address")
+
+
+def test_what_a_stop_interrupted_is_shown_as_that(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    env = {"SCENARIO_DATA": str(tmp_path / "data")}
+    with started([HOSTEL, "watch", "--json"], tmp_path) as watching:
+        with running("asyncio", tmp_path, env=env) as program:
+            program.tell("work first")
+            watching.line()
+            program.tell("steady stay")
+            while '"waiting"' not in watching.line():
+                pass
+            program.quit()
+        with running("asyncio", tmp_path, env=env) as program:
+            shown = hostel(tmp_path, "show", "stay").stdout
+            program.tell("work again")
+            while '"again"' not in watching.line():
+                pass
+        code, _, _ = watching.end(signal.SIGINT)
+
+    assert "interrupted       its host stopped; it goes on with the next" in shown
+    assert "interrupted  1 times" in shown
+    assert code == 130
 
 
 @pytest.mark.parametrize(("stop", "expected"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])

@@ -147,7 +147,7 @@ async def test_the_server_proves_that_it_knows_the_token(served: Served) -> None
 
 async def test_the_key_of_a_run_opens_no_other_run() -> None:
     inspector = Inspector()
-    headers = {}
+    headers: dict[str, str] = {}
     for status in (200, 401):
         async with runtime_with(inspector), httpx.AsyncClient(trust_env=False) as http:
             if not headers:

@@ -1,5 +1,6 @@
 """The page and the event stream in a real browser."""
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,8 @@ from playwright import sync_api
 from .contrast import FAINT
 from .cutting import cut_wire
 from .program import SECONDS, Program, running
+from .proxy import NAME, proxied
+from .stranger import stranger
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
@@ -23,6 +26,7 @@ FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    f"--host-resolver-rules=MAP {NAME} 127.0.0.1",
 ]
 
 TASK = "hostel-row.task:not([hidden])"
@@ -130,6 +134,42 @@ def test_cancelling_asks_first_and_keeps_the_reason(visit: Visit, program: Progr
     sync_api.expect(visit.page.locator(".timeline")).to_contain_text("asked to stop")
 
 
+def test_the_question_counts_all_that_the_request_reaches(visit: Visit, program: Program) -> None:
+    program.tell("family")
+    visit.row("kin-1").click()
+    visit.page.locator(".detail").get_by_role("button", name="Cancel").click()
+    sync_api.expect(visit.page.get_by_label("and the 2 tasks below it")).to_be_checked()
+    visit.page.get_by_role("button", name="Cancel the task").click()
+
+    for name in ("kin-1", "kin-3", "kin-4"):
+        sync_api.expect(visit.row(name)).to_have_attribute("data-state", "cancel_requested")
+
+
+def test_no_text_acts_on_those_around_it(visit: Visit, program: Program) -> None:
+    program.tell("hostile unkind")
+    visit.row("unkind").click()
+    sync_api.expect(visit.page.locator(".detail .facts")).to_contain_text("kind")
+    visit.page.locator(".timeline").wait_for()
+    visit.page.keyboard.press("t")
+    acting = visit.page.evaluate(ACTING)
+    visit.page.keyboard.press("Escape")
+
+    assert acting == []
+
+
+ACTING = """() => {
+  const texts = [document.title];
+  const shown = NodeFilter.SHOW_ELEMENT | NodeFilter.SHOW_TEXT;
+  const walker = document.createTreeWalker(document.documentElement, shown);
+  for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+    if (node.nodeType === Node.TEXT_NODE) texts.push(node.data);
+    else for (const name of ["title", "aria-label", "placeholder"]) texts.push(node.getAttribute(name) ?? "");
+  }
+  const acting = /[\\p{Cf}\\p{Zl}\\p{Zp}\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f]/u;
+  return texts.filter((text) => acting.test(text));
+}"""
+
+
 def test_a_task_can_be_handed_to_another_session(visit: Visit, program: Program) -> None:
     program.tell("work moved")
     visit.row("Work moved").click()
@@ -223,6 +263,12 @@ def test_the_token_leaves_the_address_and_is_in_no_request(visit: Visit, program
     visit.row("Build it all").wait_for()
 
 
+def test_the_tab_keeps_nothing_that_outlives_the_run(visit: Visit, program: Program) -> None:
+    token = program.page_url.partition("token=")[2]
+
+    assert token not in visit.page.evaluate("JSON.stringify([sessionStorage, localStorage, document.cookie])")
+
+
 def test_without_a_token_it_asks_for_one(browser: sync_api.Browser, program: Program) -> None:
     context = browser.new_context()
     page = context.new_page()
@@ -303,24 +349,159 @@ def test_quiet_tasks_stand_out(visit: Visit) -> None:
     sync_api.expect(visit.row("Build it all")).to_be_visible()
 
 
+def test_an_error_is_shown_as_one_and_not_as_an_empty_list(
+    browser: sync_api.Browser, program: Program
+) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(program.page_url)
+    page.locator(TASK, has_text="Build it all").wait_for()
+    program.tell("break yes")
+    page.get_by_role("button", name="Downloads").click()
+    trouble = page.get_by_role("alert").filter(has_text="Downloads cannot be shown")
+    sync_api.expect(trouble).to_contain_text("the queue cannot be read")
+    sync_api.expect(page.get_by_text("Nothing is being pulled")).to_have_count(0)
+    program.tell("break no")
+    trouble.get_by_role("button", name="Try again").click()
+    sync_api.expect(trouble).to_have_count(0)
+
+    failing = {"status": 500, "json": {"type": "urn:hostel:problem:error", "detail": "it is on fire"}}
+    page.route("**/api/plugins", lambda route: route.fulfill(**failing))
+    page.get_by_role("button", name="Plugins").click()
+    trouble = page.get_by_role("alert").filter(has_text="Plugins cannot be shown")
+    sync_api.expect(trouble).to_contain_text("it is on fire")
+    page.unroute("**/api/plugins")
+    trouble.get_by_role("button", name="Try again").click()
+    sync_api.expect(trouble).to_have_count(0)
+    sync_api.expect(page.locator(".card", has_text="noisy")).to_be_visible()
+    context.close()
+
+
+def test_behind_a_proxy_with_a_name_and_a_path_it_is_the_same(
+    browser: sync_api.Browser, tmp_path: Path
+) -> None:
+    tmp_path.chmod(0o700)
+    with running("asyncio", tmp_path, env={"SCENARIO_HOSTS": NAME}) as program:
+        upstream, _, token = program.page_url.partition("/#")
+        with proxied(upstream, tmp_path / "nginx") as url:
+            context = browser.new_context(ignore_https_errors=True)
+            visit = Visit(context.new_page())
+            visit.page.goto(f"{url}#{token}")
+            visit.row("Build it all").wait_for()
+            program.tell("work seen")
+            visit.row("Work seen").click()
+            visit.page.locator(".detail").get_by_role("button", name="Cancel").click()
+            visit.page.get_by_role("button", name="Cancel the task").click()
+            sync_api.expect(visit.page.locator(".detail .state")).to_have_text("cancelled")
+            visit.page.keyboard.press("3")
+            sync_api.expect(visit.page.locator(".card", has_text="noisy")).to_be_visible()
+            visit.page.reload()
+            visit.row("Build it all").wait_for()
+            context.close()
+            assert {asked.startswith(url) for asked in visit.requested} == {True}
+            assert visit.complaints == []
+
+
+PASSED = """async () => {
+  const { now } = await import("/page/api.js");
+  const begun = now();
+  await new Promise((done) => setTimeout(done, 20));
+  return now() - begun;
+}"""
+"""How much time passes for the page, by the clock of its ages."""
+
+
+def test_without_a_connection_nothing_looks_live(browser: sync_api.Browser, tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    env = {"HOSTEL_TOKEN": "the-same-token-again" * 10}
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    visit = Visit(context.new_page())
+    page = visit.page
+    banner = page.get_by_role("alert").filter(has_text="Not connected to the runtime")
+    cancel = page.locator(".detail").get_by_role("button", name="Cancel")
+    with running("asyncio", tmp_path, env=env) as program:
+        page.goto(program.page_url)
+        visit.row("Build it all").click()
+        sync_api.expect(cancel).to_be_enabled()
+        sync_api.expect(banner).to_have_count(0)
+        assert page.evaluate(PASSED) > 0
+        port = urlsplit(program.page_url).port or 0
+    sync_api.expect(banner).to_contain_text("What you see is from")
+    sync_api.expect(cancel).to_be_disabled()
+    page.keyboard.press("c")
+    sync_api.expect(page.get_by_role("heading", name="Cancel this task?")).to_have_count(0)
+    assert page.evaluate(PASSED) == 0
+    with running("asyncio", tmp_path, port=port, env=env):
+        sync_api.expect(banner).to_have_count(0)
+        sync_api.expect(cancel).to_be_enabled()
+        assert page.evaluate(PASSED) > 0
+    context.close()
+
+
+def test_nothing_secret_is_sent_to_a_program_that_took_the_port(
+    browser: sync_api.Browser, tmp_path: Path
+) -> None:
+    tmp_path.chmod(0o700)
+    env = {"HOSTEL_TOKEN": "the-same-token-again"}
+    context = browser.new_context()
+    page = context.new_page()
+    with running("asyncio", tmp_path, env=env) as program:
+        page.goto(program.page_url)
+        page.locator(TASK, has_text="Build it all").wait_for()
+        port = urlsplit(program.page_url).port or 0
+    kept = page.evaluate("sessionStorage.getItem('hostel-key')")
+    with stranger(port) as (heard, _):
+        sync_api.expect(page.get_by_role("heading", name="locked")).to_be_visible()
+        page.get_by_label("Token").fill(env["HOSTEL_TOKEN"])
+        heard.was_asked.clear()
+        page.get_by_role("button", name="Unlock").click()
+        heard.was_asked.wait(SECONDS)
+        sync_api.expect(page.get_by_role("heading", name="locked")).to_be_visible()
+    said = str(heard.heard)
+    assert heard.heard
+    assert "authorization" not in said.lower()
+    assert env["HOSTEL_TOKEN"] not in said
+    assert json.loads(kept)["key"] not in said
+    with running("asyncio", tmp_path, port=port, env=env):
+        page.get_by_label("Token").fill(env["HOSTEL_TOKEN"])
+        page.get_by_role("button", name="Unlock").click()
+        sync_api.expect(page.locator("#link")).to_have_attribute("data-state", "live")
+    context.close()
+
+
+def test_what_a_stop_interrupted_is_shown_as_that(browser: sync_api.Browser, tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    env = {"HOSTEL_TOKEN": "the-same-token-again", "SCENARIO_DATA": str(tmp_path / "data")}
+    context = browser.new_context()
+    visit = Visit(context.new_page())
+    with running("trio", tmp_path, env=env) as program:
+        visit.page.goto(program.page_url)
+        program.tell("steady stay")
+        visit.row("stay").click()
+        sync_api.expect(visit.page.locator(".detail .state")).to_have_text("waiting")
+        port = urlsplit(program.page_url).port or 0
+        program.quit()
+    with running("trio", tmp_path, port=port, env=env):
+        sync_api.expect(visit.page.locator("#link")).to_have_attribute("data-state", "live")
+        visit.row("stay").click()
+        timeline = visit.page.locator(".timeline")
+        sync_api.expect(timeline).to_contain_text("its host stopped; it goes on with the next")
+        sync_api.expect(visit.page.locator(".detail .facts")).to_contain_text("1 time")
+        sync_api.expect(visit.page.locator(".detail .state")).to_have_text("waiting")
+    context.close()
+    assert [one for one in visit.complaints if "ERR_" not in one] == []
+
+
 def test_the_browsers_own_event_source_misses_nothing_when_it_is_cut_off(
     browser: sync_api.Browser, program: Program
 ) -> None:
     parts = urlsplit(program.page_url)
     token = parts.fragment.partition("=")[2]
     with cut_wire(("127.0.0.1", parts.port or 0), after=1_500_000) as wire:
-        context = browser.new_context(extra_http_headers={"authorization": f"Bearer {token}"})
+        context = browser.new_context()
         page = context.new_page()
         page.goto(f"http://127.0.0.1:{wire.port}/")
-        page.evaluate(
-            """() => new Promise((ready) => {
-              window.told = [];
-              const source = new EventSource("/api/events?session_id=burst");
-              source.onopen = () => ready();
-              source.addEventListener("registered", (event) => told.push(JSON.parse(event.data).task_id));
-              source.addEventListener("missed", () => told.push("missed"));
-            })"""
-        )
+        page.evaluate(FOLLOW, token)
         program.tell("burst 10000")
         page.wait_for_function("() => told.length >= 10_000", timeout=SECONDS * 1_000)
         told = page.evaluate("told")
@@ -328,6 +509,28 @@ def test_the_browsers_own_event_source_misses_nothing_when_it_is_cut_off(
         assert wire.cuts >= 3
 
     assert told == [f"b{number}" for number in range(10_000)]
+
+
+FOLLOW = """(token) => new Promise((ready) => {
+  window.told = [];
+  let after = "start";
+  async function follow() {
+    const headers = { authorization: `Bearer ${token}` };
+    const made = await fetch("api/events/ticket", { method: "POST", headers }).catch(() => null);
+    if (!made?.ok) return setTimeout(follow, 100);
+    const { ticket } = await made.json();
+    const source = new EventSource(`api/events?session_id=burst&after=${after}&ticket=${ticket}`);
+    source.onopen = () => ready();
+    source.onerror = () => { source.close(); follow(); };
+    source.addEventListener("registered", (event) => {
+      after = event.lastEventId;
+      told.push(JSON.parse(event.data).task_id);
+    });
+    source.addEventListener("missed", () => told.push("missed"));
+  }
+  follow();
+})"""
+"""How a page of one's own follows the events: as docs/inspector.md has it."""
 
 
 def test_the_page_survives_cuts_and_shows_ten_thousand_tasks(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from .program import running
-from .test_commands import hostel, rows
+from .test_commands import NASTY, has_controls, hostel, rows
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +56,14 @@ def test_children_are_named(folder: Path) -> None:
     told = json.loads(past(folder, "parent", "--json"))
 
     assert [child["id"] for child in told["children"]] == ["child"]
+
+
+def test_no_text_of_a_journal_reaches_the_terminal_as_a_command(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    with running("asyncio", tmp_path, env={"SCENARIO_DATA": str(tmp_path)}) as program:
+        program.tell("hostile past")
+
+    assert not has_controls(past(tmp_path) + past(tmp_path, f"past{NASTY}"))
 
 
 def test_what_a_journal_does_not_have_is_one_sentence(folder: Path, tmp_path: Path) -> None:

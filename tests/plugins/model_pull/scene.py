@@ -55,7 +55,7 @@ class Scene:
 
     async def until(self, condition: Callable[[DownloadEvent], bool]) -> DownloadEvent:
         """Read events up to one that meets the condition."""
-        with anyio.fail_after(15):
+        with anyio.fail_after(60):
             async for event in self._reader:
                 self.events.append(event)
                 if condition(event):
@@ -78,7 +78,7 @@ async def scene(data_dir: Path | None = None, slots: int = 2, size: int = 10) ->
     async with LocalBackgroundTaskHost() as host:
         manager = DownloadManager(host, data_dir=data_dir, max_concurrent=slots, max_queue_size=size)
         async with manager, manager.subscribe() as reader:
-            with anyio.fail_after(30):
+            with anyio.fail_after(60):
                 yield Scene(host, manager, reader)
 
 

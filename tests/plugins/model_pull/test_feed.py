@@ -54,7 +54,7 @@ async def test_a_waiting_reader_is_woken_by_an_event_and_by_the_end() -> None:
         with pytest.raises(StopAsyncIteration):
             await anext(reader)
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         async with anyio.create_task_group() as group:
             group.start_soon(listen, feed.subscribe())
             await anyio.wait_all_tasks_blocked()

@@ -194,7 +194,7 @@ def test_any_history_ends_with_the_right_bytes_and_nothing_left_over(loop: str) 
         with pytest.MonkeyPatch.context() as patch, served(patch) as (hub, home):
 
             async def bounded() -> None:
-                with anyio.fail_after(30):
+                with anyio.fail_after(60):
                     await play(steps, hub, home, hub.clear_faults)
 
             anyio.run(bounded, backend=loop)

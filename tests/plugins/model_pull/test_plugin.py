@@ -144,7 +144,7 @@ async def test_a_stranger_is_told_what_happens_and_harms_nobody(hub: LocalHub, r
                 raise RuntimeError("mine")
 
     async with Runtime([Listening()], load_installed=False) as runtime:
-        with anyio.fail_after(10):
+        with anyio.fail_after(60):
             await runtime.get(DownloadManager).pull("org/m")
             await ended.wait()
     assert any(isinstance(event, Progress) for event in told)
@@ -164,7 +164,7 @@ async def test_the_queue_of_a_runtime_survives_its_end(hub: LocalHub, tmp_path: 
     hub.clear_log()
 
     async with Runtime(load_installed=False, data_dir=tmp_path) as runtime:
-        with anyio.fail_after(10):
+        with anyio.fail_after(60):
             [record] = await runtime.tasks.wait_all("s")
         assert record.state is TaskState.COMPLETED
     assert hub.bytes_sent(origin=Origin.CDN) < 8 * MIB

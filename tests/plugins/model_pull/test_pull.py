@@ -22,11 +22,13 @@ from hostel.plugins.model_pull._errors import (
 from hostel.plugins.model_pull._events import (
     Completed,
     DownloadEvent,
+    DownloadStatus,
     Failed,
     FileCompleted,
     FileStarted,
     Progress,
     Started,
+    StatusChanged,
 )
 from hostel.plugins.model_pull._hub import HubSource
 from hostel.plugins.model_pull._once import pull_once
@@ -89,6 +91,46 @@ async def test_what_is_here_is_not_fetched_again(hub: LocalHub) -> None:
     assert (pulled.fetched, pulled.cached) == (0, (9 << 20) + 2)
     assert sum(isinstance(event, FileCompleted) and event.cached for event in events) == 4
     assert [event.downloaded for event in events if isinstance(event, Progress)] == [(9 << 20) + 2]
+
+
+async def test_what_is_here_is_read_once_and_fetched_again_if_it_is_not_true(
+    hub: LocalHub, own_home: Path
+) -> None:
+    hub.add_repo("org/m", FILES)
+    pulled = await pull_once("org/m:Q8_0")
+    hub.clear_log()
+    for path in ("m-Q8_0-00002-of-00003.gguf", "config.json"):
+        blob = (pulled.snapshot / path).resolve()
+        blob.write_bytes(bytes(blob.stat().st_size))
+    events: list[DownloadEvent] = []
+
+    again = await pull_once("org/m:Q8_0", emit=events.append)
+
+    for name, content in FILES.items():
+        if (again.snapshot / name).exists():
+            assert sha256_of(again.snapshot / name) == sha256_of_blob(content)
+    assert again.fetched == (3 << 20) + 2
+    assert DownloadStatus.VERIFYING in [one.status for one in events if isinstance(one, StatusChanged)]
+    events.clear()
+    assert (await pull_once("org/m:Q8_0", emit=events.append)).fetched == 0
+    assert [one.status for one in events if isinstance(one, StatusChanged)] == [DownloadStatus.REGISTERING]
+
+
+async def test_a_local_file_that_a_source_names_is_held_against_its_checksum(tmp_path: Path) -> None:
+    path = tmp_path / "m.gguf"
+    path.write_bytes(b"x" * 100)
+
+    class Shelf:
+        schemes = ("shelf",)
+
+        async def resolve(self, reference: Reference) -> list[RemoteFile]:
+            right = hashlib.sha256(b"x" * 100).hexdigest()
+            return [RemoteFile("m.gguf", 100, right, path.as_uri())]
+
+    assert (await pull_once("shelf://m", sources=[Shelf()])).path.read_bytes() == b"x" * 100
+    path.write_bytes(b"y" * 100)
+    with pytest.raises(IntegrityFailed):
+        await pull_once("shelf://m", PullOptions(cache_dir=tmp_path / "other"), sources=[Shelf()])
 
 
 async def test_a_cancelled_pull_goes_on_from_where_it_was(hub: LocalHub) -> None:

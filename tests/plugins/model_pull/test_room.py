@@ -55,9 +55,11 @@ class Squatter:
         self.file.write_bytes(b"")
 
 
-async def pull(disk: Path, emit: Callable[[DownloadEvent], None], patience: float = 20) -> Pulled:
+async def pull(
+    disk: Path, emit: Callable[[DownloadEvent], None], patience: float = 20, reference: str = "org/m"
+) -> Pulled:
     options = PullOptions(cache_dir=disk / "hub", preference=PREFERENCE)
-    plan = await plan_pull(parse_reference("org/m"), builtin_sources(), options)
+    plan = await plan_pull(parse_reference(reference), builtin_sources(), options)
     return await carry_out(
         plan,
         UNLIMITED,
@@ -76,6 +78,24 @@ def is_right(pulled: Pulled) -> bool:
     )
 
 
+async def test_a_copy_of_local_files_waits_for_room_too(small_disk: Path, tmp_path: Path) -> None:
+    for name, content in SHARDS.items():
+        assert isinstance(content, Blob)
+        (tmp_path / "models").mkdir(exist_ok=True)
+        (tmp_path / "models" / name).write_bytes(content.read())
+    squatter, events = Squatter(small_disk), list[DownloadEvent]()
+
+    def told(event: DownloadEvent) -> None:
+        events.append(event)
+        squatter.take(event)
+        if paused(event):
+            squatter.leave()
+
+    with anyio.fail_after(60):
+        assert is_right(await pull(small_disk, told, reference=str(tmp_path / "models")))
+    assert any(map(paused, events))
+
+
 async def test_it_pauses_and_goes_on_when_there_is_room(hub: LocalHub, small_disk: Path) -> None:
     hub.add_repo("org/m", SHARDS)
     hub.fault(Fault(origin=Origin.CDN, bps=16 * MIB))
@@ -87,7 +107,7 @@ async def test_it_pauses_and_goes_on_when_there_is_room(hub: LocalHub, small_dis
         if paused(event):
             squatter.leave()
 
-    with anyio.fail_after(30):
+    with anyio.fail_after(60):
         pulled = await pull(small_disk, emit)
 
     assert is_right(pulled)
@@ -107,7 +127,7 @@ async def test_when_patience_ends_the_partial_stays_and_the_next_pull_goes_on(
     hub.add_repo("org/m", SHARDS)
     slow = hub.fault(Fault(origin=Origin.CDN, bps=16 * MIB))
     squatter = Squatter(small_disk)
-    with anyio.fail_after(30), pytest.raises(NoSpace) as caught:
+    with anyio.fail_after(60), pytest.raises(NoSpace) as caught:
         await pull(small_disk, squatter.take, patience=0.2)
 
     assert caught.value.recoverable
@@ -130,7 +150,7 @@ async def test_while_one_waits_for_room_the_queue_begins_nothing(hub: LocalHub, 
         DownloadManager(host, cache_dir=small_disk / "hub", cushion=0, files_at_once=1) as manager,
         manager.subscribe() as events,
     ):
-        with anyio.fail_after(30):
+        with anyio.fail_after(60):
             handle = manager.pull("org/m", session_id="s")
             async for event in events:
                 squatter.take(event)
@@ -190,7 +210,7 @@ async def test_a_model_that_does_not_fit_from_the_start_is_refused_and_waits_for
 ) -> None:
     hub.add_repo("org/m", {"m-Q8_0.gguf": Blob(40 * MIB)})
 
-    with anyio.fail_after(5), pytest.raises(NoSpace):
+    with anyio.fail_after(60), pytest.raises(NoSpace):
         await pull_once("org/m", PullOptions(cache_dir=small_disk), reservations=DiskReservations(cushion=0))
 
     assert hub.exchanges(origin=Origin.CDN) == []

@@ -58,7 +58,7 @@ async def test_no_secret_reaches_the_disk_and_a_fresh_url_goes_on(hub: LocalHub,
     slow = hub.fault(Fault(origin=Origin.CDN, bps=4 * MIB))
     address = f"{hub.endpoint}/org/m/resolve/main/m.bin".replace("http://", "http://me:s3cret@")
     data, journal = tmp_path / "data", tmp_path / "journal.sqlite3"
-    with anyio.fail_after(30):
+    with anyio.fail_after(60):
         async with (
             LocalBackgroundTaskHost(journal=SqliteJournal(journal)) as host,
             DownloadManager(host, data_dir=data) as manager,

@@ -38,14 +38,15 @@ HOSTEL = str(Path(sys.executable).parent / "hostel")
 
 @pytest.fixture
 def slow_hub(hub: LocalHub) -> LocalHub:
+    """A hub that holds back what it was asked for: no download ends."""
     for seed, name in enumerate("mnop", 1):
         hub.add_repo(f"org/{name}", {"m-Q8_0.gguf": Blob(8 * MIB, seed=seed)})
-    hub.fault(Fault(origin=Origin.CDN, bps=MIB // 4))
+    hub.fault(Fault(origin=Origin.CDN, stall_after=64 << 10))
     return hub
 
 
 async def ask(verb: Callable[..., T], *given: object, **named: object) -> T:
-    with anyio.fail_after(40):
+    with anyio.fail_after(60):
         return await anyio.to_thread.run_sync(partial(verb, *given, **named))
 
 
@@ -187,7 +188,7 @@ async def test_a_runtime_that_does_not_answer_is_named_and_passed_over(hub: Loca
 
 
 def hostel(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run([HOSTEL, *arguments], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([HOSTEL, *arguments], capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == code, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     return done
@@ -200,7 +201,7 @@ def serve() -> Iterator[str]:
             assert process.stdout is not None
             yield process.stdout.readline().removeprefix("serving at ").strip()
             process.send_signal(signal.SIGTERM)
-            assert process.wait(30) == 0
+            assert process.wait(300) == 0
         finally:
             process.kill()
 

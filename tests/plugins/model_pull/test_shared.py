@@ -51,7 +51,7 @@ class Carrier:
 
 @asynccontextmanager
 async def sharing(carrier: Carrier) -> AsyncIterator[tuple[Transfers, TaskGroup]]:
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         async with anyio.create_task_group() as group:
             yield Transfers(carrier, lambda func, *args: start(group, func, *args)), group
 

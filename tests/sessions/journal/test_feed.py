@@ -19,7 +19,7 @@ from hostel.sessions import (
     TaskSpec,
     TaskState,
 )
-from hostel.sessions._journal import Append, Forget, Kept, coalesced
+from hostel.sessions._journal import Append, Finished, Forget, Kept, Summaries, TaskQuery, coalesced
 from hostel.sessions._replay import Forgotten, Page
 
 from .histories import History
@@ -50,6 +50,25 @@ class HeldJournal:
         events = [change.event for batch in self.batches for change in batch if isinstance(change, Append)]
         wanted = [event for event in events if after < event.seq <= through]
         return Page(wanted[:limit], Forgotten())
+
+    async def finished(self, query: TaskQuery) -> Finished:
+        latest: dict[str, Kept] = {}
+        for event in self.events:
+            if event.record is not None:
+                number = latest[event.task_id].number if event.task_id in latest else event.seq
+                latest[event.task_id] = Kept(number, event.record)
+        ended = [kept for kept in latest.values() if kept.record.is_terminal]
+        wanted = [kept for kept in ended if query.task_id in (None, kept.record.id)]
+        return Finished(wanted, max((event.seq for event in self.events), default=0))
+
+    async def summaries(self) -> Summaries:
+        return Summaries()
+
+    async def value(self, seq: int) -> str | None:
+        return None
+
+    async def prune(self, session_id: str | None, keep: int, before: float | None) -> list[int]:
+        return []
 
     async def aclose(self) -> None:
         pass

@@ -217,10 +217,10 @@ async def test_a_file_that_may_not_grow_is_a_full_disk(path: Path) -> None:
     journal = SqliteJournal(path)
     async with LocalBackgroundTaskHost(journal) as host:
         assert journal._open is not None
-        journal._open.writing.execute("PRAGMA max_page_count = 30")
+        journal._open.writer.connection.execute("PRAGMA max_page_count = 30")
         fitted = await fill(host)
         assert 0 < fitted < 100
-        journal._open.writing.execute("PRAGMA max_page_count = 100000")
+        journal._open.writer.connection.execute("PRAGMA max_page_count = 100000")
         await host.register("s", TaskSpec(id="after"))
 
     assert len(kept_records(path)) == fitted + 2
@@ -231,7 +231,7 @@ async def test_a_host_that_closes_on_a_full_disk_says_so_and_keeps_what_was_ackn
     async def run() -> None:
         async with LocalBackgroundTaskHost(journal) as host:
             assert journal._open is not None
-            journal._open.writing.execute("PRAGMA max_page_count = 30")
+            journal._open.writer.connection.execute("PRAGMA max_page_count = 30")
             fitted.append(await fill(host))
 
     journal, fitted = SqliteJournal(path), list[int]()

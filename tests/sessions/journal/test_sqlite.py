@@ -28,9 +28,10 @@ from hostel.sessions import (
     TaskState,
     fold,
 )
-from hostel.sessions._journal import Append, Forget
+from hostel.sessions._journal import Append, Forget, TaskQuery
 from hostel.sessions._replay import Forgotten
-from hostel.sessions._sqlite_file import connect, read_tasks
+from hostel.sessions._sqlite_file import connect
+from hostel.sessions._sqlite_tasks import read_live
 
 from .histories import EVERY_STATE, History, kept_events, kept_records
 
@@ -61,11 +62,11 @@ async def test_a_hundred_callers_share_a_few_commits(path: Path) -> None:
     async with LocalBackgroundTaskHost(journal) as host:
         statements: list[str] = []
         assert journal._open is not None
-        journal._open.writing.set_trace_callback(statements.append)
+        journal._open.writer.connection.set_trace_callback(statements.append)
         async with anyio.create_task_group() as callers:
             for number in range(100):
                 callers.start_soon(host.register, "s", TaskSpec(id=f"t{number}"))
-        journal._open.writing.set_trace_callback(None)
+        journal._open.writer.connection.set_trace_callback(None)
 
     assert 1 <= statements.count("COMMIT") <= 3
     assert len(kept_records(path)) == 100
@@ -302,7 +303,7 @@ async def test_opening_looks_at_the_tasks_that_are_left_and_not_at_those_that_we
 
         with closing(connect(path, "ro")) as reading:
             reading.set_progress_handler(count, 1)
-            read_tasks(path, reading)
+            read_live(reading)
         return taken
 
     await journal.write([history.register("s", f"left{number}") for number in range(10)])
@@ -410,8 +411,10 @@ async def test_a_batch_is_kept_whole_or_not_at_all(
     await journal.write([history.register("s", "a")])
     batch = [history.register("s", f"t{number}") for number in range(100)]
 
+    late = history.move("s", "a", TaskState.RUNNING)
+
     with pytest.raises(JournalConflict):
-        await journal.write([*batch, Forget("s", "nobody", 7)])
+        await journal.write([*batch, attrs.evolve(late, expected=7)])
     assert len(kept_records(path)) == 1
 
     await journal.write(batch)
@@ -486,6 +489,10 @@ def change(history: History, verb: str, session_id: str, task_id: str) -> list[A
     )
 
 
+def seq_of(record: TaskRecord) -> int:
+    return record.seq
+
+
 @settings(max_examples=60, deadline=None)
 @given(batches=st.lists(STEPS, min_size=1, max_size=5))
 async def test_a_history_reopened_has_the_records_that_its_events_fold_to(
@@ -495,9 +502,12 @@ async def test_a_history_reopened_has_the_records_that_its_events_fold_to(
     last = 0
     for steps in batches:
         journal = SqliteJournal(path)
-        kept, last = await journal.open()
-        assert sorted(task.record.seq for task in kept) == sorted(r.seq for r in history.records.values())
-        assert last == history.seq
+        live, last = await journal.open()
+        finished = await journal.finished(TaskQuery(EVERY_STATE))
+        kept = [task.record for task in (*live, *finished.tasks)]
+        assert sorted(kept, key=seq_of) == sorted(history.records.values(), key=seq_of)
+        assert [task.number for task in live] == sorted(task.number for task in live)
+        assert last == finished.through == history.seq
         await journal.write([made for step in steps for made in change(history, *step)])
         await journal.aclose()
 

@@ -7,6 +7,7 @@ from hostel.runtime.lazy import lazily
 if TYPE_CHECKING:
     from ._daemon import Daemon, Escalation
     from ._errors import (
+        AlreadyWorking,
         BatchError,
         BatchExpired,
         InvalidInput,
@@ -45,6 +46,7 @@ __getattr__ = lazily(
     {
         "_daemon": ("Daemon", "Escalation"),
         "_errors": (
+            "AlreadyWorking",
             "BatchError",
             "BatchExpired",
             "InvalidInput",
@@ -81,6 +83,7 @@ __getattr__ = lazily(
 )
 
 __all__ = [
+    "AlreadyWorking",
     "Batches",
     "Daemon",
     "Escalation",

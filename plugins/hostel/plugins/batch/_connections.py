@@ -130,15 +130,18 @@ def _introduction(proxy: httpx.Proxy) -> list[tuple[bytes, bytes]]:
 def proxy_for(scheme: str, host: str) -> httpx.Proxy | None:
     """Find the proxy for a host, None if it is to be reached directly.
 
-    :raises ValueError: if the proxy is not an http or https one
+    :raises ValueError: if the proxy is none of http or https
     """
     named = urllib.request.getproxies()
     address = named.get(scheme) or named.get("all")
     if not address or _is_here(host) or urllib.request.proxy_bypass(host):
         return None
-    proxy = httpx.Proxy(address if "://" in address else f"http://{address}")
+    try:
+        proxy = httpx.Proxy(address if "://" in address else f"http://{address}")
+    except httpx.InvalidURL:
+        raise ValueError("the proxy of the environment is not a URL") from None
     if proxy.url.scheme not in ("http", "https"):
-        raise ValueError("only http and https proxies can be used")
+        raise ValueError("the proxy of the environment is neither an http nor an https one")
     return proxy
 
 

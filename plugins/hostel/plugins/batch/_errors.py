@@ -7,6 +7,7 @@ BatchError
 ├─ BatchExpired        the window of a batch passed before all its lines were done
 ├─ StorageUnavailable  the database did not answer; nothing is known to have changed, asking again is safe
 ├─ StorageRefused      the database does not take what it was given; nothing has changed
+├─ AlreadyWorking      requests are sent from here already
 └─ SchemaTooNew        a newer release wrote this database
 """
 
@@ -22,10 +23,10 @@ class BatchError(Exception):
 
 
 class NotFound(BatchError, LookupError):
-    """There is no such thing, or it was deleted."""
+    """There is no such thing, or it `was_deleted`."""
 
-    def __init__(self, kind: str, name: str) -> None:
-        self.kind, self.name = kind, name
+    def __init__(self, kind: str, name: str, *, was_deleted: bool = False) -> None:
+        self.kind, self.name, self.was_deleted = kind, name, was_deleted
         super().__init__(f"There is no {kind} {name}.")
 
 
@@ -69,6 +70,13 @@ class StorageRefused(BatchError):
     def __init__(self, reason: str) -> None:
         self.reason = reason
         super().__init__(f"The batch database does not take this: {reason}")
+
+
+class AlreadyWorking(BatchError):
+    """Requests are sent from here already; one runtime has one daemon."""
+
+    def __init__(self) -> None:
+        super().__init__("Requests are sent from here already.")
 
 
 class SchemaTooNew(BatchError):

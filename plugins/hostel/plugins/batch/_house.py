@@ -1,27 +1,31 @@
 """The batches of a runtime: one store, one daemon, and a task in its session for every unfinished batch.
 
-The store is closed while tasks still run. Whoever looks at it again and again does so through `look`,
-`unfinished` and `tidy`, which know when it is over.
+Daemon and mirror are services, not tasks: nobody's session can end them, and what ends them by mistake is
+told and starts them again. The store is closed while tasks still run. Whoever looks at it again and again
+does so through `look`, `unfinished` and `tidy`, which know when it is over.
 """
 
 from __future__ import annotations
 
 import tempfile
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 
-from hostel.sessions import ClosePolicy, SessionsError, TaskSpec
+from hostel.sessions import ClosePolicy, SessionsError, TaskFilter
 
-from ._mirror import Mirror, maker_of
-from ._names import NAME
+from ._errors import AlreadyWorking
+from ._keep_running import keep_running
+from ._mirror import Mirror, task_mark
+from ._names import KIND, NAME
 from ._records import FileMetadata, Purpose, RequestTemplate
 from ._streams import closing
 from .hookspecs import choose_batch_sender
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
     from hostel.runtime import Runtime
@@ -33,8 +37,6 @@ if TYPE_CHECKING:
     from ._sender import Sender
     from .sql import SqlStorage
 
-DAEMON_TASK = "batch-daemon"
-DAEMON_SESSION = "batches"
 LOOK_EVERY = 0.5
 DAEMON_GRACE = 3.0
 PIECE = 1024 * 1024
@@ -54,19 +56,28 @@ class Batches:
         self._opening, self._looking = anyio.Lock(), anyio.Lock()
         self._storage: SqlStorage | None = None
         self._daemon: Daemon | None = None
+        self._sending, self._sent = anyio.CancelScope(), anyio.Event()
+        self._has_work = False
+        self._death: str | None = None
         self._mirror: Mirror | None = None
         self._changed = anyio.Event()
         self._closing = False
 
     @property
     def works(self) -> bool:
-        """Whether requests are sent from here."""
+        """Whether requests are sent from here at present."""
         return self._daemon is not None
 
     @property
+    def is_meant_to_work(self) -> bool:
+        """Whether requests are sent from here, or will be again after the daemon has died."""
+        return self._has_work
+
+    @property
     def trouble(self) -> str | None:
-        """Why the last request that came back is to be sent again; None once one was answered."""
-        return None if self._daemon is None else self._daemon.trouble
+        """Why the last request that came back is to be sent again, or why nothing is sent; None once one was
+        answered."""
+        return self._death if self._daemon is None else self._daemon.trouble
 
     async def storage(self) -> SqlStorage:
         """Open the store on first use and mirror its unfinished batches from then on."""
@@ -79,9 +90,16 @@ class Batches:
 
                 self._storage = await self._stack.enter_async_context(SqlStorage(self._place()))
                 self._mirror = Mirror(self._runtime, self, self._storage)
-                self._runtime.run_service(self._mirror.run)
-                self._runtime.run_service(self._mirror.follow_transfers)
+                self._serve("showing batches as tasks", self._mirror.run)
+                self._serve("following tasks to other sessions", self._mirror.follow_transfers)
         return self._storage, self._mirror
+
+    def _serve(self, what: str, run: Callable[[], Awaitable[object]]) -> None:
+        self._runtime.run_service(keep_running, what, run, self._note)
+
+    def _note(self, what: str, error: Exception) -> None:
+        if NAME in self._runtime.plugins:
+            self._runtime.plugins.note(NAME, what, error)
 
     def exists(self) -> bool:
         """Tell whether an earlier run left a store in the runtime's folder."""
@@ -98,29 +116,60 @@ class Batches:
     async def aclose(self) -> None:
         """Let the daemon finish or give back its work, and close the store."""
         with anyio.CancelScope(shield=True):
-            if self.works:
-                await self._runtime.tasks.cancel_managed(DAEMON_SESSION, DAEMON_TASK, grace=DAEMON_GRACE + 1)
+            if self._has_work:
+                self._sending.cancel()
+                with anyio.move_on_after(DAEMON_GRACE + 1):
+                    await self._sent.wait()
             self._closing = True
             async with self._looking:
                 await self._stack.aclose()
 
     async def work(self, upstream: str | None = None, *, api_key: str | None = None, **options: Any) -> None:
-        """Start the daemon, once; it is a task of session `batches`.
+        """Start sending requests, until batches close.
 
         A plugin may send requests in its own way: see the hook `choose_batch_sender`.
 
         :param upstream: base URL of the endpoint; None if every request names its own
         :param api_key: reference to its key, such as `env:NAME`
         :param options: those of `Daemon`
+        :raises AlreadyWorking: if requests are sent from here already
         """
+        if self._has_work:
+            raise AlreadyWorking
+        self._has_work = True
+        try:
+            make = await self._daemon_maker(upstream, api_key, options)
+            self._daemon = make()
+        except BaseException:
+            self._has_work = False
+            raise
+        self._runtime.run_service(self._keep_sending, make)
+
+    async def _daemon_maker(
+        self, upstream: str | None, api_key: str | None, options: dict[str, Any]
+    ) -> Callable[[], Daemon]:
         from ._daemon import Daemon
 
         storage = await self.storage()
         chosen = await self._runtime.plugins.first(choose_batch_sender, upstream)
         sender = chosen or await self._http_sender(upstream, api_key)
-        self._daemon = Daemon(storage, sender, **cast("Any", {"grace": DAEMON_GRACE} | options))
-        spec = TaskSpec(id=DAEMON_TASK, kind="batch_daemon", producer=NAME, label=upstream or "batches")
-        await self._runtime.tasks.spawn_managed(DAEMON_SESSION, spec, self._daemon.run)
+        return partial(Daemon, storage, sender, **cast("Any", {"grace": DAEMON_GRACE} | options))
+
+    async def _keep_sending(self, make: Callable[[], Daemon]) -> None:
+        with self._sending:
+            await keep_running("sending requests", partial(self._send, make), self._note)
+        self._sent.set()
+
+    async def _send(self, make: Callable[[], Daemon]) -> None:
+        """Run a daemon until batches close, the first one or one after another that died."""
+        self._daemon = self._daemon or make()
+        try:
+            await self._daemon.run()
+        except Exception as error:
+            self._death = f"the daemon has died ({type(error).__name__}: {error}) and starts again"
+            raise
+        finally:
+            self._daemon = None
 
     async def _http_sender(self, upstream: str | None, api_key: str | None) -> Sender:
         from ._sender import HttpSender
@@ -131,19 +180,24 @@ class Batches:
         """Make a batch, and a task for it in its session unless its input is not valid.
 
         :param close_policy: what becomes of the batch when its session closes
+        :raises SessionsError: if the session takes no task; the batch is withdrawn
         """
         _, mirror = await self._opened()
         return await mirror.submit(order, close_policy)
 
     async def adopt(self, batch: Batch) -> None:
-        """Show an unfinished batch as a task of its session."""
+        """Show an unfinished batch as a task of its session, as soon as that takes one."""
         _, mirror = await self._opened()
-        await mirror.adopt(batch)
+        await mirror.adopt([batch])
 
     async def cancel(self, batch: Batch, reason: str | None = None, *, actor: str | None = None) -> None:
         """Cancel a batch through its task, so that it is on record who asked."""
+        tasks = self._runtime.tasks
+        of_batch = {task_mark(record): record for record in await tasks.list(TaskFilter(kind=KIND))}
+        own = of_batch.get(batch.created_by or "")
+        where = (batch.id, None) if own is None else (own.id, own.session_id)
         try:
-            await self._runtime.tasks.request_cancel(maker_of(batch) or batch.id, reason, actor=actor)
+            await tasks.request_cancel(where[0], reason, actor=actor, session_id=where[1])
         except SessionsError:
             await self.cancel_in_store(batch.id)
 

@@ -1,8 +1,9 @@
 """A batch as a task that is started by name: `await runtime.start("s1", "batch", {"file": "in.jsonl"})`.
 
-The task is the batch's own, no second one mirrors it. The batch says in `created_by` which task made it, so a
-task that is started again after a crash finds the batch it made before and makes no other. When the runtime
-closes the task ends and the batch stays; whoever works on the store next goes on with it.
+The task is the batch's own, no second one mirrors it. The batch says in `created_by` which task made it, so
+a task that is run again after a stop or a crash finds the batch it made before and makes no other. Only who
+asks the task to stop stops the batch: when the runtime closes, the batch stays and the task waits for the
+next one.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import attrs
 
 from hostel.sessions import current_task
 
-from ._errors import BatchExpired, InvalidInput, NotFound, StorageUnavailable
+from ._errors import BatchExpired, InvalidInput, NotFound, StorageRefused, StorageUnavailable
 from ._ids import FileId
 from ._mirror import progress_of, task_mark, value_of
 from ._names import log
@@ -48,23 +49,23 @@ async def run_batch(batches: Batches, params: Mapping[str, JsonValue]) -> JsonVa
     batch = await _made_before(storage, task) if task.attempt > 1 else None
     if batch is None:
         order = await _order(batches, params)
-        order = attrs.evolve(order, session_id=task.session_id, created_by=task_mark(task.id))
+        order = attrs.evolve(order, session_id=task.session_id, created_by=task_mark(task.record))
         batch = await storage.create_batch(order)
         batches.wake()
     attendant = _Attendant(batches, storage, task, batch.id)
     try:
         done = await attendant.until_finished()
     except anyio.get_cancelled_exc_class():
-        with anyio.CancelScope(shield=True):
-            await attendant.until_stopped()
+        if not task.interrupted:
+            with anyio.CancelScope(shield=True):
+                await attendant.until_stopped()
         raise
     return None if done is None else _result(done)
 
 
 async def _made_before(storage: SqlStorage, task: TaskContext) -> Batch | None:
-    made = await storage.list_batches(created_by=task_mark(task.id))
-    here = [batch for batch in made if batch.session_id == task.session_id]
-    return next(iter(here or made), None)
+    made = await storage.list_batches(created_by=task_mark(task.record))
+    return next(iter(made), None)
 
 
 async def _order(batches: Batches, params: Mapping[str, JsonValue]) -> BatchInput:
@@ -113,7 +114,9 @@ class _Attendant:
     told: Progress | None = None
 
     async def until_finished(self) -> Batch | None:
-        """Wait until the batch is finished; None if the task is to end as cancelled."""
+        """Wait until the batch is finished; None if the task is to end as cancelled, or to wait for another
+        runtime.
+        """
         batch = await self._until_over()
         if batch is not None and batch.cancelled_at is None:
             return batch
@@ -129,15 +132,16 @@ class _Attendant:
 
     async def _until_over(self) -> Batch | None:
         """Attend to the batch until it is finished; None if the runtime closes before."""
-        while True:
+        while not self.task.interrupted:
             try:
                 batch = await self._attend()
-            except StorageUnavailable as error:
+            except (StorageUnavailable, StorageRefused) as error:
                 log.warning("%s", error)
             else:
                 if batch is None or batch.is_finished:
                     return batch
             await self.batches.rest()
+        return None
 
     async def _attend(self) -> Batch | None:
         """Read the batch and bring task and batch up to date; None once the runtime closes."""
@@ -147,11 +151,14 @@ class _Attendant:
         await self._tell(progress_of(batch))
         if batch.is_finished:
             return batch
-        if self.task.cancel_requested and batch.cancelling_at is None:
+        if self._is_to_stop() and batch.cancelling_at is None:
             await self.storage.cancel_batch(batch.id)
         if self.task.session_id != batch.session_id:
             await self.storage.assign_session(batch.id, self.task.session_id)
         return batch
+
+    def _is_to_stop(self) -> bool:
+        return self.task.cancel_requested and not self.task.interrupted
 
     async def _tell(self, progress: Progress) -> None:
         if self.told != progress and progress.total:

@@ -22,7 +22,9 @@ ABSENT = (
 
 
 class V1:
-    """Serves the batches of a runtime as soon as somebody works on them."""
+    """Serves the batches of a runtime as soon as somebody works on them; takes nothing new while the daemon
+    is dead.
+    """
 
     def __init__(self, batches: Batches) -> None:
         self._batches = batches
@@ -31,8 +33,11 @@ class V1:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         app: ASGIApp = JSONResponse(error_object(ABSENT, code="no_upstream"), 404)
-        if self._batches.works:
+        if self._batches.is_meant_to_work:
             app = self._app = self._app or await self._build()
+            if scope["method"] == "POST" and not self._batches.works:
+                said = f"Nothing is taken at present: {self._batches.trouble}."
+                app = JSONResponse(error_object(said, kind="server_error"), 503, {"retry-after": "60"})
         await app(scope, receive, send)
 
     async def _build(self) -> ASGIApp:

@@ -119,7 +119,7 @@ class HttpSender:
         except (OSError, anyio.BrokenResourceError, h11.RemoteProtocolError, zlib.error) as error:
             return Failure(FailureKind.NETWORK_ERROR, _reason(error))
         except ValueError as error:
-            return _unbuilt(f"the proxy of the environment is of no use: {error}")
+            return _unbuilt(str(error))
 
     def _build(self, request: RequestData) -> "_Built | Failure":
         base = request.endpoint or self._upstream

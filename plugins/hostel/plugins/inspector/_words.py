@@ -93,6 +93,8 @@ def event_text(event: TaskEvent) -> str:
             return f"{event.previous} → {record.state}"
         case EventType.PROGRESS:
             return " ".join(part for part in (progress_text(record.progress), note(record)) if part)
+        case EventType.INTERRUPTED:
+            return "its host stopped; it goes on with the next"
         case EventType.TRANSFERRED:
             return f"from {event.from_session_id or ''} to {event.session_id}"
         case EventType.REGISTERED:

@@ -30,7 +30,6 @@ from hostel.plugins.model_pull._request import DownloadRequest
 from hostel.plugins.model_pull._tripwire import Tripwire
 from hostel.sessions import (
     BackgroundTaskHost,
-    HostClosed,
     SessionsError,
     TaskContext,
     TaskSpec,
@@ -40,15 +39,21 @@ from hostel.sessions import (
 )
 
 KIND = "model_pull"
+CLOSED = "the downloads stop"
 
 
 class Desk:
-    """Serves the requests of one manager."""
+    """Serves the requests of one manager.
+
+    :ivar left_to_host: the host stops soon, and what becomes of tasks whose downloads have stopped is its
+        matter: it interrupts those that a later one can run again
+    """
 
     def __init__(self, host: BackgroundTaskHost, downloads: Downloads) -> None:
         self._host, self._downloads = host, downloads
         self._tripwire = Tripwire()
         self.requests: dict[str, Request] = {}
+        self.left_to_host = False
 
     def open(
         self, wish: DownloadRequest, on_progress: OnProgress | None = None, request_id: str | None = None
@@ -83,6 +88,17 @@ class Desk:
         finally:
             request.begun.set()
 
+    async def await_run(self, request: Request) -> None:
+        """Let go of a request whose task was left by an earlier host, if it ends without being run again."""
+        try:
+            await self._host.wait(request.id, session_id=request.session_id)
+        except SessionsError:
+            return
+        if not request.begun.is_set():
+            self.requests.pop(request.id, None)
+            await self._downloads.leave(request)
+            request.begun.set()
+
     async def attend(self, wish: DownloadRequest) -> str:
         """Serve a wish in the managed task that is running."""
         context = current_task()
@@ -102,6 +118,8 @@ class Desk:
             await self._heed_early_cancel(request, context)
             group = request.group or await self._find_group(request, context)
             await self._follow(request, group, context)
+            if group.outcome is None and self.left_to_host:
+                await anyio.sleep_forever()
         finally:
             with anyio.CancelScope(shield=True):
                 await self._downloads.leave(request)
@@ -109,6 +127,12 @@ class Desk:
         if isinstance(group.outcome, Pulled):
             return str(group.outcome.path)
         raise group.outcome or PullCancelled(request.id)
+
+    async def close(self) -> None:
+        """Cancel the tasks of all requests, unless they are left to the host; others may be left by one."""
+        if not self.left_to_host:
+            ours = [one for one in self.requests.values() if one.begun.is_set() or not one.left_behind]
+            await self.cancel(ours, CLOSED)
 
     async def cancel(
         self, requests: Iterable[Request], reason: str | None, *, clear_cache: bool = False
@@ -143,7 +167,7 @@ class Desk:
         await request.begun.wait()
         try:
             record = await self._host.cancel_managed(request.session_id, request.id, reason)
-        except HostClosed:
+        except SessionsError:
             record = None
         won = record is not None and record.state in (TaskState.COMPLETED, TaskState.FAILED)
         return CancelReceipt(1, newly_cancelled=int(first and not won), already_terminal=int(won))

@@ -112,10 +112,14 @@ class Downloads:
     async def join(self, request: Request, plan: PullPlan) -> Group:
         """Let a request wait for the group of its plan, which is made if it is not there.
 
+        While the downloads close it waits to be stopped.
+
         :raises QueueFull: if there is no room for it
         """
         while (group := self._alive(plan)) is not None and group.stopping:
             await group.done.wait()
+        if self.closing:
+            await anyio.sleep_forever()
         request.shared = group is not None
         if group is None:
             group = self._admit(request.wish, plan)

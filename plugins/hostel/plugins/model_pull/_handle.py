@@ -68,6 +68,7 @@ class Request:
     def __init__(self, id: str, wish: DownloadRequest, on_progress: OnProgress | None = None) -> None:
         self.id, self.wish, self.on_progress = id, wish, on_progress
         self.begun = anyio.Event()
+        self.left_behind = False
         self.task: TaskHandle[str] | None = None
         self.context: TaskContext | None = None
         self.refusal: Exception | None = None

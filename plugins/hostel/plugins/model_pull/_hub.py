@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 MAIN = "main"
 METADATA_TIMEOUT = 30.0
+LISTING_SECONDS = 300.0
 TRIES = 3
 FIRST_PAUSE = 0.5
 MOST_FILES = 100_000
@@ -83,9 +84,13 @@ class HubSource:
             raise Unreachable(urlsplit(endpoint).netloc, "HF_HUB_OFFLINE is set", transient=False)
         gone = threading.Event()
         try:
-            return await anyio.to_thread.run_sync(
-                self._list, reference, endpoint, gone, abandon_on_cancel=True
-            )
+            with anyio.fail_after(LISTING_SECONDS):
+                return await anyio.to_thread.run_sync(
+                    self._list, reference, endpoint, gone, abandon_on_cancel=True
+                )
+        except TimeoutError as error:
+            host = urlsplit(endpoint).netloc
+            raise Unreachable(host, "it takes too long to list the files", transient=False) from error
         finally:
             gone.set()
 

@@ -45,7 +45,11 @@ class CachedRepo:
         """
         if not _KEY.fullmatch(key):
             raise ValueError(f"{key!r} is not a checksum")
-        return self.folder / "blobs" / key
+        return self.blobs / key
+
+    @property
+    def blobs(self) -> Path:
+        return self.folder / "blobs"
 
     def snapshot(self, commit: str) -> Path:
         """Return the folder of one commit.
@@ -129,6 +133,11 @@ class CachedRepo:
         self._make_folder(ref.parent)
         with _renamed_to(ref) as draft:
             draft.write_text(commit, encoding="utf-8")
+
+
+def record_of(blobs: Path) -> Path:
+    """Return where this user's pulls note which files of a folder of blobs they have found true."""
+    return blobs.with_name(f".hostel-verified-{os.geteuid()}")
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -11,7 +12,7 @@ import anyio
 import attrs
 
 from hostel.plugins.model_pull._choice import PREFERENCE
-from hostel.plugins.model_pull._desk import Desk
+from hostel.plugins.model_pull._desk import CLOSED, Desk
 from hostel.plugins.model_pull._disk import DiskReservations
 from hostel.plugins.model_pull._downloads import Downloads, Tools
 from hostel.plugins.model_pull._errors import PullError
@@ -34,7 +35,7 @@ from hostel.plugins.model_pull._saver import Saver
 from hostel.plugins.model_pull._shared import Transfers
 from hostel.plugins.model_pull._source import ModelSource
 from hostel.plugins.model_pull._store import QueueStore
-from hostel.sessions import BackgroundTaskHost, new_id
+from hostel.sessions import AmbiguousTaskId, BackgroundTaskHost, TaskRecord, new_id
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
@@ -107,6 +108,12 @@ class DownloadManager:
             await self._close()
             raise
         return self
+
+    def leave_to_host(self) -> None:
+        """Let the context end without cancelling the tasks of requests: the host, which stops soon, does with
+        them what it does with all, and a later one may run them again.
+        """
+        self._desk.left_to_host = True
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -370,22 +377,38 @@ class DownloadManager:
             return
         self._downloads.queue = attrs.evolve(saved.restored(), slots=self._queue.slots)
         for item in self._queue.pending:
-            await self._restore_item(item, self._downloads.restore(item))
+            await self._restore_item(item)
         self._downloads.begin()
 
-    async def _restore_item(self, item: QueueItem, group: Group) -> None:
-        for session_id, request_id in item.requests or ((item.request.session_id, None),):
-            wish = attrs.evolve(item.request, session_id=session_id)
-            request = self._desk.open(wish, request_id=request_id)
+    async def _restore_item(self, item: QueueItem) -> None:
+        records = {id: await self._record(session, id) for session, id in item.requests}
+        left = [(session, id) for session, id in item.requests if not _is_over(records[id])]
+        if item.requests and not left:
+            self._downloads.queue = self._queue.finish(item.id)
+            return
+        group = self._downloads.restore(item)
+        for session, id in left or ((item.request.session_id, None),):
+            request = self._desk.open(attrs.evolve(item.request, session_id=session), request_id=id)
             self._downloads.attach(request, group)
-            record = await self._host.get(request.id, session_id=session_id)
+            record = records.get(request.id)
             if record is None or record.is_terminal:
                 await self._desk.begin(request)
+            else:
+                request.wish = attrs.evolve(request.wish, session_id=record.session_id)
+                request.left_behind = True
+                self._start_soon(self._desk.await_run, request)
+
+    async def _record(self, session_id: str, request_id: str) -> TaskRecord | None:
+        """Return the record of a request, which may have been handed to another session."""
+        with suppress(AmbiguousTaskId):
+            there = await self._host.get(request_id, session_id=session_id)
+            return there or await self._host.get(request_id)
+        return None
 
     async def _close(self) -> None:
         with anyio.CancelScope(shield=True):
             self._downloads.closing = True
-            await self._desk.cancel(list(self._desk.requests.values()), "the downloads stop")
+            await self._desk.close()
             await self._downloads.close()
             if self._saver is not None:
                 await self._saver.aclose()
@@ -394,3 +417,8 @@ class DownloadManager:
         if tasks is not None:
             tasks.cancel_scope.cancel()
             await tasks.__aexit__(None, None, None)
+
+
+def _is_over(record: TaskRecord | None) -> bool:
+    """Tell whether a task has ended for good, and not only because its manager closed."""
+    return record is not None and record.is_terminal and record.cancel_reason != CLOSED

@@ -60,6 +60,8 @@ class ModelPull:
 
     @hookimpl
     async def on_shutdown(self) -> None:
+        if self._manager is not None:
+            self._manager.leave_to_host()
         self._stop.set()
         await self._stopped.wait()
 

@@ -4,6 +4,7 @@ The files of a model are one thing: the first that fails stops the others, and n
 all are here. What was fetched stays for the next time.
 """
 
+import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
@@ -11,16 +12,25 @@ from pathlib import Path
 from typing import Protocol
 
 import anyio
+import anyio.from_thread
+import anyio.lowlevel
 import anyio.to_thread
 import attrs
 
 from hostel.plugins.model_pull._choice import Choice
-from hostel.plugins.model_pull._copy import copy
 from hostel.plugins.model_pull._disk import DiskReservations, partial_path
 from hostel.plugins.model_pull._events import DownloadStatus
-from hostel.plugins.model_pull._fetch import ConnectionBudget, Fetched, Limiter, Pace, discard_partial, fetch
+from hostel.plugins.model_pull._fetch import (
+    ConnectionBudget,
+    Fetched,
+    Limiter,
+    Pace,
+    Verified,
+    discard_partial,
+    fetch,
+)
+from hostel.plugins.model_pull._layout import record_of
 from hostel.plugins.model_pull._plan import PlannedFile, PullPlan
-from hostel.plugins.model_pull._recheck import sound
 from hostel.plugins.model_pull._remote import RemoteFile
 from hostel.plugins.model_pull._room import PATIENCE, with_room
 from hostel.plugins.model_pull._shared import Listener
@@ -74,10 +84,13 @@ class Network:
     async def __call__(
         self, file: RemoteFile, blob: Path, *, on_progress: Listener, limiter: Pace | None = None
     ) -> Fetched:
-        if file.url.startswith("file:"):
-            return await copy(file, blob, on_progress=on_progress)
         return await fetch(
-            file, blob, budget=self.connections, limiter=limiter or self.limiter, on_progress=on_progress
+            file,
+            blob,
+            budget=self.connections,
+            limiter=limiter or self.limiter,
+            record=record_of(blob.parent),
+            on_progress=on_progress,
         )
 
 
@@ -96,18 +109,18 @@ async def carry_out(
 ) -> Pulled:
     """Pull every file of the plan that is not here and link the snapshot.
 
+    What is here is held against its checksum once, and fetched again if it differs.
+
     :param emit: told what happens, from `started` to the last file; must return at once
-    :param recheck: hold what is here against its checksums, and fetch again what differs or has none
+    :param recheck: hold what is here against its checksums once more, and fetch again what has none
     :param room_patience: seconds to wait for room if the disk fills up meanwhile
     :raises PullError: if one file cannot be had; `NoSpace` before anything is fetched, or when patience ends
     """
     began = time.monotonic()
     await anyio.to_thread.run_sync(plan.repo.prepare)
-    present = set(plan.present())
-    if recheck:
-        present = await anyio.to_thread.run_sync(_rechecked, plan, present)
-    await _drop_overtaken(plan, present)
     tally = Tally(plan, emit)
+    present = await _true_ones(plan, tally, recheck)
+    await _drop_overtaken(plan, present)
     with reservations.reserve(plan.blobs):
         tally.start(present)
         cached = tally.done
@@ -194,12 +207,39 @@ async def _drop_overtaken(plan: PullPlan, present: set[int]) -> None:
             await discard_partial(blob)
 
 
-def _rechecked(plan: PullPlan, present: set[int]) -> set[int]:
-    blobs = plan.blobs
-    kept = {index for index in present if sound(plan.files[index].remote, blobs[index][0])}
-    for index in present - kept:
-        blobs[index][0].unlink(missing_ok=True)
-    return kept
+async def _true_ones(plan: PullPlan, tally: Tally, recheck: bool) -> set[int]:
+    """Return which files are here and true; what is not true is removed."""
+    left = threading.Event()
+
+    def tell() -> None:
+        anyio.from_thread.run_sync(tally.change, DownloadStatus.VERIFYING)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_set_when_cancelled, left)
+        found = await anyio.to_thread.run_sync(_verified, plan, recheck, left, tell)
+        tasks.cancel_scope.cancel()
+    await anyio.lowlevel.checkpoint_if_cancelled()
+    tally.change(DownloadStatus.DOWNLOADING)
+    return found
+
+
+async def _set_when_cancelled(event: threading.Event) -> None:
+    try:
+        await anyio.sleep_forever()
+    finally:
+        event.set()
+
+
+def _verified(plan: PullPlan, recheck: bool, left: threading.Event, tell: Callable[[], None]) -> set[int]:
+    blobs, verified = plan.blobs, Verified(record_of(plan.repo.blobs))
+    true = set()
+    for index in plan.present():
+        (blob, size), digest = blobs[index], plan.files[index].remote.digest
+        if verified.holds(blob, size, digest, anew=recheck, stopped=left.is_set, on_read=tell):
+            true.add(index)
+        elif not left.is_set():
+            blob.unlink(missing_ok=True)
+    return true
 
 
 def _distinct(files: Sequence[PlannedFile], present: set[int]) -> dict[str, list[int]]:

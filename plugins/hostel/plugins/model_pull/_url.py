@@ -5,6 +5,8 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+import anyio
+
 from hostel.plugins.model_pull._errors import (
     AccessDenied,
     BadResponse,
@@ -41,7 +43,11 @@ class UrlSource:
         :raises Unreachable: if it does not answer
         """
         url, headers = _without_user(reference.name)
-        answer = await _first_byte(url, headers)
+        try:
+            with anyio.fail_after(TIMEOUT):
+                answer = await _first_byte(url, headers)
+        except TimeoutError as error:
+            raise Unreachable(_host(url), "it does not answer in time") from error
         if answer.status_code not in (200, 206, 416):
             raise _of_status(answer.status_code, url)
         name = unquote(urlsplit(url).path.rpartition("/")[2]) or "download"

@@ -76,7 +76,7 @@ async def test_a_migrated_database_equals_a_fresh_one(places: tuple[str | Path, 
 async def test_several_may_open_a_new_database_at_once(places: tuple[str | Path, str | Path]) -> None:
     place, _ = places
 
-    with anyio.fail_after(30):
+    with anyio.fail_after(120):
         async with anyio.create_task_group() as group:
             for _ in range(4):
                 group.start_soon(migrate, place)

@@ -5,6 +5,8 @@ import pytest
 
 from hostel.plugins.batch import Capacity, RequestId, RequestState, StateConflict
 from hostel.plugins.batch._ids import new_batch_id
+from hostel.plugins.batch._records import DaemonStats
+from hostel.plugins.batch._states import LIVE, Pending
 from hostel.plugins.batch.testing import Clock, Desk, template
 
 
@@ -58,14 +60,63 @@ async def test_a_model_without_free_slots_does_not_hide_the_others(desk: Desk) -
 async def test_a_request_whose_time_has_not_come_is_passed_over(desk: Desk, clock: Clock) -> None:
     await desk.batch("a", "b", "c")
     (first,) = await desk.start()
-    from hostel.plugins.batch._states import Pending
-
-    await desk.report(first, Pending(1, clock() + 60, first.state.batch_expires_at))
+    await desk.report(first, Pending(1, clock() + 1800, first.state.batch_expires_at))
 
     assert names(await desk.claim(2)) == ["b", "c"]
-    clock.advance(61)
+    clock.advance(1801)
     (again,) = await desk.claim(2)
     assert (again.data.custom_id, again.state.retry_attempt, again.lease) == ("a", 1, 2)
+
+
+async def put_off(desk: Desk, count: int) -> None:
+    """Claim requests and give them back for half an hour later."""
+    later = desk.clock() + 1800
+    async with anyio.create_task_group() as group:
+        for request in await desk.claim(count):
+            group.start_soon(desk.report, request, Pending(1, later, request.state.batch_expires_at))
+
+
+async def test_what_an_earlier_batch_cannot_give_yet_the_next_one_gives(desk: Desk, clock: Clock) -> None:
+    await desk.batch("a", "b", "c", window="1h")
+    await put_off(desk, 3)
+    await desk.batch("d", window="2h")
+    await desk.batch("e", "f", window="3h")
+
+    assert names(await desk.claim(2)) == ["d", "e"]
+    clock.advance(1801)
+    assert names(await desk.claim(5)) == ["a", "b", "c", "f"]
+
+
+@pytest.mark.parametrize("models", [256, 257, 600])
+async def test_no_model_waits_behind_however_many_others(desk: Desk, models: int) -> None:
+    await desk.batch_of([template(f"{n}", f"model-{n:03}") for n in range(models)], "1h")
+    await desk.batch("last", model="zzz", window="2h")
+
+    first = await desk.claim(models - 1)
+
+    assert names(first) == [f"{n}" for n in range(models - 1)]
+    assert names(await desk.claim(10)) == [f"{models - 1}", "last"]
+
+
+async def test_many_models_that_can_give_nothing_yet_do_not_hide_one_that_can(desk: Desk) -> None:
+    await desk.batch_of([template(f"{n}", f"model-{n:03}") for n in range(300)], "1h")
+    await put_off(desk, 300)
+    await desk.batch("a", "b", model="zzz", window="2h")
+
+    assert names(await desk.claim(10, Capacity({"zzz": 1}, default=5))) == ["a"]
+
+
+async def test_a_request_and_its_escalation_are_claimed_as_two_that_are_one_line(desk: Desk) -> None:
+    batch = await desk.batch("a", "b", window="30m")
+    assert await desk.storage.create_escalated_requests("m", 3600, sorted(LIVE)) == 2
+
+    (first,) = await desk.claim(1)
+    others = await desk.claim(10)
+
+    ids = [(request.id.line, request.id.escalated) for request in (first, *others)]
+    assert ids == [(0, False), (0, True), (1, False), (1, True)]
+    assert await desk.counts(batch) == (0, 2, 0, 0, 0)
+    assert await desk.claim(10) == []
 
 
 async def test_giving_a_claim_back_keeps_its_attempts(desk: Desk) -> None:
@@ -87,7 +138,7 @@ async def test_concurrent_claims_never_hand_out_a_request_twice(desk: Desk, cloc
         while found := await each.claim(7):
             taken.extend(names(found))
 
-    with anyio.fail_after(20):
+    with anyio.fail_after(120):
         async with anyio.create_task_group() as group:
             for each in desks:
                 group.start_soon(work, each)
@@ -117,8 +168,6 @@ async def test_a_silent_daemons_requests_are_reclaimed_and_a_living_ones_are_not
         await each.check_in()
         await each.start()
     clock.advance(40)
-    from hostel.plugins.batch._records import DaemonStats
-
     await other.storage.heartbeat(other.daemon_id, DaemonStats())
 
     assert (await desk.storage.sweep(30)).reclaimed == 1

@@ -10,7 +10,7 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from hostel.plugins.model_pull._fetch import ConnectionBudget, Limiter, fetch, partial_of
+from hostel.plugins.model_pull._fetch import ConnectionBudget, FetchProgress, Limiter, fetch, partial_of
 from hostel.plugins.model_pull._fetch._lock import locked
 from hostel.plugins.model_pull._fetch._part import part_path
 from hostel.plugins.model_pull._remote import RemoteFile
@@ -29,9 +29,7 @@ def fetching_threads() -> list[str]:
     return [thread.name for thread in threading.enumerate() if thread.name.startswith("hostel-")]
 
 
-async def cancelled_when(
-    hub: LocalHub, reached: Callable[[], bool], file: RemoteFile, blob: Path, **options: float
-) -> int:
+async def cancelled_when(hub: LocalHub, reached: Callable[[], bool], file: RemoteFile, blob: Path) -> int:
     """Fetch until `reached`, cancel, and return how many bytes the hub had sent by then."""
     sent = 0
 
@@ -41,28 +39,37 @@ async def cancelled_when(
         sent = hub.bytes_sent()
         tasks.cancel_scope.cancel()
 
-    with anyio.fail_after(10):
+    with anyio.fail_after(60):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(watch)
-            await fetch(file, blob, stall=options.get("stall", 15.0))
+            await fetch(file, blob, stall=600)
     assert fetching_threads() == []
     return sent
 
 
-async def test_a_tenth_of_a_second_after_cancelling_no_byte_leaves_the_server(
+async def test_after_cancelling_no_byte_leaves_the_server_and_every_byte_that_came_is_kept(
     hub: LocalHub, blob: Path, publish: Publish
 ) -> None:
-    file, rate = publish(CONTENT), 16 * MIB
-    hub.fault(Fault(origin=Origin.CDN, bps=rate))
-    sent = await cancelled_when(hub, lambda: hub.bytes_sent() > 20 * MIB, file, blob)
+    file = publish(CONTENT)
+    hub.fault(Fault(origin=Origin.CDN, stall_after=5 * MIB))
+    with anyio.CancelScope() as scope:
+
+        def told(progress: FetchProgress) -> None:
+            if progress.fetched == 4 * 5 * MIB:
+                scope.cancel()
+
+        await fetch(file, blob, connections=4, stall=600, on_progress=told)
+    assert scope.cancelled_caught
+    assert fetching_threads() == []
+    hub.release()
     assert await anyio.to_thread.run_sync(
         lambda: hub.wait_for(lambda: all(one.finished for one in hub.exchanges()))
     )
 
-    assert hub.bytes_sent() - sent <= 4 * rate * 0.1
+    assert hub.bytes_sent(origin=Origin.CDN) == 4 * 5 * MIB
     partial = partial_of(file, blob)
     assert partial is not None
-    assert partial.done >= sent - 4 * MIB
+    assert partial.done == 4 * 5 * MIB
 
 
 async def test_what_was_cancelled_is_continued_and_little_is_fetched_twice(
@@ -73,7 +80,7 @@ async def test_what_was_cancelled_is_continued_and_little_is_fetched_twice(
     for _ in range(3):
         enough = hub.bytes_sent() + 15 * MIB
         await cancelled_when(hub, functools.partial(hub_sent, hub, enough), file, blob)
-    with anyio.fail_after(10):
+    with anyio.fail_after(60):
         fetched = await fetch(file, blob)
 
     assert blob.read_bytes() == CONTENT.read()
@@ -87,7 +94,7 @@ async def test_what_was_cancelled_is_continued_and_little_is_fetched_twice(
     [
         Fault(origin=Origin.CDN, stall_after=MIB),
         Fault(origin=Origin.CDN, stall_after=0),
-        Fault(origin=Origin.HUB, first_byte_after=60),
+        Fault(origin=Origin.HUB, first_byte_after=600),
     ],
     ids=["silent body", "silent from the first byte", "silent origin"],
 )
@@ -100,14 +107,14 @@ async def test_a_silent_server_does_not_delay_the_end(
     def reached() -> bool:
         return bool(hub.exchanges(origin=fault.origin)) and hub.bytes_sent() >= (fault.stall_after or 0)
 
-    with anyio.fail_after(3):
+    with anyio.fail_after(60):
         await cancelled_when(hub, reached, file, blob)
 
 
 async def test_waiting_for_the_next_try_ends_at_once(hub: LocalHub, blob: Path, publish: Publish) -> None:
     file = publish(CONTENT)
     hub.fault(Fault(origin=Origin.CDN, status=503, retry_after=200))
-    with anyio.fail_after(3):
+    with anyio.fail_after(60):
         await cancelled_when(hub, lambda: len(hub.exchanges(origin=Origin.CDN)) > 0, file, blob)
 
     assert list(blob.parent.iterdir()) == []
@@ -115,7 +122,7 @@ async def test_waiting_for_the_next_try_ends_at_once(hub: LocalHub, blob: Path, 
 
 async def test_a_limit_does_not_delay_the_end(hub: LocalHub, blob: Path, publish: Publish) -> None:
     file = publish(CONTENT)
-    with anyio.fail_after(3):
+    with anyio.fail_after(60):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(lambda: fetch(file, blob, limiter=Limiter(2000)))
             await anyio.to_thread.run_sync(hub.wait_until_sent, MIB)
@@ -131,8 +138,8 @@ async def test_a_server_that_does_not_even_connect_does_not_delay_the_end(blob: 
             sock.setblocking(False)
             sock.connect_ex(full.getsockname())
         url = f"http://127.0.0.1:{full.getsockname()[1]}/m.gguf"
-        with anyio.fail_after(3), anyio.move_on_after(0.3) as scope:
-            await fetch(RemoteFile("m.gguf", MIB, None, url), blob)
+        with anyio.fail_after(60), anyio.move_on_after(0.3) as scope:
+            await fetch(RemoteFile("m.gguf", MIB, None, url), blob, connect_timeout=600)
         for sock in waiting:
             sock.close()
 

@@ -44,7 +44,7 @@ def test_q1_after_kill_9_no_half_file_and_a_chunk_per_connection_and_a_second_ar
     file = publish(content)
     slow = hub.fault(Fault(origin=Origin.CDN, bps=RATE))
     with pulling(file, blob) as process:
-        assert hub.wait_until_sent(int(moment * content.size), timeout=60)
+        assert hub.wait_until_sent(int(moment * content.size), timeout=300)
         process.kill()
     assert not blob.exists()
     slow.disarm()
@@ -79,7 +79,7 @@ def test_who_waits_for_a_process_that_is_killed_continues_its_work(
     file = publish(content)
     slow = hub.fault(Fault(origin=Origin.CDN, bps=10 * MIB))
     with pulling(file, blob) as process:
-        assert hub.wait_for(lambda: sidecar_path(part_path(blob)).exists(), timeout=60)
+        assert hub.wait_for(lambda: sidecar_path(part_path(blob)).exists(), timeout=300)
 
         def kill_when_locked_out(progress: FetchProgress) -> None:
             if progress.phase is FetchPhase.LOCKED_OUT:

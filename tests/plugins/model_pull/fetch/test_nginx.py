@@ -138,7 +138,7 @@ async def test_a_transfer_over_tls_is_cancelled_at_once(
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(nginx.certificate))
     file = RemoteFile("m.gguf", CONTENT.size, CONTENT.sha256, f"{nginx.tls}/slow/m.gguf")
-    with anyio.fail_after(30):
+    with anyio.fail_after(60):
         await fetch_some(file, blob)
     fetched = await fetch(attrs.evolve(file, url=f"{nginx.tls}/m.gguf"), blob)
 

@@ -1,5 +1,7 @@
 """What is believed about a partial file."""
 
+import os
+import stat
 from pathlib import Path
 
 import attrs
@@ -11,6 +13,7 @@ from hostel.plugins.model_pull._errors import StorageFailed
 from hostel.plugins.model_pull._fetch._part import (
     Part,
     Sidecar,
+    discard_files,
     part_path,
     read_sidecar,
     sidecar_path,
@@ -140,3 +143,86 @@ def test_an_unreadable_sidecar_is_no_sidecar(tmp_path: Path) -> None:
     sidecar_path(path).write_bytes(b"\xff\xfe")
 
     assert read_sidecar(path, PINNED).done == ()
+
+
+def test_a_part_that_is_shorter_than_its_sidecar_says_is_begun_anew(tmp_path: Path) -> None:
+    path = part_path(tmp_path / "blob")
+    told = attrs.evolve(Sidecar.begun(PINNED), done=(Span(0, 5), Span(20, 30)))
+    with Part(path, PINNED) as part:
+        part.reserve(100)
+        part.record(told)
+    os.truncate(path, 30)
+    assert read_sidecar(path, PINNED) == told
+    os.truncate(path, 29)
+
+    assert read_sidecar(path, PINNED).done == ()
+    with Part(path, PINNED) as part:
+        assert part.resumed.done == ()
+        assert path.stat().st_size == 0
+
+
+@pytest.mark.parametrize("resumed", [False, True])
+def test_a_link_in_the_place_of_a_part_is_refused(tmp_path: Path, resumed: bool) -> None:
+    path, other = part_path(tmp_path / "blob"), tmp_path / "other"
+    other.write_bytes(bytes(100))
+    path.symlink_to(other)
+    if resumed:
+        sidecar_path(path).write_text(attrs.evolve(Sidecar.begun(PINNED), done=(Span(0, 5),)).to_json())
+
+    with pytest.raises(StorageFailed):
+        Part(path, PINNED)
+    assert other.read_bytes() == bytes(100)
+
+
+def test_bytes_are_durable_before_the_sidecar_names_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = part_path(tmp_path / "blob")
+    named_when_synced: list[tuple[int, bool]] = []
+    name = "fdatasync" if hasattr(os, "fdatasync") else "fsync"
+    monkeypatch.setattr(os, name, lambda fd: named_when_synced.append((fd, sidecar_path(path).exists())))
+    told = attrs.evolve(Sidecar.begun(PINNED), done=(Span(0, 5),))
+    with Part(path, PINNED) as part:
+        part.record(told)
+        part.record(told)
+
+        assert named_when_synced == [(part.fd, False)]
+    assert read_sidecar(path, PINNED).done == ()  # nothing was written, so the part is too short
+    assert Sidecar.from_json(sidecar_path(path).read_text()) == told
+
+
+def test_a_file_is_durable_before_it_has_its_name_and_then_its_name_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blob = tmp_path / "blob"
+    synced: list[tuple[bool, bool]] = []
+
+    def sync(fd: int) -> None:
+        synced.append((stat.S_ISDIR(os.fstat(fd).st_mode), blob.exists()))
+
+    monkeypatch.setattr(os, "fsync", sync)
+    with Part(part_path(blob), PINNED) as part:
+        part.write(memoryview(b"y" * 100), 0)
+        part.publish(blob, 100)
+
+    assert synced == [(False, False), (True, True)]
+
+
+def test_a_sidecar_that_cannot_be_written_leaves_no_draft(tmp_path: Path) -> None:
+    path = part_path(tmp_path / "blob")
+    sidecar_path(path).mkdir()
+    (sidecar_path(path) / "in the way").touch()
+    with Part(path, PINNED) as part, pytest.raises(StorageFailed):
+        part.record(attrs.evolve(Sidecar.begun(PINNED), done=(Span(0, 5),)))
+
+    assert not list(tmp_path.glob("*.tmp"))
+
+
+def test_a_draft_that_a_crash_has_left_goes_with_its_part(tmp_path: Path) -> None:
+    path = part_path(tmp_path / "blob")
+    path.with_name(f"{path.name}.json.tmp").write_text("half a sidec")
+    path.touch()
+
+    assert discard_files(path)
+    assert list(tmp_path.iterdir()) == []
+    assert not discard_files(path)

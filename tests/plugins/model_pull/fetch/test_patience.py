@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hostel.plugins.model_pull._fetch._patience import LONGEST_WAIT, Patience, backoff
+from hostel.plugins.model_pull._fetch._patience import LONGEST_WAIT, PROGRESS, Patience, backoff
 
 
 @given(st.integers(1, 10_000), st.floats(0, 1, exclude_max=True))
@@ -18,9 +18,19 @@ def test_bytes_renew_patience_and_forgive_nonsense() -> None:
     patience = Patience(300, since=0.0)
     assert patience.strike()
     assert patience.left(299) == 1
-    patience.fed(299)
+    patience.fed(299, PROGRESS)
 
     assert (patience.left(300), patience.quiet(300), patience.strikes) == (299, 1, 0)
+
+
+def test_a_byte_now_and_then_is_no_progress_but_many_are() -> None:
+    patience = Patience(300, since=0.0)
+    for now in range(1, 300):
+        patience.fed(now, 1)
+    assert patience.left(299) == 1
+    patience.fed(299, PROGRESS - 299)
+
+    assert patience.left(299) == 300
 
 
 def test_nonsense_is_not_endured_for_long() -> None:

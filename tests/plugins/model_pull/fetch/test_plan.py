@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -57,6 +58,61 @@ def test_a_small_rest_is_not_split() -> None:
 
     assert not plan.idle_work
     assert plan.take(1, CHUNK) is None
+
+
+def test_the_smallest_rest_that_is_split_gives_whole_mebibytes_away() -> None:
+    plan = RangePlan(SPLIT_MIN + 5)
+    plan.take(0, None)
+    assert plan.idle_work
+    assert plan.take(1, CHUNK) == Span(3 * MIB, SPLIT_MIN + 5)
+    exact = RangePlan(SPLIT_MIN)
+    exact.take(0, None)
+
+    assert exact.take(1, CHUNK) == mib(2, 4)
+    assert exact.end_of(0) == 2 * MIB
+
+
+def test_bytes_before_the_lease_do_not_move_it_back() -> None:
+    plan = RangePlan(10 * MIB, [mib(0, 2)])
+    plan.take(0, None)
+    plan.place(0, mib(2, 6))
+    plan.place(0, mib(1, 3))
+    plan.take(1, CHUNK)
+
+    assert plan.end_of(1) == 10 * MIB
+    assert plan.end_of(0) == 8 * MIB
+
+
+def test_a_file_that_turns_out_shorter_leaves_nothing_to_whoever_is_beyond_its_end() -> None:
+    plan = RangePlan()
+    plan.take(0, CHUNK)
+    plan.take(1, CHUNK)
+    plan.settle(5 * MIB)
+
+    assert plan.end_of(1) == 5 * MIB
+    plan.place(0, mib(0, 5))
+    plan.release(0)
+    plan.release(1)
+    assert plan.complete
+    assert not plan.idle_work
+
+
+@pytest.mark.parametrize("span", [Span(0, 0), Span(5, 3), Span(-1, 2), Span(90, 101)])
+def test_bytes_that_are_no_part_of_the_file_are_refused(span: Span) -> None:
+    with pytest.raises(ValueError, match="no part"):
+        RangePlan(100).place(0, span)
+
+
+@pytest.mark.parametrize(
+    ("rate", "chunk"), [(None, CHUNK), (5 * MIB, 10 * MIB), (MIB, CHUNK_MIN), (MIB * 100, CHUNK_MAX)]
+)
+def test_a_chunk_takes_two_seconds(rate: float | None, chunk: int) -> None:
+    assert RangePlan(1 << 40).chunk(4, rate) == chunk
+
+
+def test_the_frontier_is_at_the_beginning_as_long_as_the_first_byte_is_missing() -> None:
+    assert RangePlan(10, [Span(1, 5)]).frontier == 0
+    assert RangePlan(10, [Span(0, 5), Span(6, 10)]).frontier == 5
 
 
 def test_a_resumed_file_continues_in_its_gaps() -> None:

@@ -165,6 +165,37 @@ def test_a_weak_etag_promises_nothing() -> None:
     assert not Version.of({"etag": 'W/"v1"'})
 
 
+def test_a_length_says_nothing_where_the_body_comes_in_chunks() -> None:
+    chunked = {"transfer-encoding": "chunked", "content-length": "7"}
+
+    assert read_head(206, RANGE | chunked, asked(), 0) == Body(10, 10, 100, ETAG, ranged=True)
+    assert read_head(200, chunked, asked(), 0) == Body(0, None, None, Version(), ranged=False)
+
+
+def test_spaces_and_capitals_change_nothing() -> None:
+    head = {"content-range": " bytes 10-19/100 ", "content-length": " 10 ", "content-encoding": "Identity"}
+
+    assert read_head(206, head, asked(), 0) == Body(10, 10, 100, Version(), ranged=True)
+    assert "416" in problem(read_head(416, {"content-range": " bytes */100 "}, asked(), 0))
+    assert wait_asked({"retry-after": " 5 "}, 0) == 5.0
+
+
+@pytest.mark.parametrize("status", [200, 206])
+def test_an_answer_that_names_no_version_is_taken_for_the_known_one(status: int) -> None:
+    head = {name: value for name, value in RANGE.items() if name != "etag"}
+    size = {"content-length": "100"} if status == 200 else {}
+
+    assert isinstance(read_head(status, head | size, asked(), 0), Body)
+
+
+def test_nothing_to_range_over_is_nonsense_where_the_size_is_known() -> None:
+    assert "416" in problem(read_head(416, {"content-range": "bytes */0"}, asked(size=0), 0))
+
+
+def test_too_early_may_get_better() -> None:
+    assert read_head(425, {}, asked(), 0) == Busy("status 425", None, crowded=False)
+
+
 HEADERS = st.dictionaries(
     st.sampled_from(
         [

@@ -15,5 +15,5 @@ def hub() -> Iterator[LocalHub]:
 @pytest.fixture
 def client(hub: LocalHub) -> Iterator[httpx.Client]:
     """A client of the hub that follows no redirect."""
-    with httpx.Client(base_url=hub.endpoint, trust_env=False, timeout=10) as client:
+    with httpx.Client(base_url=hub.endpoint, trust_env=False, timeout=60) as client:
         yield client

@@ -98,7 +98,7 @@ def test_curl_joins_ranges_to_the_whole_file(hub: LocalHub, url: str, tmp_path: 
     target.write_bytes(WEIGHTS.read(0, 999_999))
     resolve = f"{hub.endpoint}/org/m/resolve/main/m.gguf"
     done = subprocess.run(
-        ["curl", "-sSL", "--noproxy", "*", "-C", "-", "-o", target, resolve], check=False, timeout=30
+        ["curl", "-sSL", "--noproxy", "*", "-C", "-", "-o", target, resolve], check=False, timeout=300
     )
 
     assert done.returncode == 0

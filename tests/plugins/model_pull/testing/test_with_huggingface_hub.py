@@ -43,7 +43,7 @@ def run_client(code: str, endpoint: str, home: Path, **settings: str) -> Any:
     }
     program = f"{PREAMBLE}\n{code}\nprint(json.dumps(result))"
     done = subprocess.run(
-        [sys.executable, "-c", program], env=environment, check=True, capture_output=True, timeout=60
+        [sys.executable, "-c", program], env=environment, check=True, capture_output=True, timeout=300
     )
     return json.loads(done.stdout)
 

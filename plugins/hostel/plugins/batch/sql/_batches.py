@@ -173,9 +173,9 @@ def _make_files(
 
 
 def row_of(connection: sa.Connection, batch_id: BatchId) -> Row:
-    row = connection.execute(sa.select(batches).where(batches.c.id == batch_id, visible)).one_or_none()
-    if row is None:
-        raise NotFound("batch", batch_id)
+    row = connection.execute(sa.select(batches).where(batches.c.id == batch_id)).one_or_none()
+    if row is None or row.deleted_at is not None:
+        raise NotFound("batch", batch_id, was_deleted=row is not None)
     return row
 
 

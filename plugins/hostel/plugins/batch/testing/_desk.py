@@ -50,7 +50,7 @@ class Clock:
         self.ahead += seconds
 
 
-async def eventually(look: Callable[[], Awaitable[T]], within: float = 30.0) -> T:
+async def eventually(look: Callable[[], Awaitable[T]], within: float = 120.0) -> T:
     """Look again and again until something true is seen, at what another task or process does to a store."""
     with anyio.fail_after(within):
         while not (seen := await look()):  # noqa: ASYNC110

@@ -2,7 +2,7 @@
 
 import { ask, now, taskPath } from "./api.js";
 import { $, glyph, h, patch, shape, toast } from "./dom.js";
-import { LIVE, STATES, clock, doing, duration, fine, moment, progressText, share, title, whoAndWhy } from "./format.js";
+import { LIVE, STATES, clock, doing, duration, fine, moment, plural, progressText, share, title, whoAndWhy } from "./format.js";
 import { keyOfRecord } from "./store.js";
 
 const LAST_EVENTS = 400;
@@ -169,11 +169,13 @@ export class Detail {
   #facts(record) {
     const quiet = record.completed_at === null ? `${duration(now() - record.updated_at)} ago` : null;
     const attempt = record.attempt;
+    const counted = attempt.attempt - attempt.interruptions;
     const parent = record.parent_task_id !== null && h("button", { type: "button", class: "link-button", onclick: () => this.on.openId(record.session_id, record.parent_task_id) }, this.on.nameOf(record.session_id, record.parent_task_id));
     const facts = [
       ["Session", record.session_id], ["Kind", record.kind], ["Producer", record.producer], ["Parent", parent],
       ["Its own session", record.child_session_id],
-      ["Attempt", attempt.max_attempts > 1 || attempt.attempt > 1 ? `${attempt.attempt} of ${Math.max(attempt.attempt, attempt.max_attempts)}` : null],
+      ["Attempt", attempt.max_attempts > 1 || counted > 1 ? `${counted} of ${Math.max(counted, attempt.max_attempts)}` : null],
+      ["Interrupted", attempt.interruptions ? plural(attempt.interruptions, "time") : null],
       ["Key", attempt.idempotency_key], ["When cancelled", record.cancel_policy.replace("_", " ")],
       ["When its session closes", record.close_policy], ["Created", moment(record.created_at)], ["Started", record.started_at === null ? null : moment(record.started_at)],
       ["Ended", moment(record.completed_at)], ["Last sign", quiet],

@@ -7,6 +7,7 @@ from hostel.plugins.model_pull._fetch._part import free_bytes, partial_of
 from hostel.plugins.model_pull._fetch._reply import size_of
 from hostel.plugins.model_pull._fetch._report import Fetched, FetchPhase, FetchProgress, Partial
 from hostel.plugins.model_pull._fetch._url import MAX_REDIRECTS, origin_of, redirected
+from hostel.plugins.model_pull._fetch._verified import Verified
 
 __all__ = [
     "ConnectionBudget",
@@ -18,6 +19,7 @@ __all__ = [
     "MAX_REDIRECTS",
     "Pace",
     "Partial",
+    "Verified",
     "discard_partial",
     "fetch",
     "free_bytes",

@@ -69,6 +69,7 @@ class Attempt:
         while self.ledger.ending is None and (left := began + RECORD_SECONDS - time.monotonic()) > 0:
             self._staff()
             self.ledger.wait(left)
+            self._expire()
         if self.ledger.ending is not None:
             return
         if self._published():
@@ -77,6 +78,12 @@ class Attempt:
         rate = (self.ledger.fetched - before) / (time.monotonic() - began)
         self.ledger.measured(rate, limited=self._limited())
         self._record()
+
+    def _expire(self) -> None:
+        """End what trickles."""
+        with self._lock:
+            for worker in self._workers.values():
+                worker.expire(time.monotonic())
 
     def _staff(self) -> None:
         """Start the workers that are wanted and missing."""

@@ -56,6 +56,7 @@ class _Host:
         self.lock = threading.Lock()
         self.shares: list[Share] = []
         self.arrived = 0
+        self.best = 0.0
 
 
 class Share:
@@ -73,6 +74,16 @@ class Share:
     def arrived(self, count: int) -> None:
         with self._host.lock:
             self._host.arrived += count
+
+    @property
+    def best(self) -> float:
+        """Return the most bytes per second that one connection to the host has brought."""
+        return self._host.best
+
+    def seen(self, rate: float) -> None:
+        """Tell what one connection has brought."""
+        with self._host.lock:
+            self._host.best = max(self._host.best, rate)
 
     def troubled(self) -> None:
         """Tell of a reset or a request to slow down."""

@@ -1,13 +1,11 @@
 """The checksum that follows the frontier: read behind the writers while the page cache still has it."""
 
-import hashlib
 import os
 import threading
 from typing import Self
 
+from hostel.plugins.model_pull._fetch._verified import STEP, begun
 from hostel.plugins.model_pull._remote import Digest, DigestAlgorithm
-
-STEP = 1 << 20
 
 
 class FollowingHasher:
@@ -18,7 +16,7 @@ class FollowingHasher:
 
     def __init__(self, fd: int, algorithm: DigestAlgorithm, size: int | None) -> None:
         self._fd, self._algorithm = fd, algorithm
-        self._hash = _begun(algorithm, size)
+        self._hash = begun(algorithm, size)
         self._changed = threading.Condition()
         self._frontier, self._hashed = 0, 0
         self._stopped = False
@@ -79,11 +77,3 @@ class FollowingHasher:
             self._hashed += count
             if self._hashed == self._frontier:
                 self._changed.notify_all()
-
-
-def _begun(algorithm: DigestAlgorithm, size: int | None) -> "hashlib._Hash":
-    if algorithm is DigestAlgorithm.SHA256:
-        return hashlib.sha256()
-    if size is None:
-        raise ValueError("git's SHA-1 begins with the size, which is unknown")
-    return hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)

@@ -13,7 +13,8 @@ from hostel.plugins.model_pull._fetch._limiter import Pace
 from hostel.plugins.model_pull._fetch._lock import locked, locked_now
 from hostel.plugins.model_pull._fetch._part import discard_files, part_path
 from hostel.plugins.model_pull._fetch._report import Fetched, FetchPhase, FetchProgress
-from hostel.plugins.model_pull._fetch._transfer import Terms, Transfer, adoptable
+from hostel.plugins.model_pull._fetch._transfer import Terms, Transfer
+from hostel.plugins.model_pull._fetch._verified import Verified
 from hostel.plugins.model_pull._remote import RemoteFile
 
 REPORT_SECONDS = 0.15
@@ -27,6 +28,7 @@ async def fetch(
     budget: ConnectionBudget | None = None,
     limiter: Pace | None = None,
     verify: bool = True,
+    record: Path | None = None,
     patience: float = 300.0,
     stall: float = 15.0,
     connect_timeout: float = 10.0,
@@ -36,28 +38,26 @@ async def fetch(
 
     Cancelling the surrounding scope ends all traffic at once, joins every thread and leaves a partial that
     the next call continues. A process that writes the same blob is waited for. An existing blob of the right
-    size is adopted.
+    size and checksum is adopted, also one that appears meanwhile; another one is replaced.
 
     :param blob: the final name; its folder is made if needed. The partial is `<blob>.hostel.part`
     :param connections: at most so many for this file; None leaves it to the budget
     :param budget: shared by the transfers of a process; None gives this call one of its own
     :param limiter: bytes per second, possibly beneath another limiter; None is unlimited
     :param verify: hold the content against `file.digest` before it gets its name
-    :param patience: seconds without a single byte before giving up; 0 allows no second try
-    :param stall: seconds a connection may be silent before it is replaced
+    :param record: remembers across calls which blobs were found true, so that each is read once; None forgets
+    :param patience: seconds without progress before giving up; 0 allows no second try
+    :param stall: seconds a connection may be silent before it is replaced; one far too slow has no more
     :param on_progress: called in the event loop, 4 to 10 times a second while something changes
     :raises PullError: one of its kinds, see there
     """
-    terms = Terms(connections, limiter, verify, patience, stall, connect_timeout)
+    terms = Terms(connections, limiter, verify, Verified(record), patience, stall, connect_timeout)
     if connections is not None and connections < 1:
         raise ValueError(f"at least one connection is needed, not {connections}")
     telling = _Telling(on_progress)
     transfer = Transfer(file, blob, budget or ConnectionBudget(), terms)
     waiting = FetchProgress(FetchPhase.LOCKED_OUT, 0, file.size)
     async with locked(part_path(blob), on_wait=lambda: telling.tell(waiting)):
-        if (size := adoptable(blob, file)) is not None:
-            await anyio.to_thread.run_sync(discard_files, part_path(blob))
-            return Fetched(blob, size, adopted=True)
         fetched = await _carried(transfer, telling)
     return attrs.evolve(fetched, callback_error=telling.error)
 

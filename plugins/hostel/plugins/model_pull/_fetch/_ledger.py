@@ -20,6 +20,9 @@ from hostel.plugins.model_pull._fetch._reply import Body, Version
 
 PARALLEL_FROM = 32 << 20
 """Smaller files are not worth a second connection."""
+SLOWEST = 1000
+FAR = 20
+"""A connection makes way below so many bytes per second, or so many times below the best one of its host."""
 
 
 @attrs.frozen
@@ -84,6 +87,7 @@ class Ledger:
         self._accepted = False
         self._rate: float | None = None
         self._busy: set[int] = set()
+        self._most_busy = 0
         self._news = False
         self._changed = threading.Condition()
 
@@ -127,7 +131,7 @@ class Ledger:
         allowed = self._share.allowance()
         with self._changed:
             if allowed == 0:
-                self._patience.fed(time.monotonic())
+                self._patience.rested(time.monotonic())
             return self._most_of(allowed) if self._accepted else min(1, allowed)
 
     def _most_of(self, allowed: int) -> int:
@@ -155,6 +159,7 @@ class Ledger:
             )
             if span is not None:
                 self._busy.add(worker)
+                self._most_busy = max(self._most_busy, len(self._busy))
             return span
 
     def give_back(self, worker: int) -> None:
@@ -202,11 +207,23 @@ class Ledger:
             self.fetched += len(span)
             self.gained += gained
             if gained:
-                self._patience.fed(time.monotonic())
+                self._patience.fed(time.monotonic(), gained)
                 self.trouble = None
             self._on_frontier(self._plan.frontier)
             if self._plan.complete:
                 self.end(Complete())
+
+    def held_up(self) -> None:
+        """Tell that a limiter held up a worker: no fault of the server."""
+        with self._changed:
+            self._patience.rested(time.monotonic())
+
+    def is_too_slow(self, rate: float, *, ranged: bool) -> bool:
+        """Return whether a connection of so many bytes per second should make way for another.
+
+        :param ranged: what it has brought would not have to be fetched again
+        """
+        return rate < max(SLOWEST, self._share.best / FAR if ranged else 0)
 
     def settle(self, size: int) -> None:
         """Learn the size of a file from its end."""
@@ -252,10 +269,8 @@ class Ledger:
         """Learn the bytes per second of all connections together; `limited` if a limiter held them down."""
         wanted = self.wanted()
         with self._changed:
-            self._rate = rate / max(1, len(self._busy))
+            self._rate = rate / max(1, self._most_busy)
+            self._most_busy = len(self._busy)
+            self._share.seen(self._rate)
             fair = not limited and 0 < wanted <= len(self._busy)
         self._share.observe(fair=fair)
-
-    @property
-    def busy(self) -> int:
-        return len(self._busy)

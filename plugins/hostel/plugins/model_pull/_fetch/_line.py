@@ -6,7 +6,10 @@ sockets, TLS and HTTP libraries become `LineBroken` here and nowhere else. Two i
 sockets under http.client, and httpx where the environment names a proxy.
 """
 
-from collections.abc import Callable
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 from hostel.plugins.model_pull._fetch._reply import Headers
@@ -21,13 +24,53 @@ class LineBroken(Exception):
     :param reset: the peer, or something between, cut it: a hint that there are too many
     :param stale: a kept-alive connection was gone before it was used: no failure at all
     :param nonsense: the peer speaks something else; asking again is not likely to help
+    :param slow: another connection is worth a try at once
     """
 
     def __init__(
-        self, reason: str, *, reset: bool = False, stale: bool = False, nonsense: bool = False
+        self,
+        reason: str,
+        *,
+        reset: bool = False,
+        stale: bool = False,
+        nonsense: bool = False,
+        slow: bool = False,
     ) -> None:
         super().__init__(reason)
-        self.reason, self.reset, self.stale, self.nonsense = reason, reset, stale, nonsense
+        self.reason, self.slow = reason, slow
+        self.reset, self.stale, self.nonsense = reset, stale, nonsense
+
+
+class Deadline:
+    """When what a worker waits for must be there in full: a peer that trickles is never silent.
+
+    :param stall: seconds that a peer may be silent; twice as long is allowed for a whole head
+    """
+
+    def __init__(self, stall: float) -> None:
+        self._seconds, self._due, self._missed = 2 * stall, math.inf, False
+
+    @contextmanager
+    def awaiting(self) -> Iterator[None]:
+        """Wait for one thing inside; raises LineBroken if `passed` has found that it takes too long."""
+        self._missed, self._due = False, time.monotonic() + self._seconds
+        try:
+            yield
+        except Exception as error:
+            if self._missed:
+                raise LineBroken("it trickles", slow=True) from error
+            raise
+        finally:
+            self._due = math.inf
+        if self._missed:  # http.client takes a head that was cut off for a whole one
+            raise LineBroken("it trickles", slow=True)
+
+    def passed(self, now: float) -> bool:
+        """Return whether it takes too long, once; safe from any thread."""
+        passed = now > self._due
+        if passed:
+            self._missed, self._due = True, math.inf
+        return passed
 
 
 class Reply(Protocol):
@@ -53,6 +96,10 @@ class Line(Protocol):
 
     def cut(self) -> None:
         """End all traffic at once and for good; safe from any thread."""
+        ...
+
+    def expire(self, now: float) -> None:
+        """End what has been awaited for too long at `now`, a monotonic time; safe from any thread."""
         ...
 
 
@@ -83,6 +130,10 @@ class EnvironmentLine:
         self._cut = True
         for line in self._lines():
             line.cut()
+
+    def expire(self, now: float) -> None:
+        for line in self._lines():
+            line.expire(now)
 
     def _lines(self) -> list[Line]:
         return [self._direct, *list(self._by_proxy.values())]

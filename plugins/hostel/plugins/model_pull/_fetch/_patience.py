@@ -1,8 +1,9 @@
 """How long to wait before asking again, and when to stop asking. Pure.
 
-The budget is time without a single byte, not a number of tries: bytes reset it. Waiting doubles from half
-a second to half a minute, shortened by up to a half at random so that many clients do not knock together.
-What makes no sense is answered four times in a row at most; it would not get better with time.
+The budget is time without progress, not a number of tries: each 16 KiB reset it, a byte a second does not.
+Waiting doubles from half a second to half a minute, shortened by up to a half at random so that many clients
+do not knock together. What makes no sense is answered four times in a row at most; it would not get better
+with time.
 """
 
 import attrs
@@ -10,6 +11,7 @@ import attrs
 FIRST_WAIT = 0.5
 LONGEST_WAIT = 30.0
 STRIKES = 4
+PROGRESS = 16 << 10
 
 
 def backoff(failures: int, chance: float) -> float:
@@ -19,19 +21,26 @@ def backoff(failures: int, chance: float) -> float:
 
 @attrs.define
 class Patience:
-    """Seconds without a byte that are allowed; owned by one transfer, used under its lock."""
+    """Seconds without progress that are allowed; owned by one transfer, used under its lock."""
 
     budget: float
     since: float
-    """When the last byte came, or the transfer began."""
+    """When the last progress was made, or the transfer began."""
     strikes: int = 0
+    crumbs: int = 0
 
-    def fed(self, now: float) -> None:
-        """Tell that bytes arrived."""
-        self.since, self.strikes = now, 0
+    def fed(self, now: float, count: int) -> None:
+        """Tell that so many bytes arrived that were missing."""
+        self.strikes, self.crumbs = 0, self.crumbs + count
+        if self.crumbs >= PROGRESS:
+            self.rested(now)
+
+    def rested(self, now: float) -> None:
+        """Tell that it was held up here and not by the server."""
+        self.since, self.crumbs = now, 0
 
     def quiet(self, now: float) -> float:
-        """Return for how long no byte has arrived."""
+        """Return for how long there was no progress."""
         return max(0.0, now - self.since)
 
     def left(self, now: float) -> float:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 import httpx
 
 from hostel.plugins.model_pull._errors import BadResponse
-from hostel.plugins.model_pull._fetch._line import USER_AGENT, LineBroken, Reply
+from hostel.plugins.model_pull._fetch._line import USER_AGENT, Deadline, LineBroken, Reply
 from hostel.plugins.model_pull._fetch._reply import Headers
 
 TROUBLE = (ImportError, httpx.HTTPError, httpx.StreamError, httpx.InvalidURL)
@@ -32,6 +32,7 @@ class ProxiedLine:
     ) -> None:
         self._proxy, self._tls = proxy, tls
         self._timeout = httpx.Timeout(stall, connect=connect_timeout)
+        self._deadline = Deadline(stall + connect_timeout)
         self._lock = threading.Lock()
         self._client: httpx.Client | None = None
         self._response: httpx.Response | None = None
@@ -45,10 +46,11 @@ class ProxiedLine:
                 self._client = self._opened()
             sent = {"User-Agent": USER_AGENT, **headers}
             request = self._client.build_request("GET", url, headers=sent, extensions={"trace": self._traced})
-            self._response = self._client.send(request, stream=True)
+            with self._deadline.awaiting():
+                self._response = self._client.send(request, stream=True)
         except TROUBLE as error:
             raise _translation(error, url) from error
-        return _Reply(self._response, url)
+        return _Reply(self._response, url, self._deadline)
 
     def _opened(self) -> httpx.Client:
         return httpx.Client(proxy=self._proxy, verify=self._tls(), timeout=self._timeout, trust_env=False)
@@ -66,6 +68,12 @@ class ProxiedLine:
             self._cut = True
             for sock in self._sockets:
                 _shut(sock)
+
+    def expire(self, now: float) -> None:
+        if self._deadline.passed(now):
+            with self._lock:
+                for sock in self._sockets:
+                    _shut(sock)
 
     def _give_up_reply(self) -> None:
         response, self._response = self._response, None
@@ -88,7 +96,8 @@ class ProxiedLine:
 
 
 class _Reply:
-    def __init__(self, response: httpx.Response, url: str) -> None:
+    def __init__(self, response: httpx.Response, url: str, deadline: Deadline) -> None:
+        self._deadline = deadline
         self._pieces = response.iter_raw()
         self._left = memoryview(b"")
         self._url = url
@@ -98,7 +107,8 @@ class _Reply:
     def readinto(self, view: memoryview) -> int:
         while not self._left:
             try:
-                piece = next(self._pieces, None)
+                with self._deadline.awaiting():
+                    piece = next(self._pieces, None)
             except TROUBLE as error:
                 raise _translation(error, self._url) from error
             if piece is None:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from hostel.plugins.model_pull._errors import BadResponse
-from hostel.plugins.model_pull._fetch._line import USER_AGENT, LineBroken, Reply
+from hostel.plugins.model_pull._fetch._line import USER_AGENT, Deadline, LineBroken, Reply
 from hostel.plugins.model_pull._fetch._reply import Headers
 from hostel.plugins.model_pull._fetch._url import Origin, origin_of, target_of
 
@@ -45,6 +45,7 @@ class SocketLine:
     ) -> None:
         self._tls, self._reached = tls, reached
         self._connect_timeout, self._stall = connect_timeout, stall
+        self._deadline = Deadline(stall)
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
         self._cut = False
@@ -76,9 +77,15 @@ class SocketLine:
             if self._socket is not None:
                 _shut(self._socket)
 
+    def expire(self, now: float) -> None:
+        if self._deadline.passed(now):
+            with self._lock:
+                if self._socket is not None:
+                    _shut(self._socket)
+
     def _ready(self, origin: Origin) -> bool:
         """Make the connection fit to be asked; True if it was used before."""
-        if self._reply is not None and not self._reply.spent():
+        if self._reply is not None and not self._reply.isclosed() and not self._read_off(self._reply):
             self.close()
         self._reply = None
         if self._origin != origin:
@@ -86,16 +93,26 @@ class SocketLine:
         self._origin = origin
         return self._connection is not None and self._connection.sock is not None
 
+    def _read_off(self, reply: "_Reply") -> bool:
+        try:
+            with self._deadline.awaiting():
+                return reply.spent()
+        except LineBroken:
+            return False
+
     def _ask(self, origin: Origin, url: str, headers: Headers) -> Reply:
         if self._connection is None:
             self._connection = _Connection(origin, self._open)
         connection = self._connection
-        connection.putrequest("GET", target_of(url), skip_accept_encoding=True)
-        for name, value in {"User-Agent": USER_AGENT, "Accept": "*/*", **headers}.items():
-            connection.putheader(name, value)
-        connection.endheaders()
-        response = connection.getresponse()
-        self._reply = _Reply(response, url)
+        if connection.sock is None:
+            connection.connect()
+        with self._deadline.awaiting():
+            connection.putrequest("GET", target_of(url), skip_accept_encoding=True)
+            for name, value in {"User-Agent": USER_AGENT, "Accept": "*/*", **headers}.items():
+                connection.putheader(name, value)
+            connection.endheaders()
+            response = connection.getresponse()
+        self._reply = _Reply(response, url, self._deadline)
         return self._reply
 
     def _open(self, origin: Origin) -> socket.socket:
@@ -199,18 +216,23 @@ class _Connection(http.client.HTTPConnection):
 
 
 class _Reply:
-    def __init__(self, response: http.client.HTTPResponse, url: str) -> None:
+    def __init__(self, response: http.client.HTTPResponse, url: str, deadline: Deadline) -> None:
         if not isinstance(response, _Response):
             raise TypeError(f"{response!r} cannot be received")
-        self._response, self._url = response, url
+        self._response, self._url, self._deadline = response, url, deadline
         self.status = response.status
         self.headers: Headers = {name.lower(): value for name, value in response.headers.items()}
 
     def readinto(self, view: memoryview) -> int:
         try:
-            return self._response.receive(view)
+            with self._deadline.awaiting():
+                return self._response.receive(view)
         except TROUBLE as error:
             raise _translation(error, self._url) from error
+
+    def isclosed(self) -> bool:
+        """Return whether all content was received."""
+        return self._response.isclosed()
 
     def close(self) -> None:
         """Close the content, which outlives its connection if it ends with it."""
@@ -219,8 +241,6 @@ class _Reply:
     def spent(self) -> bool:
         """Read off what little content is left; False if it is not worth it."""
         left = self._response.length
-        if self._response.isclosed():
-            return True
         if left is None or left > DRAIN:
             return False
         with contextlib.suppress(*TROUBLE):

@@ -64,6 +64,8 @@ class Source:
     :ivar disowned: the origin has named another checksum or size
     """
 
+    most: int | None = None
+
     def __init__(self, file: RemoteFile, *, pinned: bool, clock: Callable[[], float] = time.time) -> None:
         self._file, self._pinned, self._clock = file, pinned, clock
         self._believed: set[Version] = set()
@@ -74,6 +76,11 @@ class Source:
             raise ValueError(f"a header for {file.path} has characters that no header may have")
         self._walking = threading.Lock()
         self._place: str | None = None
+
+    @property
+    def host(self) -> str:
+        """Return whom to share connections to."""
+        return str(self._origin)
 
     @property
     def path(self) -> str:
@@ -102,6 +109,9 @@ class Source:
     def forget(self) -> None:
         """Let the next request start from the origin."""
         self._place = None
+
+    def close(self) -> None:
+        """End; lines are closed by their workers."""
 
     def _at(self, line: Line, asked: Asked) -> tuple[Answer | Expired, Reply]:
         reply, answer = self._get(line, asked)

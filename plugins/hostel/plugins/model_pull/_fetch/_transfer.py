@@ -10,8 +10,9 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -28,15 +29,19 @@ from hostel.plugins.model_pull._fetch._digest import FollowingHasher
 from hostel.plugins.model_pull._fetch._ledger import Adopted, Anew, Complete, Ending, Ledger, Stopped
 from hostel.plugins.model_pull._fetch._limiter import Pace
 from hostel.plugins.model_pull._fetch._line import EnvironmentLine, Line
-from hostel.plugins.model_pull._fetch._part import Part, Sidecar, part_path, read_sidecar
+from hostel.plugins.model_pull._fetch._local import LocalSource
+from hostel.plugins.model_pull._fetch._part import Part, Sidecar, discard_files, part_path, read_sidecar
 from hostel.plugins.model_pull._fetch._plan import UNKNOWN, RangePlan
 from hostel.plugins.model_pull._fetch._reply import Version
 from hostel.plugins.model_pull._fetch._report import Fetched, FetchPhase, FetchProgress
 from hostel.plugins.model_pull._fetch._sockets import Address, SocketLine
 from hostel.plugins.model_pull._fetch._source import Source
-from hostel.plugins.model_pull._fetch._url import Origin, origin_of
+from hostel.plugins.model_pull._fetch._verified import Mark, Verified, mark_of
 from hostel.plugins.model_pull._fetch._worker import Worker
 from hostel.plugins.model_pull._remote import Digest, RemoteFile
+
+if TYPE_CHECKING:
+    from hostel.plugins.model_pull._fetch._url import Origin
 
 RESTARTS = 5
 ALWAYS_RANGES = 50 * 1000**3
@@ -50,6 +55,7 @@ class Terms:
     connections: int | None = None
     limiter: Pace | None = None
     verify: bool = True
+    verified: Verified = attrs.field(factory=lambda: Verified(None))
     patience: float = 300.0
     stall: float = 15.0
     connect_timeout: float = 10.0
@@ -71,7 +77,8 @@ class Transfer:
     def __init__(self, file: RemoteFile, blob: Path, budget: ConnectionBudget, terms: Terms) -> None:
         self._file, self._blob, self._budget, self._terms = file, blob, budget, terms
         self._wanted = file.digest if terms.verify else None
-        self._source = Source(file, pinned=self._wanted is not None)
+        self._source = _source_of(file, pinned=self._wanted is not None)
+        self._refused: Mark | None = None
         self._tls = functools.cache(ssl.create_default_context)
         self._reached: dict[Origin, Address] = {}
         self._lock = threading.Lock()
@@ -87,9 +94,12 @@ class Transfer:
 
         :raises PullError: if it cannot be had
         """
-        started = time.monotonic()
-        host = str(origin_of(self._file.url))
-        with self._budget.join(host) as share, Part(part_path(self._blob), self._file) as part:
+        started, path = time.monotonic(), part_path(self._blob)
+        if self._is_here():
+            discard_files(path)
+            return Fetched(self._blob, self._blob.stat().st_size, adopted=True)
+        share_of = self._budget.join(self._source.host)
+        with closing(self._source), share_of as share, Part(path, self._file) as part:
             try:
                 fetched = self._pursue(part, share)
             except ContentChanged:
@@ -145,9 +155,11 @@ class Transfer:
                     way = self._once_more(part, digest)
                 case Anew():
                     way = self._another_way(part, way, ledger, ending)
-                case Adopted():
+                case Adopted() if self._is_here():
                     part.discard()
                     return self._told(part, ledger, self._blob.stat().st_size, adopted=True)
+                case Adopted():
+                    way = _Way(RangePlan(way.plan.size, way.plan.done), ledger.version, way.solo, way.ranges)
                 case Stopped():
                     return None
                 case Exception():
@@ -170,7 +182,7 @@ class Transfer:
                 patience=self._terms.patience,
                 pinned=self._wanted is not None,
                 solo=way.solo,
-                most=self._terms.connections,
+                most=self._source.most or self._terms.connections,
                 on_frontier=hasher.reach if hasher else _ignore,
             )
             record = functools.partial(self._record, part, ledger)
@@ -178,7 +190,7 @@ class Transfer:
                 ledger,
                 functools.partial(self._hire, part, ledger, way.ranges),
                 record=record,
-                published=lambda: adoptable(self._blob, self._file) is not None,
+                published=self._has_appeared,
                 limited=self._limited,
             )
             with self._lock:
@@ -218,6 +230,7 @@ class Transfer:
             part.reserve,
             limiter=self._terms.limiter,
             ranges=ranges,
+            stall=self._terms.stall,
         )
 
     def _line(self) -> Line:
@@ -272,7 +285,25 @@ class Transfer:
     def _publish(self, part: Part, ledger: Ledger, digest: Digest | None) -> Fetched:
         self._phase = FetchPhase.PUBLISHING
         part.publish(self._blob, ledger.plan.size)
+        if digest is not None:
+            self._terms.verified.note(self._blob, digest)
         return self._told(part, ledger, ledger.plan.size, digest=digest)
+
+    def _is_here(self) -> bool:
+        """Return whether the blob is here and true, which may take reading it."""
+        self._refused = mark_of(self._blob)
+        if self._refused is None:
+            return False
+        self._phase = FetchPhase.VERIFYING
+        size, verified = self._file.size, self._terms.verified
+        true = verified.holds(self._blob, size, self._wanted, stopped=lambda: self._stopped)
+        self._phase = FetchPhase.DOWNLOADING
+        return true
+
+    def _has_appeared(self) -> bool:
+        """Return whether there is a blob of the right size that was not looked at yet."""
+        mark = mark_of(self._blob)
+        return mark not in (None, self._refused) and self._file.size in (None, mark and mark[0])
 
     def _told(
         self,
@@ -295,13 +326,8 @@ class Transfer:
         )
 
 
-def adoptable(blob: Path, file: RemoteFile) -> int | None:
-    """Return the size of `blob` in bytes; None if it is not there or has not the size of `file`."""
-    try:
-        size = blob.stat().st_size
-    except OSError:
-        return None
-    return size if file.size in (None, size) else None
+def _source_of(file: RemoteFile, *, pinned: bool) -> Source | LocalSource:
+    return LocalSource(file) if file.url.startswith("file:") else Source(file, pinned=pinned)
 
 
 def _plan_size(size: int | None) -> int:

@@ -12,15 +12,16 @@ from hostel.plugins.model_pull._errors import BadResponse, ContentChanged, PullE
 from hostel.plugins.model_pull._fetch._ledger import Ledger
 from hostel.plugins.model_pull._fetch._limiter import Pace
 from hostel.plugins.model_pull._fetch._line import Line, LineBroken, Reply
+from hostel.plugins.model_pull._fetch._local import LocalSource
 from hostel.plugins.model_pull._fetch._plan import Span
 from hostel.plugins.model_pull._fetch._reply import Body, Busy, Changed, Nonsense
 from hostel.plugins.model_pull._fetch._source import Expired, Source
+from hostel.plugins.model_pull._numbers import rate_text
 
 BUFFER = 1 << 20
 FLUSH_SECONDS = 0.1
 FREE_RENEWAL_SECONDS = 60.0
-SLOW_SECONDS = 30.0
-SLOW_RATE = 10_000
+SLOW_SECONDS = 5.0
 
 
 class _Again(Exception):
@@ -40,13 +41,14 @@ class Worker:
         self,
         index: int,
         ledger: Ledger,
-        source: Source,
+        source: Source | LocalSource,
         line: Line,
         write: Callable[[memoryview, int], None],
         reserve: Callable[[int], None],
         *,
         limiter: Pace | None,
         ranges: bool,
+        stall: float,
     ) -> None:
         self._index, self._ledger, self._source, self._line = index, ledger, source, line
         self._write, self._reserve = write, reserve
@@ -54,6 +56,7 @@ class Worker:
         self._buffer = memoryview(bytearray(BUFFER))
         self._at, self._filled = 0, 0
         self._renewed_at: float | None = None
+        self._shortest = self._window = min(SLOW_SECONDS, stall)
 
     def run(self) -> None:
         failures = 0
@@ -72,7 +75,7 @@ class Worker:
 
     def _again(self, broken: LineBroken) -> _Again:
         if not broken.nonsense:
-            return _Again(broken.reason, crowded=broken.reset)
+            return _Again(broken.reason, crowded=broken.reset, wait=0.0 if broken.slow else None)
         error = BadResponse(self._source.url, broken.reason)
         self._ledger.struck(error)
         return _Again(broken.reason, error=error)
@@ -80,6 +83,10 @@ class Worker:
     def cut(self) -> None:
         """End all traffic; safe from any thread."""
         self._line.cut()
+
+    def expire(self, now: float) -> None:
+        """End the traffic of an answer that trickles; safe from any thread."""
+        self._line.expire(now)
 
     def close(self) -> None:
         self._line.close()
@@ -145,14 +152,14 @@ class Worker:
         raise _Again(str(error), error=error)
 
     def _pump(self, reply: Reply, body: Body, end: int | None) -> None:
-        flushed = slow_since = time.monotonic()
-        slow_bytes = 0
+        flushed = since = time.monotonic()
+        came = 0
         while room := self._room(body, end):
             count = reply.readinto(self._buffer[self._filled : self._filled + room])
             if count == 0:
                 return
             self._filled += count
-            slow_bytes += count
+            came += count
             now = time.monotonic()
             pause = self._limiter.spend(count, now) if self._limiter else 0.0
             if self._filled == BUFFER or now - flushed >= FLUSH_SECONDS or pause > FLUSH_SECONDS:
@@ -160,10 +167,18 @@ class Worker:
                 flushed = now
             if pause > 0:
                 self._ledger.stopped.wait(pause)
-            elif now - slow_since >= SLOW_SECONDS:
-                if slow_bytes < SLOW_RATE * SLOW_SECONDS and self._ledger.busy > 1:
-                    raise LineBroken("it is far too slow")
-                slow_since, slow_bytes = now, 0
+                self._ledger.held_up()
+                since, came = time.monotonic(), 0
+            elif now - since >= self._window:
+                self._judge(came / (now - since), ranged=body.ranged)
+                since, came = now, 0
+
+    def _judge(self, rate: float, *, ranged: bool) -> None:
+        """Give up a connection that is far too slow, each time later: it may be the network that is."""
+        if self._ledger.is_too_slow(rate, ranged=ranged):
+            self._window *= 2
+            raise LineBroken(f"it is far too slow ({rate_text(rate)})", slow=True)
+        self._window = self._shortest
 
     def _room(self, body: Body, end: int | None) -> int:
         """Return how many bytes may be received now: into the buffer, of this span, by the limit."""

@@ -20,7 +20,8 @@ def send_reply(line: Line, reply: Reply, fault: Fault, *, with_body: bool) -> No
         line.wait(fault.first_byte_after)
     if fault.before_headers:
         line.end(fault.before_headers)
-    line.send_head(reply.status, reply.head(), last=not (with_body and reply.length))
+    last = not (with_body and reply.length)
+    line.send_head(reply.status, reply.head(), last=last, bps=fault.head_bps)
     if with_body:
         _send_body(line, _encoded(_body(reply, fault), fault), fault)
         if not _well_framed(reply):

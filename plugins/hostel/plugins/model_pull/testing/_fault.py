@@ -84,6 +84,8 @@ class Fault:
     """End the connection instead of answering."""
     first_byte_after: float = 0.0
     """Wait before the first byte of the headers."""
+    head_bps: int | None = attrs.field(default=None, validator=optional(gt(0)))
+    """Send at most so many bytes of the headers per second."""
     bps: int | None = attrs.field(default=None, validator=optional(gt(0)))
     """Send at most so many bytes per second on each connection."""
     stall_after: int | None = None

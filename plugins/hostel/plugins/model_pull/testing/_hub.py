@@ -121,16 +121,16 @@ class LocalHub:
         return sum(one.sent for one in self.exchanges(path=path, origin=origin))
 
     def wait_until_sent(
-        self, size: int, *, path: str | None = None, origin: Origin | None = None, timeout: float = 10.0
+        self, size: int, *, path: str | None = None, origin: Origin | None = None, timeout: float = 60.0
     ) -> bool:
         """Block until so many body bytes were sent for matching paths; False after `timeout` seconds."""
         return self.wait_for(lambda: self.bytes_sent(path=path, origin=origin) >= size, timeout=timeout)
 
-    def wait_until_stalled(self, count: int = 1, *, timeout: float = 10.0) -> bool:
+    def wait_until_stalled(self, count: int = 1, *, timeout: float = 60.0) -> bool:
         """Block until so many answers are stalled; False after `timeout` seconds."""
         return self._server.stalls.wait_for(count, timeout)
 
-    def wait_for(self, reached: Callable[[], bool], *, timeout: float = 10.0) -> bool:
+    def wait_for(self, reached: Callable[[], bool], *, timeout: float = 60.0) -> bool:
         """Block until `reached`, tried at each change of the log, holds; False after `timeout` seconds."""
         return self._log.wait_for(reached, timeout)
 

@@ -71,11 +71,16 @@ class Line:
     stalls: Stalls
     entry: Entry
 
-    def send_head(self, status: int, head: bytes, *, last: bool) -> None:
+    def send_head(self, status: int, head: bytes, *, last: bool, bps: int | None = None) -> None:
         self.entry.answer(status)
         if last:
             self.entry.finish()
-        self.sock.sendall(head)
+        if bps is None:
+            self.sock.sendall(head)
+            return
+        for at in range(len(head)):
+            self.sock.sendall(head[at : at + 1])
+            self.wait(1 / bps)
 
     def send(self, data: memoryview, *, last: bool) -> None:
         self.entry.send(len(data))
