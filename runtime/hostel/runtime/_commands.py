@@ -110,12 +110,17 @@ def _spare_conversions(command: Command) -> None:
     """Leave options that were not given alone, all through the commands: typer imports pydantic to convert
     nothing, which takes longer than most commands.
     """
-    for parameter in command.params:
-        if not parameter.required:
-            spared = partial(_processed, parameter, parameter.process_value)
-            setattr(parameter, "process_value", spared)  # noqa: B010 - a method, to mypy
+    setattr(command, "get_params", partial(_spared, command.get_params))  # noqa: B010 - a method, to mypy
     for one in getattr(command, "commands", {}).values():
         _spare_conversions(one)
+
+
+def _spared(get_params: Callable[[Context], list[Parameter]], context: Context) -> list[Parameter]:
+    found = get_params(context)
+    for parameter in found:
+        if not parameter.required and "process_value" not in vars(parameter):
+            parameter.process_value = partial(_processed, parameter, parameter.process_value)
+    return found
 
 
 def _processed(

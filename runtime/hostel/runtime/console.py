@@ -95,12 +95,11 @@ async def _until_terminated(func: Callable[[], Awaitable[T]]) -> T:
 
     from ._apart import Apart
 
-    with anyio.CancelScope() as scope:
+    with anyio.open_signal_receiver(signal.SIGTERM) as signals, anyio.CancelScope() as scope:
 
         async def watch() -> None:
-            with anyio.open_signal_receiver(signal.SIGTERM) as signals:
-                await anext(signals)
-                scope.cancel()
+            await anext(signals)
+            scope.cancel()
 
         watcher = Apart(watch)
         watcher.start()
