@@ -135,7 +135,7 @@ def test_hostel_sessions_stands_on_anyio_and_attrs_alone() -> None:
         (["ps", "--help"], {"anyio", "rich", "sqlite3", "pydantic"}),
         (["ps"], {"rich", "pydantic"}),
     ],
-    ids=" ".join,
+    ids=lambda value: " ".join(sorted(value)),
 )
 def test_a_command_loads_nothing_heavy_that_it_does_not_need(
     arguments: list[str], heavy: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
