@@ -22,7 +22,7 @@ EVERY_STATE = TaskFilter(include_terminal=True)
 LIMIT = 64 * 1024
 LARGE: list[JsonValue] = [
     "x" * LIMIT,
-    "é" * (LIMIT // 6),
+    "é" * (LIMIT // 6 + 1),
     {"rows": [[number, str(number)] for number in range(10_000)]},
     list(range(20_000)),
 ]
