@@ -124,7 +124,7 @@ class Model:
 
     def parent_of(self, task: Task) -> Task | None:
         here = self.sessions[task.session].get(task.wanted_parent or "")
-        if here is None:
+        if here is None or not here.live:
             elsewhere = [other for other in self.live if other.id == task.wanted_parent]
             here = elsewhere[0] if len(elsewhere) == 1 else None
         if here is None or not here.live or task in (here, *here.ancestors):

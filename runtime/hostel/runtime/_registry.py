@@ -328,14 +328,17 @@ class PluginRegistry:
         self._refuse(plugin, phase, fault)
 
     def _refuse(self, plugin: Plugin, phase: str, fault: Misbehaved) -> None:
-        self._note(plugin, phase, fault)
         if plugin.must_work:
+            plugin.failure = f"{phase}: {fault}"
             raise plugin.failed(phase, fault) from fault.__cause__
+        self._note(plugin, phase, fault)
 
     def _note(self, plugin: Plugin, phase: str, fault: Misbehaved) -> None:
         failure = f"{phase}: {fault}"
         if plugin.failure != failure:
             plugin.failure = failure
+            if plugin.must_work and phase == "on_startup":
+                return  # it is raised
             log.warning("%s", plugin.failed(phase, fault))
 
     def _active(self) -> list[Plugin]:

@@ -31,7 +31,7 @@ from ._sqlite_file import (
     translating,
 )
 from ._sqlite_rescue import page_left
-from ._sqlite_schema import CHANGES, FORGET, SCHEMA, insert_changes
+from ._sqlite_schema import CHANGES, FORGET, SCHEMA, insert_changes, storable
 from ._sqlite_tasks import (
     forget_finished,
     read_finished,
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Iterator, Sequence
 
+    from ._records import TaskRecord
     from ._replay import Forgotten, Page
 
 T = TypeVar("T")
@@ -244,15 +245,18 @@ def _row(change: Append | Forget) -> tuple[Value, ...]:
         record.state.value if record is not None else None,
         to_text(change.params) if registers and change.params is not None else None,
         event_to_text(event),
-        record.kind if record is not None else None,
-        record.parent_task_id if record is not None else None,
-        record.attempt.idempotency_key if record is not None else None,
+        *(_searched(record) if record is not None else (None, None, None)),
         change.value,
         change.retain,
     )
 
 
 NOTHING = (None,) * 8
+
+
+def _searched(record: TaskRecord) -> Iterator[str | None]:
+    for text in (record.kind, record.parent_task_id, record.attempt.idempotency_key):
+        yield None if text is None else storable(text)
 
 
 def _warn(problem: str) -> None:

@@ -29,6 +29,7 @@ from ._sqlite_schema import (
     MOVE_ROWS,
     RESULT_ROWS,
     SIZE,
+    storable,
 )
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def _keep_task(target: sqlite3.Connection, task: Rescued) -> None:
         return
     params = to_text(task.params) if task.params is not None else None
     _keep_event(target, task.born, task.event)
-    key = record.attempt.idempotency_key
+    parent, key = record.parent_task_id, record.attempt.idempotency_key
     target.execute(
         KEEP_TASK,
         (
@@ -135,8 +136,8 @@ def _keep_task(target: sqlite3.Connection, task: Rescued) -> None:
             record.seq,
             record.state.value,
             params,
-            record.kind,
-            record.parent_task_id,
-            key,
+            storable(record.kind),
+            storable(parent) if parent is not None else None,
+            storable(key) if key is not None else None,
         ),
     )

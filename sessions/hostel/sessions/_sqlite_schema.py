@@ -225,7 +225,7 @@ def select_tasks(query: TaskQuery, *, ended: bool = False) -> tuple[str, dict[st
     """Return the statement that reads the tasks `query` asks for, in the order they came, of finished ones
     only those that have `ended`, and its values.
     """
-    given: dict[str, str | int | None] = {
+    given = {
         "session": query.filter.session_id,
         "kind": query.filter.kind,
         "parent": query.filter.parent_task_id,
@@ -233,7 +233,7 @@ def select_tasks(query: TaskQuery, *, ended: bool = False) -> tuple[str, dict[st
         "task": query.task_id,
         "key": query.key,
     }
-    values = {name: value for name, value in given.items() if value is not None}
+    values = {name: storable(value) for name, value in given.items() if value is not None}
     conditions = [f"tasks.{name} = :{name}" for name in values]
     if "session" in values and "task" in values:
         conditions = [_IN_OR_OUT_OF_SESSION, *conditions[1:]]
@@ -246,6 +246,11 @@ def select_tasks(query: TaskQuery, *, ended: bool = False) -> tuple[str, dict[st
     limit = "" if query.limit is None else "LIMIT :limit"
     wanted = f"{_TASKS} WHERE {' AND '.join(conditions) or 'TRUE'} ORDER BY tasks.born {limit}"
     return wanted, {**values, "after": query.after, "limit": query.limit or 0}
+
+
+def storable(text: str) -> str:
+    """Return `text` without what SQLite cannot keep: halves of characters."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 _TASKS = """

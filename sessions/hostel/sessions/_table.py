@@ -446,7 +446,9 @@ class TaskTable:
         parent_id, session_id = entry.record.parent_task_id, entry.record.session_id
         if parent_id is None or not entry.live:
             return
-        parent = self.at(session_id, parent_id) or self._only_live(parent_id)
+        parent = self.at(session_id, parent_id)
+        if parent is None or not parent.live:
+            parent = self._only_live(parent_id)
         if parent is not None and parent.live and entry not in _line_of(parent):
             _adopt(parent, entry)
         else:

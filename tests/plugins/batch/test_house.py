@@ -239,12 +239,12 @@ async def test_sending_can_be_started_after_a_start_that_failed() -> None:
 async def test_a_batch_is_not_taken_for_a_session_that_closes_and_the_others_are_shown(
     house: House, upstream: Upstream
 ) -> None:
-    gate, closing = anyio.Event(), anyio.Event()
+    gate, closing, close_on = anyio.Event(), anyio.Event(), anyio.Event()
     upstream.script = lambda _: Answer(hold=gate)
 
     async def hold() -> None:
         closing.set()
-        await gate.wait()
+        await close_on.wait()
 
     async def close() -> None:
         await house.runtime.tasks.spawn_hidden("s1", "holds it", hold)
@@ -261,10 +261,11 @@ async def test_a_batch_is_not_taken_for_a_session_that_closes_and_the_others_are
         record = await eventually(lambda: house.runtime.tasks.get(other.id))
         assert record is not None
         assert await house.runtime.tasks.get(strange.id) is None
-        gate.set()
+        close_on.set()
 
-    assert (await house.ended(other)).state is TaskState.COMPLETED
     await eventually(lambda: house.runtime.tasks.get(strange.id))
+    gate.set()
+    assert (await house.ended(other)).state is TaskState.COMPLETED
     assert (await house.ended(strange)).state is TaskState.COMPLETED
     (withdrawn,) = [
         each for each in await house.storage.list_batches() if each.id not in (strange.id, other.id)

@@ -296,8 +296,10 @@ async def test_many_tasks_move_together_or_not_at_all(served: Served) -> None:
     for task_id in ("a", "b", "c"):
         await served.host.register("one", TaskSpec(id=task_id))
     await served.host.register("full", TaskSpec(id="b"))
-    body = {"from_session_id": "one", "session_id": "full", "task_ids": ["a", "b", "nope"]}
+    body = {"from_session_id": "one", "session_id": "full", "task_ids": ["a", "b"]}
 
+    unknown = {**body, "task_ids": ["a", "nope"]}
+    problem(await served.http.post("/api/transfer", json=unknown), 404, "unknown-task")
     problem(await served.http.post("/api/transfer", json=body), 409, "task-already-exists")
     moved = await served.http.post("/api/transfer", json={**body, "session_id": "two"})
 
