@@ -112,7 +112,7 @@ def ask(
 
 
 def _proved(connection: HTTPConnection, token: str) -> str:
-    nonce = secrets.token_hex(16)
+    nonce, key = secrets.token_hex(16), ""
     try:
         told = _exchange(connection, "GET", f"/proof?nonce={nonce}", {}, None).body
         key = run_key(token, str(told["run"]))

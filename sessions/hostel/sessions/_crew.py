@@ -29,7 +29,8 @@ class Crew:
     def __init__(self) -> None:
         trio = _running_trio()
         self._loop: _Loop = _Asyncio() if trio is None else _Trio()
-        self.scope: Callable[[], Scope] = anyio.CancelScope if trio is None else trio.CancelScope
+        scope = anyio.CancelScope if trio is None else trio.CancelScope
+        self.scope = cast("Callable[[], Scope]", scope)
         self._members = 0
         self._idle: anyio.Event | None = None
 

@@ -54,8 +54,8 @@ def _plain(value: object) -> object:
         return {field.name: getattr(value, field.name) for field in attrs.fields(kind)}
     if dataclasses.is_dataclass(kind):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(kind)}
-    if hasattr(kind, "model_dump"):
-        return kind.model_dump(value, mode="json")
+    if dump := getattr(kind, "model_dump", None):
+        return dump(value, mode="json")
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, (set, frozenset)):

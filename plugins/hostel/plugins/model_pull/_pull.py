@@ -209,7 +209,7 @@ async def _drop_overtaken(plan: PullPlan, present: set[int]) -> None:
 
 async def _true_ones(plan: PullPlan, tally: Tally, recheck: bool) -> set[int]:
     """Return which files are here and true; what is not true is removed."""
-    left = threading.Event()
+    left, found = threading.Event(), set[int]()
 
     def tell() -> None:
         anyio.from_thread.run_sync(tally.change, DownloadStatus.VERIFYING)

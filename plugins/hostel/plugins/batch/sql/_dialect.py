@@ -167,7 +167,7 @@ def look_at_clock(connection: sa.Connection) -> tuple[float, float, float]:
     """Ask the server for its time; tell when it was asked, what it said and when it had answered."""
     asked = time.monotonic()
     said = connection.execute(sa.select(SERVER_TIME)).scalar_one()
-    return asked, said, time.monotonic()
+    return asked, float(said), time.monotonic()
 
 
 def lock_schema(connection: sa.Connection) -> None:

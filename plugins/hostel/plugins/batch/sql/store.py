@@ -100,7 +100,7 @@ class SqlStorage:
         return self._clock is None and not is_sqlite(self._db.engine)
 
     def _time(self) -> Time:
-        return SERVER_TIME if self._has_clock else sa.literal(self.now(), sa.Double)
+        return SERVER_TIME if self._has_clock else sa.literal(self.now(), sa.Double)  # pyright: ignore[reportReturnType]
 
     async def _look_at_clock(self) -> None:
         if self._has_clock:
