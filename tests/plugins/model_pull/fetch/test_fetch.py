@@ -343,7 +343,7 @@ async def test_a_server_that_speaks_something_else_is_told_soon(blob: Path) -> N
 async def test_what_cannot_be_asked_for_is_refused_before_any_request(blob: Path) -> None:
     file = RemoteFile("m", 1, None, "https://hub.invalid/m")
     with pytest.raises(BadResponse):
-        await fetch(attrs.evolve(file, url="file:///etc/passwd"), blob)
+        await fetch(attrs.evolve(file, url="ftp://hub.invalid/m"), blob)
     with pytest.raises(ValueError, match="header") as caught:
         await fetch(attrs.evolve(file, headers={"Authorization": "Bearer secret\r\nX: y"}), blob)
     assert "secret" not in str(caught.value)
