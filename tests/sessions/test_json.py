@@ -41,7 +41,7 @@ RECORD: dict[str, JsonValue] = {
     "close_policy": "keep",
     "attempt": {"attempt": 1, "max_attempts": 3, "idempotency_key": None, "interruptions": 0},
     "progress": {"message": "half", "done": 1, "total": 2, "unit": None},
-    "result": {"summary": "fine", "value": [1, {"a": None}]},
+    "result": {"summary": "fine", "value": [1, {"a": None}], "size": None},
     "failure": {"kind": "timeout", "message": "late", "traceback": None},
     "cancel_reason": None,
     "cancel_actor": None,

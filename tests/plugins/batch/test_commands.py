@@ -104,7 +104,7 @@ def test_an_interrupted_batch_says_how_to_go_on_and_does(shell: Shell, upstream:
     with shell.started("submit", shell.file("a"), "--upstream", "http://127.0.0.1:9") as process:
         assert process.stderr is not None
         said = process.stderr.readline()
-        assert said.startswith("hostel: a request was not answered (ConnectError")
+        assert said.startswith("hostel: a request was not answered (ConnectionRefusedError")
         assert said.endswith("trying again until the window ends\n")
         process.send_signal(signal.SIGINT)
         _, last = process.communicate(timeout=120)

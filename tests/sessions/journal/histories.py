@@ -50,6 +50,8 @@ class History:
             event = changes.cancel_requested(record, "because", None, self.stamp())
         elif state.is_terminal:
             event = changes.ended(record, state, self.stamp())
+        elif state is TaskState.PENDING:
+            event = changes.interrupted(record, "next", self.stamp(), by_stop=True)
         else:
             event = changes.moved(record, state, self.stamp())
         return self._append(event, record.seq)

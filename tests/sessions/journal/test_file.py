@@ -21,7 +21,7 @@ SCHEMA_1 = Path(__file__).with_name("schema_1.sql")
 
 HOLD = """
 import sys, anyio
-from hostel.sessions import SqliteJournal
+from hostel.sessions.journal import SqliteJournal
 
 async def hold():
     await SqliteJournal(sys.argv[1]).open()

@@ -15,7 +15,7 @@ from .histories import EVERY_STATE, History
 
 FOLLOW = """
 import json, sys, anyio
-from hostel.sessions import JournalReader
+from hostel.sessions.journal import JournalReader
 
 async def follow():
     with JournalReader(sys.argv[1]) as reader:

@@ -11,6 +11,8 @@ from . import hookspecs
 from ._names import KIND, NAME
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import typer
 
     from hostel.runtime import Runtime
@@ -22,12 +24,16 @@ STORE = "HOSTEL_BATCH_STORE"
 
 
 class BatchRequests:
-    """`Batches` for other plugins, the task kind `batch`, files and batches under `/v1`, `hostel batch`."""
+    """`Batches` for other plugins, the task kind `batch`, files and batches under `/v1`, `hostel batch`.
+
+    :param store: file or URL of the store; None for what the environment or else the runtime's folder says
+    """
 
     name = NAME
     hookspecs = hookspecs
 
-    def __init__(self) -> None:
+    def __init__(self, store: str | Path | None = None) -> None:
+        self._store = store
         self._batches: Batches | None = None
 
     @hookimpl
@@ -51,7 +57,7 @@ class BatchRequests:
         """Offer `Batches`; send requests if there is an upstream; go on with what an earlier run left."""
         from ._house import Batches
 
-        batches = self._batches = Batches(runtime, os.environ.get(STORE) or None)
+        batches = self._batches = Batches(runtime, self._store or os.environ.get(STORE) or None)
         runtime.offer(batches)
         upstream = _upstream_of(runtime)
         if upstream is not None:

@@ -12,6 +12,7 @@ from hostel.runtime import Runtime, console
 
 from ._house import Batches
 from ._names import NAME
+from ._plugin import BatchRequests
 from ._records import Batch, BatchInput
 
 if TYPE_CHECKING:
@@ -68,21 +69,18 @@ class Work:
 
     async def run(self) -> Batch:
         """Begin and, given an upstream, send requests until the batch is finished."""
-        async with Runtime(blocked=[NAME]) as runtime:
-            batches = Batches(runtime, self.place)
-            try:
-                batch = await self.order.begin(batches)
-                self.batch_id = batch.id
-                if self.upstream is not None and not batch.is_finished:
-                    await batches.work(
-                        self.upstream.url,
-                        api_key=self.upstream.api_key,
-                        default_concurrency=self.upstream.concurrency,
-                    )
-                    await _wait(batches, batch)
-                return await (await batches.storage()).get_batch(batch.id)
-            finally:
-                await batches.aclose()
+        async with Runtime([BatchRequests(self.place)], blocked=[NAME]) as runtime:
+            batches = runtime.get(Batches)
+            batch = await self.order.begin(batches)
+            self.batch_id = batch.id
+            if self.upstream is not None and not batch.is_finished:
+                await batches.work(
+                    self.upstream.url,
+                    api_key=self.upstream.api_key,
+                    default_concurrency=self.upstream.concurrency,
+                )
+                await _wait(batches, batch)
+            return await (await batches.storage()).get_batch(batch.id)
 
 
 async def _wait(batches: Batches, batch: Batch) -> None:

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy import event, exc
 from sqlalchemy.dialects import postgresql, sqlite
 
+from hostel.plugins.batch._errors import StorageUnavailable
 from hostel.plugins.batch._states import RequestState
 
 from ._schema import lanes, requests
@@ -92,8 +93,11 @@ def _sqlite(url: sa.URL, statement_timeout: float) -> sa.Engine:
     if not url.database or url.database == ":memory:":
         raise ValueError("a batch database is a file: give the path of one")
     path = Path(url.database).absolute()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    except OSError as error:
+        raise StorageUnavailable(f"{path}: {error.strerror}") from error
     arguments = {"check_same_thread": False, "timeout": statement_timeout, "isolation_level": None}
     engine = sa.create_engine(
         url.set(database=str(path)),
