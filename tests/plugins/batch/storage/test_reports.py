@@ -23,6 +23,7 @@ async def test_a_report_that_cannot_be_stored_is_refused_and_those_beside_it_are
 ) -> None:
     batch = await desk.batch("a", "b", "c", "d")
     requests = await desk.start(4)
+    assert len(requests) == 4
     refused: list[StorageRefused] = []
 
     async def report(request: Request[Processing], broken: bool) -> None:

@@ -52,13 +52,14 @@ async def test_after_cancelling_no_byte_leaves_the_server_and_every_byte_that_ca
 ) -> None:
     file = publish(CONTENT)
     hub.fault(Fault(origin=Origin.CDN, stall_after=5 * MIB))
-    with anyio.CancelScope() as scope:
+    four_for_ever = ConnectionBudget(clock=lambda: 0.0)
+    with anyio.fail_after(120), anyio.CancelScope() as scope:
 
         def told(progress: FetchProgress) -> None:
             if progress.fetched == 4 * 5 * MIB:
                 scope.cancel()
 
-        await fetch(file, blob, connections=4, stall=600, on_progress=told)
+        await fetch(file, blob, connections=4, budget=four_for_ever, stall=600, on_progress=told)
     assert scope.cancelled_caught
     assert fetching_threads() == []
     hub.release()
