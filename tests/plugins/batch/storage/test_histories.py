@@ -203,7 +203,9 @@ def test_both_stores_tell_the_same_story(
         for leftover in tmp_path.iterdir():
             leftover.unlink()
         shutil.copy(sqlite_template, path)
-        postgres.empty(postgres_database)
-        anyio.run(_compare, history, (path, url), backend=loop)
+        try:
+            anyio.run(_compare, history, (path, url), backend=loop)
+        finally:
+            postgres.empty(postgres_database)
 
     run()
