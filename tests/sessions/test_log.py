@@ -17,6 +17,7 @@ from hostel.sessions import (
 from hostel.sessions import _reducer as changes
 from hostel.sessions._log import GARBAGE, EventLog, LogSubscription
 from hostel.sessions._replay import Forgotten, Page
+from hostel.sessions._retention import weight_of
 
 from .strategies import record_in
 
@@ -24,7 +25,7 @@ EVERYTHING = TaskFilter()
 
 
 def tell(log: EventLog, event: TaskEvent) -> TaskEvent:
-    log.append(event)
+    log.append(event, weight_of(event.record, 0) if event.record is not None else 0)
     log.release(event)
     return event
 
@@ -59,7 +60,7 @@ async def test_an_event_is_read_when_it_is_released_and_not_before() -> None:
     events = log.subscribe(EVERYTHING, None)
     event = changes.registered(record_in(TaskState.RUNNING, seq=1))
 
-    log.append(event)
+    log.append(event, 0)
     with anyio.move_on_after(0) as too_early:
         await anext(events)
     log.release(event)
@@ -364,7 +365,7 @@ def test_what_all_sessions_keep_is_bounded_in_bytes_and_the_largest_loses() -> N
     for number in range(500):
         heavy(log, f"large{number % 2}", 20_000)
 
-    kept = sum(weight for session in log._sessions.values() for _, weight in session.events)
+    kept = sum(session.weight(event) for session in log._sessions.values() for event in session.events)
     assert 500_000 < kept <= 1_000_000
     assert len(log.events) * 20_000 < 2_500_000
     for number, event in enumerate(small):

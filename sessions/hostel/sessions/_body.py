@@ -19,7 +19,7 @@ import traceback
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import aclosing
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVarTuple, cast
+from typing import TYPE_CHECKING, Any, TypeGuard, TypeVarTuple, cast
 
 import anyio
 import attrs
@@ -77,21 +77,18 @@ COMPLETED = Verdict(TaskState.COMPLETED, None, None)
 async def run_once(
     scope: Scope,
     entry: Entry,
-    body: Body[*Args],
+    body: Callable[[*Args], Awaitable[object]],
     args: tuple[*Args],
     timeout: float | None,
-    in_thread: InThread,
 ) -> Ending:
-    """Run the body to its end inside `scope`; `timeout` (seconds) does not concern one that runs in a
-    thread.
-    """
+    """Run the body to its end inside `scope`, at most `timeout` seconds."""
     ending: Ending = STOPPED
     entry.scope = scope
-    if timeout is not None and not runs_in_thread(body):
+    if timeout is not None:
         scope.deadline = anyio.current_time() + timeout
     try:
         with scope:
-            ending = Returned(await as_async(body, in_thread)(*args))
+            ending = Returned(await body(*args))
     except anyio.get_cancelled_exc_class() as error:
         return STOPPED if entry.must_stop else Raised(error)
     except BaseException as error:  # noqa: BLE001 - the boundary of a task
@@ -168,8 +165,8 @@ def as_async(body: Body[*Args], in_thread: InThread) -> Callable[[*Args], Awaita
     """Return `body` as something to await: an async generator is iterated to its end, and what makes no
     coroutine is run by `in_thread`.
     """
-    if _is_coroutine_function(body):
-        return cast("Callable[[*Args], Awaitable[object]]", body)
+    if is_coroutine_function(body):
+        return body
     if inspect.isasyncgenfunction(body):
         return cast("Callable[[*Args], Awaitable[object]]", partial(_iterated, body))
     return cast("Callable[[*Args], Awaitable[object]]", partial(_in_thread, in_thread, body))
@@ -177,10 +174,11 @@ def as_async(body: Body[*Args], in_thread: InThread) -> Callable[[*Args], Awaita
 
 def runs_in_thread(body: Body[*Args]) -> bool:
     """Tell whether calling `body` makes nothing that the loop can run."""
-    return not _is_coroutine_function(body) and not inspect.isasyncgenfunction(body)
+    return not is_coroutine_function(body) and not inspect.isasyncgenfunction(body)
 
 
-def _is_coroutine_function(body: Body[*Args]) -> bool:
+def is_coroutine_function(body: Body[*Args]) -> TypeGuard[Callable[[*Args], Awaitable[object]]]:
+    """Tell whether calling `body` makes what the loop can run."""
     code = getattr(body, "__code__", None)
     if code is not None and code.co_flags & inspect.CO_COROUTINE:
         return True

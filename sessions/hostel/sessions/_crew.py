@@ -29,7 +29,7 @@ class Crew:
     def __init__(self) -> None:
         trio = _running_trio()
         self._loop: _Loop = _Asyncio() if trio is None else _Trio()
-        scope = anyio.CancelScope if trio is None else trio.CancelScope
+        scope = type(anyio.CancelScope()) if trio is None else trio.CancelScope  # not looked up each time
         self.scope = cast("Callable[[], Scope]", scope)
         self._members = 0
         self._idle: anyio.Event | None = None

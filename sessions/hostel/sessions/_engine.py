@@ -18,7 +18,20 @@ from typing import TYPE_CHECKING, TypeVarTuple
 import anyio
 
 from . import _reducer as changes
-from ._body import CANCELLED, STOPPED, Body, Ending, Raised, Returned, TimedOut, run_once, verdict
+from ._body import (
+    CANCELLED,
+    STOPPED,
+    Body,
+    Ending,
+    Raised,
+    Returned,
+    TimedOut,
+    as_async,
+    is_coroutine_function,
+    run_once,
+    runs_in_thread,
+    verdict,
+)
 from ._context import current_task_id, enter, outside_tasks
 from ._crew import Crew
 from ._entry import Entry, Result, Verdict
@@ -325,9 +338,14 @@ class Engine:
             if registration is not None and not await self._is_durable(entry, registration):
                 return
             ending: Ending = STOPPED
+            timeout = spec.timeout
+            if is_coroutine_function(body):
+                func = body
+            else:
+                func = as_async(body, partial(self._in_thread, entry, timeout))
+                timeout = None if runs_in_thread(body) else timeout
             while not entry.must_stop:
-                in_thread = partial(self._in_thread, entry, spec.timeout)
-                ending = await run_once(self.bodies.scope(), entry, body, args, spec.timeout, in_thread)
+                ending = await run_once(self.bodies.scope(), entry, func, args, timeout)
                 if not self._may_retry(entry, ending):
                     break
                 await self._back_off(entry, spec.retry)

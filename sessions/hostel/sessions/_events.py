@@ -38,7 +38,7 @@ END_EVENTS = {
 """The event that announces each terminal state."""
 
 
-@attrs.frozen
+@attrs.frozen(weakref_slot=False)
 class TaskEvent:
     """One thing that happened, with the task's record after it.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from contextvars import copy_context
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, overload
 
 import anyio
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from ._journal import Journal, Kept, Receipt
+    from ._journal import Journal, Kept
 
 T = TypeVar("T")
 Args = TypeVarTuple("Args")
@@ -281,26 +282,16 @@ class LocalBackgroundTaskHost:
         :raises SessionClosing: while the session closes.
         :raises TypeError, ValueError: if the params are not JSON.
         """
-        handle, receipt = await self._spawn(session_id, spec, func, args)
+        engine = self._engine
+        if spec.idempotency_key:
+            start = partial(_start, engine, session_id, spec, func, args)
+            entry = await engine.known(session_id, spec, start)
+        else:
+            entry = _start(engine, session_id, spec, func, args)
+        handle, receipt = LocalTaskHandle(engine, entry), engine.receipt()
         if receipt is not None:
             await receipt.durable()
         return handle
-
-    async def _spawn(
-        self, session_id: str, spec: TaskSpec, func: Callable[[*Args], object], args: tuple[*Args]
-    ) -> tuple[LocalTaskHandle[Any], Receipt | None]:
-        engine = self._engine
-
-        def start() -> Entry:
-            restart = restart_info_to_json(spec, managed=True)
-            own = _with_parent(spec)
-            policy = CancelPolicy.ABORT_LOCAL
-            entry = engine.add(session_id, own, TaskState.RUNNING, policy, result=Result(), restart=restart)
-            engine.start(entry, own, func, args)
-            return entry
-
-        entry = await engine.known(session_id, spec, start) if spec.idempotency_key else start()
-        return LocalTaskHandle(engine, entry), engine.receipt()
 
     async def spawn_hidden(
         self, session_id: str, label: str, func: Callable[[*Args], Awaitable[object]], *args: *Args
@@ -550,6 +541,18 @@ class LocalBackgroundTaskHost:
 
 def _hook(func: CancelHook | None) -> Hook | None:
     return None if func is None else Hook(func, copy_context())
+
+
+def _start(
+    engine: Engine, session_id: str, spec: TaskSpec, func: Callable[[*Args], object], args: tuple[*Args]
+) -> Entry:
+    restart = restart_info_to_json(spec, managed=True)
+    own = _with_parent(spec)
+    entry = engine.add(
+        session_id, own, TaskState.RUNNING, CancelPolicy.ABORT_LOCAL, result=Result(), restart=restart
+    )
+    engine.start(entry, own, func, args)
+    return entry
 
 
 def _with_parent(spec: TaskSpec) -> TaskSpec:

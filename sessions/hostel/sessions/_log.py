@@ -64,19 +64,20 @@ class _Bell:
 @attrs.define
 class _Tally:
     """Of the events that a filter by session and kind could match: how many were `lost`, up to number
-    `through`, and how many are `kept`.
+    `through`.
     """
 
     through: int
     lost: int
-    kept: int = 0
 
 
 class _SessionEvents:
-    """The latest events of one session, oldest first, each with its weight."""
+    """The latest events of one session, oldest first."""
 
     def __init__(self, before: _Tally) -> None:
-        self.events: deque[tuple[TaskEvent, int]] = deque()
+        self.events: deque[TaskEvent] = deque()
+        self.values: dict[int, int] = {}
+        """How many bytes of JSON text came as a value with an event, by its number."""
         self.floor = before.through
         """Those up to here are no longer kept."""
         self.progress: dict[str, tuple[int, int]] = {}
@@ -84,6 +85,16 @@ class _SessionEvents:
         self.overtaken = 0
         self._before = before
         self._tallies: dict[str | None, _Tally] = {}
+        self._kept: dict[str, int] = {}
+        """How many are kept of the kinds that somebody has asked for."""
+
+    def kept(self, kind: str | None) -> int:
+        """Return how many events of that kind are kept, of all kinds if None."""
+        if kind is None:
+            return len(self.events)
+        if kind not in self._kept:
+            self._kept[kind] = sum(_kind_of(event) == kind for event in self.events)
+        return self._kept[kind]
 
     def tally(self, kind: str | None) -> _Tally:
         """Return the tally of events of that kind, of all kinds if None."""
@@ -92,17 +103,23 @@ class _SessionEvents:
             found = self._tallies[kind] = _Tally(self._before.through, self._before.lost)
         return found
 
-    def add(self, event: TaskEvent, weight: int, kind: str) -> None:
+    def add(self, event: TaskEvent, value_size: int) -> None:
         """Take in the next event."""
-        self.events.append((event, weight))
-        self.tally(None).kept += 1
-        self.tally(kind).kept += 1
+        self.events.append(event)
+        if value_size:
+            self.values[event.seq] = value_size
+        if self._kept:
+            self._count(event, 1)
         if event.type is EventType.PROGRESS:
             known = self.progress.get(event.task_id)
             self.overtaken += known is not None
             self.progress[event.task_id] = known[0] if known is not None else event.seq, event.seq
         elif self.progress and event.type in _NEW_PLACE:
             self.progress.pop(event.task_id, None)
+
+    def weight(self, event: TaskEvent) -> int:
+        """Return about how many bytes `event` takes."""
+        return weight_of(event.record, self.values.get(event.seq, 0)) if event.record is not None else 0
 
     def is_overtaken(self, event: TaskEvent) -> bool:
         """Tell whether newer progress of the same task makes `event` superfluous."""
@@ -111,32 +128,35 @@ class _SessionEvents:
         first, latest = self.progress.get(event.task_id, (0, 0))
         return first <= event.seq < latest
 
-    def replace(self, event: TaskEvent, weight: int) -> int:
-        """Put `event` in the place of the one of its number; return how much heavier it is."""
-        place = bisect_left(self.events, event.seq, key=_number)
-        if place == len(self.events) or self.events[place][0].seq != event.seq:
+    def lighten(self, light: TaskEvent) -> int:
+        """Put `light`, which has no value, in the place of the event of its number; return how much it is
+        lighter.
+        """
+        place = bisect_left(self.events, light.seq, key=_number)
+        if place == len(self.events) or self.events[place].seq != light.seq:
             return 0
-        before, self.events[place] = self.events[place][1], (event, weight)
-        return weight - before
+        before = self.weight(self.events[place])
+        self.values.pop(light.seq, None)
+        self.events[place] = light
+        return before - self.weight(light)
 
     def coalesce(self) -> int:
         """Drop the progress that is overtaken; return how much that weighed."""
         before, self.events, self.overtaken = self.events, deque(), 0
         freed = 0
-        for event, weight in before:
+        for event in before:
             if self.is_overtaken(event):
-                freed += weight
-                self._uncount(event)
+                freed += self._gone(event)
             else:
-                self.events.append((event, weight))
+                self.events.append(event)
         return freed
 
     def drop_oldest(self) -> tuple[TaskEvent, int, bool]:
         """Drop the oldest event; return it, what it weighed, and whether that is a loss."""
-        event, weight = self.events.popleft()
+        event = self.events.popleft()
         self.floor = event.seq
         overtaken = self.is_overtaken(event)
-        self._uncount(event)
+        weight = self._gone(event)
         if overtaken:
             self.overtaken -= 1
             return event, weight, False
@@ -147,9 +167,16 @@ class _SessionEvents:
             del self.progress[event.task_id]
         return event, weight, True
 
-    def _uncount(self, event: TaskEvent) -> None:
-        self.tally(None).kept -= 1
-        self.tally(_kind_of(event)).kept -= 1
+    def _gone(self, event: TaskEvent) -> int:
+        weight = self.weight(event)
+        self.values.pop(event.seq, None)
+        self._count(event, -1)
+        return weight
+
+    def _count(self, event: TaskEvent, more: int) -> None:
+        kind = _kind_of(event)
+        if kind in self._kept:
+            self._kept[kind] += more
 
 
 def _kind_of(event: TaskEvent) -> str:
@@ -192,19 +219,18 @@ class EventLog:
         """Return a subscription in force from now, or from after the event number `after`."""
         return LogSubscription(self, filter, after)
 
-    def append(self, event: TaskEvent, value_size: int = 0) -> None:
-        """Take in the next event without showing it yet; the value in its record has that many bytes of JSON
-        text.
+    def append(self, event: TaskEvent, weight: int, value_size: int = 0) -> None:
+        """Take in the next event without showing it yet: it takes about `weight` bytes, and the value in its
+        record has `value_size` bytes of JSON text.
         """
         self.last_seq = event.seq
         self.events.append(event)
-        weight = weight_of(event.record, value_size) if event.record is not None else 0
-        self._take_in(event.session_id, event, weight)
+        self._take_in(event.session_id, event, weight, value_size)
         if event.from_session_id is not None:
-            self._take_in(event.from_session_id, event, weight)
+            self._take_in(event.from_session_id, event, weight, value_size)
         if self._shares.exceeded:
             self._make_room(event)
-        if (
+        if self._garbage and (
             self._garbage > max(GARBAGE, len(self.events) // 4)
             or self._garbage_bytes > self._retain_bytes // 2
         ):
@@ -216,6 +242,11 @@ class EventLog:
             return self._tally(filter.kind)
         session = self._sessions.get(filter.session_id)
         return session.tally(filter.kind) if session is not None else self._before
+
+    def kept(self, filter: TaskFilter) -> int:
+        """Return how many events are kept that `filter` could match; 0 if it names no session."""
+        session = self._sessions.get(filter.session_id) if filter.session_id is not None else None
+        return session.kept(filter.kind) if session is not None else 0
 
     def keeps(self, event: TaskEvent) -> bool:
         """Tell whether `event`, which is in the list, is kept."""
@@ -241,7 +272,7 @@ class EventLog:
         light = self.events[place] = lightened(event, size)
         session = self._sessions.get(event.session_id)
         if session is not None:
-            self._shares.add(event.session_id, session.replace(light, weight_of(event.record, 0)))
+            self._shares.add(event.session_id, -session.lighten(light))
 
     def release(self, event: TaskEvent) -> None:
         """Show everything up to `event` and ring the bells it concerns."""
@@ -301,11 +332,11 @@ class EventLog:
         if not bells:
             del self._bells[session_id]
 
-    def _take_in(self, session_id: str, event: TaskEvent, weight: int) -> None:
+    def _take_in(self, session_id: str, event: TaskEvent, weight: int, value_size: int) -> None:
         session = self._sessions.get(session_id)
         if session is None:
             session = self._sessions[session_id] = _SessionEvents(self._before)
-        session.add(event, weight, _kind_of(event))
+        session.add(event, value_size)
         self._shares.add(session_id, weight)
         if len(session.events) <= self._retain:
             return
@@ -319,7 +350,7 @@ class EventLog:
     def _make_room(self, latest: TaskEvent) -> None:
         while self._shares.exceeded:
             largest = self._shares.largest()
-            if self._sessions[largest].events[0][0] is latest:  # larger than all that may be kept
+            if self._sessions[largest].events[0] is latest:  # larger than all that may be kept
                 return
             self._drop_oldest(largest)
 
@@ -345,7 +376,7 @@ class EventLog:
 
     def _collect(self) -> None:
         """Make the list of all anew from what is kept."""
-        kept = {event.seq: event for session in self._sessions.values() for event, _ in session.events}
+        kept = {event.seq: event for session in self._sessions.values() for event in session.events}
         self.events = [kept[seq] for seq in sorted(kept)]
         self._garbage = self._garbage_bytes = 0
         self.generation += 1
@@ -354,8 +385,8 @@ class EventLog:
             self._before = _Tally(max(self._before.through, gone.through), self._before.lost + gone.lost)
 
 
-def _number(kept: tuple[TaskEvent, int]) -> int:
-    return kept[0].seq
+def _number(event: TaskEvent) -> int:
+    return event.seq
 
 
 class LogSubscription:
@@ -474,8 +505,7 @@ class LogSubscription:
 
     def _catch_up(self) -> None:
         """Note that everything up to now is read."""
-        tally = self._log.tally(self._scope)
-        self._known = tally.lost + (tally.kept if self._scope.session_id is not None else 0)
+        self._known = self._log.tally(self._scope).lost + self._log.kept(self._scope)
 
     def _from_memory(self) -> TaskEvent | None:
         log = self._log

@@ -124,7 +124,7 @@ class TaskFailure:
     traceback: str | None = None
 
 
-@attrs.frozen
+@attrs.frozen(weakref_slot=False)
 class TaskRecord:
     """Everything known of one task at one moment. Identity is (`session_id`, `id`).
 

@@ -14,6 +14,7 @@ import attrs
 
 from ._errors import IllegalTransition
 from ._events import END_EVENTS, EventType, TaskEvent
+from ._frozen import maker
 from ._records import TaskAttempt, TaskRecord
 from .states import MOVES, TaskState
 
@@ -31,6 +32,7 @@ _EVENT_OF = {
     TaskState.CANCEL_REQUESTED: EventType.CANCEL_REQUESTED,
     TaskState.PENDING: EventType.INTERRUPTED,
 }
+_new_record, _new_event = maker(TaskRecord), maker(TaskEvent)
 _KEEP_STATE = {EventType.PROGRESS, EventType.TRANSFERRED}
 
 
@@ -45,7 +47,7 @@ def new_record(
 ) -> TaskRecord:
     """Return the first record of a task; `policy` is its cancel policy unless `spec` names one."""
     at, seq = stamp
-    return TaskRecord(  # by position, here and where it ends: every task passes, and keywords double the time
+    return _new_record(  # by position, here and where it ends: keywords double the time
         task_id,
         session_id,
         spec.kind,
@@ -109,7 +111,7 @@ def adopted(record: TaskRecord, host_id: str, stamp: Stamp) -> TaskEvent:
 
 def registered(record: TaskRecord) -> TaskEvent:
     """Announce a new record."""
-    return TaskEvent(
+    return _new_event(
         record.seq, record.created_at, EventType.REGISTERED, record.session_id, record.id, record
     )
 
@@ -204,7 +206,7 @@ def ended(
     if state not in END_EVENTS:
         raise IllegalTransition(record.id, record.state, state)
     _check(record, state)
-    after = TaskRecord(
+    after = _new_record(
         record.id,
         record.session_id,
         record.kind,
@@ -228,7 +230,7 @@ def ended(
         record.host_id,
         seq,
     )
-    return TaskEvent(seq, at, END_EVENTS[state], record.session_id, record.id, after)
+    return _new_event(seq, at, END_EVENTS[state], record.session_id, record.id, after)
 
 
 def transferred(record: TaskRecord, session_id: str, stamp: Stamp) -> TaskEvent:
@@ -322,7 +324,7 @@ def _event(
     reason: str | None = None,
     from_session_id: str | None = None,
 ) -> TaskEvent:
-    return TaskEvent(
+    return _new_event(
         after.seq,
         after.updated_at,
         type,

@@ -38,36 +38,41 @@ class Shares:
         self._limit = limit
         self._total = 0
         self._sizes: dict[str, int] = {}
-        self._by_length: dict[int, dict[str, None]] = {}
+        self._by_length: dict[int, dict[str, None]] | None = None
         """Who takes how many bytes, by the length of that number: the largest is found at once, or one half
-        as large.
+        as large. None until somebody has asked.
         """
-
-    @property
-    def exceeded(self) -> bool:
+        self.exceeded = False
         """Whether all together take more than the limit."""
-        return self._total > self._limit
 
     def add(self, key: str, size: int) -> None:
         """Let `key` take `size` bytes more, or fewer."""
         before = self._sizes.get(key, 0)
-        after = before + size
+        self._sizes[key] = after = before + size
         self._total += size
-        if before.bit_length() != after.bit_length():
-            self._leave(key, before.bit_length())
-            if after:
-                self._by_length.setdefault(after.bit_length(), {})[key] = None
-        if after:
-            self._sizes[key] = after
-        else:
-            self._sizes.pop(key, None)
+        self.exceeded = self._total > self._limit
+        if not after:
+            del self._sizes[key]
+        if self._by_length is not None and before.bit_length() != after.bit_length():
+            self._leave(self._by_length, key, before.bit_length())
+            self._join(self._by_length, key, after.bit_length())
 
     def largest(self) -> str:
         """Return who takes the most, or half as much."""
+        if self._by_length is None:
+            self._by_length = {}
+            for key, size in self._sizes.items():
+                self._join(self._by_length, key, size.bit_length())
         return next(iter(self._by_length[max(self._by_length)]))
 
-    def _leave(self, key: str, length: int) -> None:
+    @staticmethod
+    def _join(by_length: dict[int, dict[str, None]], key: str, length: int) -> None:
         if length:
-            del self._by_length[length][key]
-            if not self._by_length[length]:
-                del self._by_length[length]
+            by_length.setdefault(length, {})[key] = None
+
+    @staticmethod
+    def _leave(by_length: dict[int, dict[str, None]], key: str, length: int) -> None:
+        if length:
+            del by_length[length][key]
+            if not by_length[length]:
+                del by_length[length]

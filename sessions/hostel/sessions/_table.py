@@ -278,9 +278,11 @@ class TaskTable:
             size = len(text)
             if size > LARGE:
                 event, entry.value, size = lightened(event, size), text, 0
-        before, entry.record = entry.record, event.record or record
+                record = event.record or record
+        before, entry.record = entry.record, record
         self.sessions[event.session_id].last_activity = event.at
-        self.log.append(event, size)
+        weight = weight_of(record, size)
+        self.log.append(event, weight, size)
         if self.feed is None:
             self.show(event, entry)
         else:
@@ -288,7 +290,7 @@ class TaskTable:
             retain = self._retain if keep and record.state in TERMINAL else None
             self.feed.put(Append(event, follows, entry.restart, entry.value, retain), entry)
         if record.state in TERMINAL:
-            entry.weight = weight_of(record, size) + len(entry.value or "")
+            entry.weight = weight + len(entry.value or "")
             self._retire(entry, keep=keep)
 
     def show(self, event: TaskEvent, entry: Entry) -> None:
