@@ -60,6 +60,9 @@ GRACE = 5.0
 
 log = logging.getLogger("hostel.sessions")
 
+CLOSE_SECONDS = 20.0
+"""How long a journal may take to close; hostel's own gives up before."""
+
 
 class LocalBackgroundTaskHost:
     """The background tasks of any number of sessions, in this process.
@@ -135,7 +138,7 @@ class LocalBackgroundTaskHost:
             finally:
                 self._running = None
                 if self._journal is not None:
-                    await self._journal.aclose()
+                    await _close(self._journal)
 
     @property
     def _engine(self) -> Engine:
@@ -288,7 +291,8 @@ class LocalBackgroundTaskHost:
             entry = await engine.known(session_id, spec, start)
         else:
             entry = _start(engine, session_id, spec, func, args)
-        handle, receipt = LocalTaskHandle(engine, entry), engine.receipt()
+        handle: LocalTaskHandle[Any] = LocalTaskHandle(engine, entry)
+        receipt = engine.receipt()
         if receipt is not None:
             await receipt.durable()
         return handle
@@ -541,6 +545,13 @@ class LocalBackgroundTaskHost:
 
 def _hook(func: CancelHook | None) -> Hook | None:
     return None if func is None else Hook(func, copy_context())
+
+
+async def _close(journal: Journal) -> None:
+    with anyio.move_on_after(CLOSE_SECONDS) as closing:
+        await journal.aclose()
+    if closing.cancelled_caught:
+        log.warning("the journal has not closed within %g s", CLOSE_SECONDS)
 
 
 def _start(

@@ -401,6 +401,7 @@ async def _raise(error: BaseException) -> Reply:
 BROKEN: dict[str, Callable[[], Any]] = {
     "raises": lambda: _raise(KeyError("oops")),
     "exits": lambda: _raise(SystemExit(3)),
+    "interrupts": lambda: _raise(KeyboardInterrupt()),
     "is cancelled": lambda: _raise(asyncio.CancelledError()),
     "does not wait": lambda: Reply(200, "{}"),
     "nothing": lambda: anyio.lowlevel.checkpoint(),

@@ -128,6 +128,40 @@ async def test_a_stranger_may_add_a_source(hub: LocalHub) -> None:
     assert path.read_bytes() == Blob(MIB, seed=3).read()
 
 
+WRONG = [RuntimeError("mine"), SystemExit(3), KeyboardInterrupt(), None, 7, [7], "text"]
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=repr)
+async def test_what_the_source_of_a_stranger_does_wrong_fails_its_pull_alone(
+    hub: LocalHub, wrong: BaseException | object
+) -> None:
+    hub.add_repo("org/m", {"m-Q8_0.gguf": Blob(MIB)})
+
+    class Broken(Shelf):
+        async def resolve(self, reference: Reference) -> Sequence[RemoteFile]:
+            if isinstance(wrong, BaseException):
+                raise wrong
+            return wrong  # type: ignore[return-value]
+
+    class Shelves:
+        name = "shelves"
+
+        @hookimpl
+        def register_model_sources(self) -> list[Shelf]:
+            return [Broken("")]
+
+    async with Runtime([Shelves()], load_installed=False) as runtime:
+        manager = runtime.get(DownloadManager)
+        with anyio.fail_after(60):
+            with pytest.raises(TaskFailed, match="'shelves' failed: resolving shelf://my/model"):
+                await manager.pull("shelf://my/model")
+            await manager.pull("org/m")
+        (noted,) = (plugin.failure for plugin in runtime.plugins if plugin.name == "shelves")
+
+    assert noted is not None
+    assert noted.startswith("resolving shelf://my/model")
+
+
 @pytest.mark.parametrize("raises", [False, True])
 async def test_a_stranger_is_told_what_happens_and_harms_nobody(hub: LocalHub, raises: bool) -> None:
     hub.add_repo("org/m", {"m-Q8_0.gguf": Blob(MIB)})

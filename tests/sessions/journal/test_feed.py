@@ -398,3 +398,20 @@ def test_progress_of_different_tasks_does_not_overtake_each_other(history: Histo
     batch += [history.progress("s", "a"), history.progress("t", "a"), history.forget("s", "a")]
 
     assert coalesced(batch) == batch
+
+
+@pytest.mark.virtual_time
+async def test_a_host_does_not_wait_for_ever_for_a_journal_that_does_not_close(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Stuck(HeldJournal):
+        async def aclose(self) -> None:
+            await anyio.sleep_forever()
+
+    journal = Stuck()
+    journal.let_through()
+    with anyio.fail_after(60):
+        async with LocalBackgroundTaskHost(journal) as host:
+            await host.register("s", TaskSpec(id="a"))
+
+    assert "journal" in caplog.text

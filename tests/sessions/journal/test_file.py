@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from hostel.sessions import LocalBackgroundTaskHost, TaskSpec, TaskState
-from hostel.sessions._sqlite_file import connect, migrate
+from hostel.sessions._sqlite_file import connect, connect_for_writing, create, migrate
 from hostel.sessions._sqlite_schema import MIGRATIONS, SCHEMA
 from hostel.sessions.journal import JournalError, JournalInUse, JournalReader, JournalTooNew, SqliteJournal
 
@@ -233,3 +233,10 @@ async def test_a_host_that_closes_on_a_full_disk_says_so_and_keeps_what_was_ackn
     records = kept_records(path)
     assert {record.id for record in records} == {f"t{number}" for number in range(fitted[0])}
     assert {record.state for record in records} == {TaskState.PENDING}
+
+
+def test_every_commit_is_forced_to_the_disk(path: Path) -> None:
+    create(path)
+    with closing(connect_for_writing(path)) as connection:
+        assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
+
+import attrs
 
 from hostel.plugins.model_pull import hookspecs
 from hostel.runtime import TaskKind, hookimpl
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     import typer
 
@@ -16,8 +19,10 @@ if TYPE_CHECKING:
     from hostel.plugins.model_pull._events import DownloadEvent
     from hostel.plugins.model_pull._feed import Subscription
     from hostel.plugins.model_pull._manager import DownloadManager
+    from hostel.plugins.model_pull._reference import Reference
+    from hostel.plugins.model_pull._remote import RemoteFile
     from hostel.plugins.model_pull._source import ModelSource
-    from hostel.runtime import Endpoint, Listener, Runtime
+    from hostel.runtime import Endpoint, Listener, PluginRegistry, Runtime
 
 NAME = "model_pull"
 
@@ -52,7 +57,10 @@ class ModelPull:
         import anyio
 
         self._started, self._stop, self._stopped = anyio.Event(), anyio.Event(), anyio.Event()
-        theirs = [source for _, source in runtime.plugins.collect(hookspecs.register_model_sources)]
+        theirs: list[ModelSource] = [
+            _Theirs(runtime.plugins, name, source)
+            for name, source in runtime.plugins.collect(hookspecs.register_model_sources)
+        ]
         runtime.run_service(self._serve, runtime, theirs)
         await self._started.wait()
         if self._manager is not None:
@@ -101,6 +109,36 @@ class ModelPull:
         if self._manager is None:
             raise LookupError("the downloads have not started")
         return self._manager
+
+
+@attrs.frozen
+class _Theirs:
+    """A source that a plugin has brought; what it does wrong is noted against that plugin and fails the pull
+    alone.
+    """
+
+    _plugins: PluginRegistry
+    _name: str
+    _source: ModelSource
+
+    @property
+    def schemes(self) -> Collection[str]:
+        return self._source.schemes
+
+    async def resolve(self, reference: Reference) -> Sequence[RemoteFile]:
+        from hostel.plugins.model_pull._errors import PullError
+
+        ask = partial(_files_of, self._source, reference)
+        return await self._plugins.call(self._name, f"resolving {reference}", ask, passing=(PullError,))
+
+
+async def _files_of(source: ModelSource, reference: Reference) -> Sequence[RemoteFile]:
+    from hostel.plugins.model_pull._remote import RemoteFile
+
+    files = await source.resolve(reference)
+    if not isinstance(files, list | tuple) or not all(isinstance(file, RemoteFile) for file in files):
+        raise TypeError("a model source must answer with a list of RemoteFile")
+    return files
 
 
 async def _tell(listener: Listener[[DownloadEvent]], events: Subscription) -> None:
