@@ -124,6 +124,8 @@ class Runtime:
             for name in self.plugins.start_order():
                 await self._start_plugin(name, stack)
             await host.resume(self._body_of)
+            if self._on_stop is OnStop.DRAIN:
+                stack.push_async_callback(host.drain)  # while the plugins are there, which bodies may need
             self._stack = stack.pop_all()
         return self
 

@@ -41,7 +41,7 @@ from ._records import (
 from ._restart import restart_info_to_json
 from ._resumption import Resume, adopt, recover, run_again
 from ._retention import RETAIN_BYTES
-from ._stopping import OnStop, close_tasks, stop_engine
+from ._stopping import OnStop, close_tasks, drain_engine, stop_engine
 from ._table import TaskTable
 from .states import TaskState
 
@@ -139,6 +139,12 @@ class LocalBackgroundTaskHost:
                 self._running = None
                 if self._journal is not None:
                     await _close(self._journal)
+
+    async def drain(self) -> None:
+        """Take nothing more, and wait `stop_grace` seconds at most for the bodies that run: what an
+        application does first that stops with `on_stop="drain"` and whose tasks need something it closes.
+        """
+        await drain_engine(self._engine, self._stop_grace)
 
     @property
     def _engine(self) -> Engine:

@@ -80,9 +80,9 @@ def _kept_or_moved(engine: Engine, entry: Entry, successor: str | None) -> bool:
 
 async def stop_engine(engine: Engine, on_stop: OnStop, grace: float) -> None:
     """Stop everything a host runs: first ask, then abort, then give up, each within `grace` seconds."""
+    if on_stop is OnStop.DRAIN and engine.open:
+        await drain_engine(engine, grace)
     engine.open = False
-    if on_stop is OnStop.DRAIN:
-        await engine.bodies.join(grace)
     managed = [entry for entry in engine.table.live() if entry.managed and not entry.parked]
     spared = [entry for entry in managed if _is_spared(engine, entry, on_stop)]
     for entry in spared:
@@ -99,6 +99,12 @@ async def stop_engine(engine: Engine, on_stop: OnStop, grace: float) -> None:
             log.warning("%d bodies ignore their cancellation, among them %s", len(engine.bodies), stubborn)
     _leave_the_rest(engine, on_stop)
     await _stop_services(engine, grace)
+
+
+async def drain_engine(engine: Engine, grace: float) -> None:
+    """Let nothing start any more, and wait `grace` seconds at most for what runs."""
+    engine.open = False
+    await engine.bodies.join(grace)
 
 
 def _is_spared(engine: Engine, entry: Entry, on_stop: OnStop) -> bool:

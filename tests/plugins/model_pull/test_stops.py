@@ -31,7 +31,7 @@ def models(hub: LocalHub) -> LocalHub:
 
 @asynccontextmanager
 async def running(
-    data_dir: Path | None, plugins: Sequence[object] = (), **how: str
+    data_dir: Path | None, plugins: Sequence[object] = (), **how: str | float
 ) -> AsyncIterator[Runtime]:
     runtime = Runtime(plugins, load_installed=False, data_dir=data_dir, **how)  # type: ignore[arg-type]
     with anyio.fail_after(60):
@@ -54,6 +54,14 @@ async def every_record(runtime: Runtime, *sessions: str) -> list[TaskRecord]:
     for session in sessions:
         await runtime.tasks.wait_all(session)
     return [record for session in sessions for record in await runtime.tasks.list_managed(session)]
+
+
+async def test_draining_lets_a_pull_end_before_its_plugin_closes(models: LocalHub, tmp_path: Path) -> None:
+    async with running(tmp_path, on_stop="drain", stop_grace=60.0) as runtime:
+        started = await runtime.start("s", "model_pull", {"repo_id": "org/m0"})
+        await sent(models, MIB)
+
+    assert started.record.state is TaskState.COMPLETED
 
 
 async def test_random_stops_in_a_row_end_with_every_model_complete_and_one_task_each(
