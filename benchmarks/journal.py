@@ -29,11 +29,11 @@ from hostel.sessions import (
     TaskSpec,
     TaskState,
 )
-from hostel.sessions import _reducer as changes
-from hostel.sessions._journal import Append
-from hostel.sessions._sqlite import write_changes
-from hostel.sessions._sqlite_file import connect_for_writing, create
-from hostel.sessions._sqlite_schema import CHANGES
+from hostel.sessions import _transitions as changes
+from hostel.sessions._journal.file import connect_for_writing, create
+from hostel.sessions._journal.protocol import Append
+from hostel.sessions._journal.schema import CHANGES
+from hostel.sessions._journal.sqlite import write_changes
 from hostel.sessions.journal import SqliteJournal
 
 if TYPE_CHECKING:

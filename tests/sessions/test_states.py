@@ -41,15 +41,15 @@ def test_the_table_cannot_be_changed() -> None:
         MOVES[TaskState.COMPLETED] = frozenset(TaskState)  # type: ignore[index]
 
 
-def test_only_the_reducer_gives_a_record_another_state() -> None:
+def test_only_the_transitions_give_a_record_another_state() -> None:
     folder = Path(hostel.sessions.__file__).parent
     setters = {
         path.name
-        for path in folder.glob("*.py")
+        for path in folder.rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Call)
         and any(keyword.arg == "state" for keyword in node.keywords)
         and ast.unparse(node.func) in {"_after", "attrs.evolve", "TaskRecord"}
     }
 
-    assert setters == {"_reducer.py"}
+    assert setters == {"_transitions.py"}

@@ -3,8 +3,6 @@
 Needs anyio and attrs only; runs on asyncio and trio. Beside this: `hostel.sessions.journal` (what makes
 records durable), `hostel.sessions.json` (their JSON forms) and `hostel.sessions.states` (the states)."""
 
-from ._context import TaskContext, current_task
-from ._entry import CancelHook
 from ._errors import (
     AmbiguousTaskId,
     HiddenTasksFailed,
@@ -22,7 +20,11 @@ from ._errors import (
     UnknownTask,
 )
 from ._events import EventType, TaskEvent
-from ._host import LocalBackgroundTaskHost
+from ._host.context import TaskContext, current_task
+from ._host.entry import CancelHook
+from ._host.host import LocalBackgroundTaskHost
+from ._host.resumption import Resume
+from ._host.shutdown import OnStop
 from ._ids import new_id
 from ._protocol import BackgroundTaskHost, HostPortal, Subscription, TaskHandle
 from ._records import (
@@ -42,8 +44,6 @@ from ._records import (
     TaskRecord,
     TaskSpec,
 )
-from ._resumption import Resume
-from ._stopping import OnStop
 from .states import TaskState
 
 __all__ = [

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from ._entry import CancelHook
     from ._events import TaskEvent
+    from ._host.entry import CancelHook
     from ._records import JsonValue, Progress, SessionSummary, TaskFilter, TaskPage, TaskRecord, TaskSpec
 
 from .states import TaskState

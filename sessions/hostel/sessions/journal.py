@@ -1,12 +1,12 @@
 """Journals: what keeps the events of a host, the one in an SQLite file, and how others read it."""
 
 from ._errors import JournalConflict, JournalCorrupt, JournalError, JournalInUse, JournalTooNew
-from ._journal import Append, Finished, Forget, Journal, Kept, Summaries, TaskQuery
-from ._reducer import fold, reduce
-from ._replay import Forgotten, Page
-from ._sqlite import SqliteJournal
-from ._sqlite_reader import JournalFollower, JournalReader
-from ._sqlite_salvage import Salvaged, salvage_journal
+from ._event_log.gaps import Forgotten, Page
+from ._journal.protocol import Append, Finished, Forget, Journal, Kept, Summaries, TaskQuery
+from ._journal.reader import JournalFollower, JournalReader
+from ._journal.salvage import Salvaged, salvage_journal
+from ._journal.sqlite import SqliteJournal
+from ._transitions import fold, reduce
 
 __all__ = [
     "JournalFollower",

@@ -1,4 +1,4 @@
-"""Histories of tasks, made by the reducer alone, and what a journal has kept of them."""
+"""Histories of tasks, made by the transitions alone, and what a journal has kept of them."""
 
 from pathlib import Path
 
@@ -15,8 +15,8 @@ from hostel.sessions import (
     TaskRecord,
     TaskState,
 )
-from hostel.sessions import _reducer as changes
-from hostel.sessions._journal import Append, Forget
+from hostel.sessions import _transitions as changes
+from hostel.sessions._journal.protocol import Append, Forget
 from hostel.sessions.journal import JournalReader
 
 EVERY_STATE = TaskFilter(include_terminal=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hostel.sessions import EventType, LocalBackgroundTaskHost, TaskRecord, TaskSpec, TaskState
-from hostel.sessions._replay import Forgotten
+from hostel.sessions._event_log.gaps import Forgotten
 from hostel.sessions.journal import (
     JournalCorrupt,
     JournalError,

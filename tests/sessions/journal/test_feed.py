@@ -18,8 +18,8 @@ from hostel.sessions import (
     TaskSpec,
     TaskState,
 )
-from hostel.sessions._journal import Append, Finished, Forget, Kept, Summaries, TaskQuery, coalesced
-from hostel.sessions._replay import Forgotten, Page
+from hostel.sessions._event_log.gaps import Forgotten, Page
+from hostel.sessions._journal.protocol import Append, Finished, Forget, Kept, Summaries, TaskQuery, coalesced
 from hostel.sessions.journal import JournalError
 
 from .histories import History

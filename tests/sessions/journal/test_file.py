@@ -11,8 +11,8 @@ import anyio
 import pytest
 
 from hostel.sessions import LocalBackgroundTaskHost, TaskSpec, TaskState
-from hostel.sessions._sqlite_file import connect, connect_for_writing, create, migrate
-from hostel.sessions._sqlite_schema import MIGRATIONS, SCHEMA
+from hostel.sessions._journal.file import connect, connect_for_writing, create, migrate
+from hostel.sessions._journal.schema import MIGRATIONS, SCHEMA
 from hostel.sessions.journal import JournalError, JournalInUse, JournalReader, JournalTooNew, SqliteJournal
 
 from .histories import EVERY_STATE, kept_events, kept_records

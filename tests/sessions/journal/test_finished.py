@@ -20,8 +20,8 @@ from hostel.sessions import (
     TaskSpec,
     TaskState,
 )
-from hostel.sessions._sqlite_file import connect
-from hostel.sessions._sqlite_tasks import read_live
+from hostel.sessions._journal.file import connect
+from hostel.sessions._journal.queries import read_live
 from hostel.sessions.journal import JournalError, SqliteJournal
 
 from .histories import EVERY_STATE, History, kept_records

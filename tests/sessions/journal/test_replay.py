@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hostel.sessions import EventType, TaskEvent
-from hostel.sessions._replay import Forgotten, Losses, Page
+from hostel.sessions._event_log.gaps import Forgotten, Losses, Page
 
 LAST = 40
 PAGE = 5

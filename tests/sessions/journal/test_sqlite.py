@@ -22,10 +22,10 @@ from hostel.sessions import (
     TaskSpec,
     TaskState,
 )
-from hostel.sessions._journal import Append, Forget, TaskQuery
-from hostel.sessions._replay import Forgotten
-from hostel.sessions._sqlite_file import connect
-from hostel.sessions._sqlite_tasks import read_live
+from hostel.sessions._event_log.gaps import Forgotten
+from hostel.sessions._journal.file import connect
+from hostel.sessions._journal.protocol import Append, Forget, TaskQuery
+from hostel.sessions._journal.queries import read_live
 from hostel.sessions.journal import JournalConflict, JournalError, SqliteJournal, fold
 from hostel.sessions.states import LIVE, MOVES
 

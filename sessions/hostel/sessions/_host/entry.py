@@ -1,0 +1,186 @@
+"""What a host keeps of one task beside its record: the parts that live only in this process."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+import anyio
+import attrs
+
+from .._errors import HostClosed
+from .._records import CancelPolicy
+from ..states import LIVE, TERMINAL, TaskState
+
+if TYPE_CHECKING:
+    from contextvars import Context
+
+    from .._records import JsonValue, TaskFailure, TaskOutcome, TaskRecord
+    from .cancel_hooks import HookCall
+    from .spawner import Scope
+
+_GOING_ON = LIVE - {TaskState.CANCEL_REQUESTED}
+
+CancelHook = Callable[[], Awaitable[object] | object]
+"""How to stop an external task: async or sync, without arguments."""
+
+
+@attrs.frozen
+class Hook:
+    """A cancel hook and the context variables of whoever registered it."""
+
+    func: CancelHook
+    context: Context
+
+
+@attrs.define
+class Result:
+    """What a body returned or raised; shared with its handle, which outlives the host's own interest in
+    it.
+    """
+
+    value: object = None
+    error: BaseException | None = None
+    present: bool = False
+
+
+@attrs.frozen
+class Verdict:
+    """How somebody else decided that a running body ends."""
+
+    state: TaskState
+    result: TaskOutcome | None
+    failure: TaskFailure | None
+
+
+@attrs.define(eq=False)
+class Entry:
+    """One registered task. `result` is there exactly when the host runs its body."""
+
+    record: TaskRecord
+    result: Result | None = None
+    scope: Scope | None = None
+    hook: Hook | None = None
+    hook_call: HookCall | None = None
+    restart: JsonValue = None
+    """What a journal keeps for running it again."""
+    resumable: bool = False
+    """Whether the stop of the host interrupts it."""
+    parked: bool = False
+    """Whether an earlier host left it to be run again, and nobody runs it yet."""
+    fence: int = 0
+    """The number of the event that started its latest run."""
+    number: int = 0
+    """That of its registration: its place among all tasks of the host."""
+    value: str | None = None
+    """What it left as JSON text, if that is too large for its record."""
+    weight: int = 0
+    """About how many bytes it takes since it has ended."""
+
+    parent: Entry | None = None
+    children: set[Entry] | None = None
+    left_behind: tuple[str, ...] = ()
+    """The sessions it has moved out of."""
+
+    running: bool = False
+    """Whether code of ours runs for it at this moment."""
+    saw_request: bool = False
+    """Whether the body looked and learned that it should stop."""
+    aborted: bool = False
+    """Whether its scope is to be cancelled as soon as there is one."""
+    interrupting: bool = False
+    """Whether its host stops and it is to be run again by the next one."""
+    verdict: Verdict | None = None
+    waits: int = 0
+    """How many `waiting()` blocks its body is in."""
+
+    heartbeat_ttl: float | None = None
+    allowed: float = 0.0
+    """How many seconds it was given last, for its heartbeat or in its thread."""
+    silent_at: float = math.inf
+    """When they are over, on the loop's clock."""
+    watched: bool = False
+    """Whether somebody looks then."""
+
+    settled: bool = False
+    """Whether nothing more will happen to it: its end is durable and published, or its host has closed."""
+    _changed: anyio.Event | None = None
+
+    @property
+    def managed(self) -> bool:
+        """Whether the host runs its body."""
+        return self.result is not None
+
+    @property
+    def live(self) -> bool:
+        """Whether the task has not ended."""
+        return self.record.state not in TERMINAL
+
+    @property
+    def cancel_requested(self) -> bool:
+        """Whether somebody asked it to stop."""
+        return self.record.state is TaskState.CANCEL_REQUESTED
+
+    @property
+    def must_stop(self) -> bool:
+        """Whether its body has no reason to go on."""
+        return self.aborted or self.interrupting or self.record.state not in _GOING_ON
+
+    def abort(self) -> None:
+        """Cancel the scope around the body, now or as soon as it exists."""
+        self.aborted = True
+        if self.scope is not None:
+            self.scope.cancel()
+
+    def interrupt(self) -> None:
+        """Stop the body, which a later host will run again; tell it first if it is cooperative."""
+        self.interrupting = True
+        self.stir()
+        if self.record.cancel_policy is CancelPolicy.ABORT_LOCAL:
+            self.abort()
+
+    def settle(self) -> None:
+        """Let everybody who waits for the end go on."""
+        self.settled = True
+        self.stir()
+
+    def stir(self) -> None:
+        """Let everybody who waits for something look again."""
+        if self._changed is not None:
+            self._changed.set()
+            self._changed = None
+
+    async def told(self) -> None:
+        """Wait until the body has no reason to go on."""
+        while not self.must_stop:
+            await self._change()
+
+    async def left(self, session_id: str) -> bool:
+        """Wait until the task has ended or left the session; tell whether it ended there.
+
+        :raises HostClosed: if the host closed before that.
+        """
+        while not self.settled and self.record.session_id == session_id:
+            await self._change()
+        if self.record.session_id != session_id:
+            return False
+        if self.live:
+            raise HostClosed
+        return True
+
+    async def done(self) -> TaskRecord:
+        """Wait for the end and return the last record.
+
+        :raises HostClosed: if the host closed before the task ended.
+        """
+        while not self.settled:
+            await self._change()
+        if self.live:
+            raise HostClosed
+        return self.record
+
+    async def _change(self) -> None:
+        if self._changed is None:
+            self._changed = anyio.Event()
+        await self._changed.wait()

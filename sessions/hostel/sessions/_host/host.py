@@ -1,0 +1,577 @@
+"""The in-process host: the verbs of `BackgroundTaskHost` on an `Engine`, and the life of that engine."""
+
+from __future__ import annotations
+
+import logging
+import time
+from contextvars import copy_context
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, overload
+
+import anyio
+import anyio.lowlevel
+import attrs
+
+from .. import _transitions as changes
+from .._errors import (
+    HostClosed,
+    IllegalTransition,
+    TaskStillRuns,
+    UnknownCursor,
+)
+from .._event_log.log import EventLog, LogSubscription
+from .._ids import new_id
+from .._records import (
+    EVERYTHING,
+    CancelPolicy,
+    JsonValue,
+    Progress,
+    SessionSummary,
+    TaskFilter,
+    TaskPage,
+    TaskRecord,
+    TaskSpec,
+)
+from .._retention import RETAIN_BYTES
+from ..states import TaskState
+from .context import current_entry, current_task_id
+from .engine import Engine
+from .entry import CancelHook, Entry, Hook, Result, Verdict
+from .handle import LocalTaskHandle
+from .portal import LoopPortal
+from .restart import restart_info_to_json
+from .resumption import Resume, adopt, recover, run_again
+from .run import reported
+from .shutdown import OnStop, close_tasks, drain_engine, stop_engine
+from .tasks import TaskTable
+
+if TYPE_CHECKING:
+    import builtins
+    from collections.abc import Awaitable, Callable, Iterable
+    from types import TracebackType
+    from typing import Self
+
+    from .._journal.protocol import Journal, Kept
+
+T = TypeVar("T")
+Args = TypeVarTuple("Args")
+
+GRACE = 5.0
+
+log = logging.getLogger("hostel.sessions")
+
+CLOSE_SECONDS = 20.0
+"""How long a journal may take to close; hostel's own gives up before."""
+
+
+class LocalBackgroundTaskHost:
+    """The background tasks of any number of sessions, in this process.
+
+    An async context manager: nothing runs before it is entered or after it is left, but worker threads whose
+    code does not return. Leaving it does `on_stop` to what runs, waits for it at most twice `stop_grace`
+    seconds (once more for DRAIN), and abandons the records of external tasks that are not resumable.
+
+    `journal` makes records and events durable; None keeps them in memory. Of each session `retain_events`
+    events stay in memory for late subscribers, and `retain_terminal` finished tasks stay listed.
+    `retain_bytes` bounds what the events of all sessions may take in memory, and the finished tasks as much
+    again: the session that takes most loses its oldest. With a journal no finished task stays in memory, and
+    events come back from it.
+
+    Resumable tasks that the journal's former host has left are `pending` until `resume` gives them bodies or
+    `register_external` adopts them; the others are abandoned. `host_id` is made up if None.
+
+    Every verb raises HostClosed outside the context; while it is being left nothing new can be started, and
+    whoever waits for a task that does not end gets HostClosed as well. Verbs that take a task id raise
+    UnknownTask if there is none and AmbiguousTaskId if `session_id` is needed to tell which. With a
+    journal, a registration or an end is on disk before its verb returns; JournalError is raised if that
+    failed. A session that a task has left leads to it in all of them, until that session has another task of
+    the same id. Source: the `BackgroundTaskHost` of lash-core."""
+
+    def __init__(
+        self,
+        journal: Journal | None = None,
+        retain_events: int = 10_000,
+        retain_terminal: int = 1_000,
+        *,
+        retain_bytes: int = RETAIN_BYTES,
+        on_stop: OnStop = OnStop.INTERRUPT,
+        stop_grace: float = GRACE,
+        host_id: str | None = None,
+    ) -> None:
+        if min(retain_events, retain_terminal, retain_bytes, stop_grace) < 0:
+            raise ValueError("neither what is retained nor the grace can be negative")
+        self.host_id = host_id or new_id(time.time())
+        self._journal = journal
+        self._retain_events, self._retain_terminal = retain_events, retain_terminal
+        self._retain_bytes = retain_bytes
+        self._stop_grace = stop_grace
+        self._on_stop = OnStop(on_stop)
+        self._running: Engine | None = None
+
+    async def __aenter__(self) -> Self:
+        if self._running is not None:
+            raise RuntimeError("the host is open already")
+        journal = self._journal
+        kept, last_seq = await journal.open() if journal is not None else ([], 0)
+        replay = journal.read if journal is not None else None
+        log = EventLog(self._retain_events, self._retain_bytes, last_seq=last_seq, replay=replay)
+        table = TaskTable(log, self._retain_terminal, journal, retain_bytes=self._retain_bytes)
+        engine = self._running = Engine(table, self.host_id, time.time)
+        self._token = anyio.lowlevel.current_token()
+        if table.feed is not None:
+            engine.services.start(table.feed.run, context=engine.context.copy())
+            self._recover(engine, kept)
+        return self
+
+    def _recover(self, engine: Engine, kept: builtins.list[Kept]) -> None:
+        entries = [engine.table.restore(task) for task in kept]
+        engine.table.join_parents()
+        for entry in entries:
+            recover(engine, entry)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with anyio.CancelScope(shield=True):
+            try:
+                await stop_engine(self._engine, self._on_stop, self._stop_grace)
+            finally:
+                self._running = None
+                if self._journal is not None:
+                    await _close(self._journal)
+
+    async def drain(self) -> None:
+        """Take nothing more, and wait `stop_grace` seconds at most for the bodies that run: what an
+        application does first that stops with `on_stop="drain"` and whose tasks need something it closes.
+        """
+        await drain_engine(self._engine, self._stop_grace)
+
+    @property
+    def _engine(self) -> Engine:
+        if self._running is None:
+            raise HostClosed
+        return self._running
+
+    async def resume(self, bodies: Resume) -> None:
+        """Run again what an earlier host of the journal has left to be run again, each task as its next
+        attempt.
+
+        `bodies` is asked once for each task. One it has no body for waits for a later call or a later host;
+        one for which it raises is abandoned, with that as the reason."""
+        engine = self._engine
+        waiting = [entry for entry in engine.table.parked() if not run_again(engine, entry, bodies)]
+        if waiting:
+            kinds = sorted({entry.record.kind for entry in waiting})
+            log.warning("%d tasks wait to be run again, their kinds are unknown: %s", len(waiting), kinds)
+        await self._durable()
+
+    async def get(self, task_id: str, *, session_id: str | None = None) -> TaskRecord | None:
+        """Return the task's record with the whole of its result, or None if there is none."""
+        table = self._engine.table
+        entry = await table.look_up(task_id, session_id)
+        return await table.whole(entry) if entry is not None else None
+
+    async def list(self, filter: TaskFilter | None = None) -> builtins.list[TaskRecord]:
+        """Return the records that match, by creation time."""
+        return await self._engine.table.select(filter or EVERYTHING)
+
+    async def page(
+        self, filter: TaskFilter | None = None, *, limit: int = 100, after: str | None = None
+    ) -> TaskPage:
+        """Return at most `limit` records that match, in the order their tasks came to this host, from the
+        start or from where an earlier page's `next` says.
+
+        Costs no more when there are many tasks; what comes and goes meanwhile never repeats a record.
+
+        :raises ValueError: if `limit` is less than 1.
+        :raises UnknownCursor: if `after` is not a page's `next`.
+        """
+        if limit < 1:
+            raise ValueError(f"a page has at least one record, not {limit}")
+        if after is not None and not (after.isascii() and after.isdecimal() and len(after) < 20):
+            raise UnknownCursor(after)
+        return await self._engine.table.page(filter or EVERYTHING, limit, int(after or 0))
+
+    async def get_managed(self, session_id: str, task_id: str) -> TaskRecord | None:
+        """Return the record of a task of the session, or None if it has none of that id."""
+        return await self.get(task_id, session_id=session_id)
+
+    async def list_managed(self, session_id: str) -> builtins.list[TaskRecord]:
+        """Return the records of all registered tasks of the session, finished ones too."""
+        return await self.list(TaskFilter(session_id, include_terminal=True))
+
+    async def sessions(self) -> builtins.list[SessionSummary]:
+        """Return every session at a glance, by first activity."""
+        return await self._engine.table.summaries()
+
+    def subscribe(self, filter: TaskFilter | None = None, *, after: int | None = None) -> LogSubscription:
+        """Return the events that match, from now on, or from after event number `after`."""
+        return self._engine.table.log.subscribe(filter or EVERYTHING, after)
+
+    def portal(self) -> LoopPortal:
+        """Return the way to call this host from other threads."""
+        self._engine.check_open()
+        return LoopPortal(self._token)
+
+    async def register(self, session_id: str, spec: TaskSpec) -> TaskRecord:
+        """Keep a record of a task that nobody runs yet; it is `pending`.
+
+        :raises TaskAlreadyExists: if the session has a live task of that id.
+        :raises SessionClosing: while the session closes.
+        """
+        return await self._register(session_id, spec, TaskState.PENDING, CancelPolicy.COOPERATIVE, None)
+
+    async def register_external(
+        self, session_id: str, spec: TaskSpec, cancel: CancelHook | None = None
+    ) -> TaskRecord:
+        """Keep the record of a task that somebody else runs; it is `running`. `cancel` is how to stop it.
+
+        A sync `cancel` runs on the loop and must not block. A resumable task of that id that an earlier host
+        has left goes on with its record; if it was asked to stop meanwhile, `cancel` is called.
+
+        :raises TaskAlreadyExists: if the session has a live task of that id.
+        :raises SessionClosing: while the session closes.
+        """
+        policy = CancelPolicy.COOPERATIVE if cancel is None else CancelPolicy.EXTERNAL
+        return await self._register(session_id, spec, TaskState.RUNNING, policy, cancel)
+
+    async def _register(
+        self, session_id: str, spec: TaskSpec, state: TaskState, policy: CancelPolicy, hook: CancelHook | None
+    ) -> TaskRecord:
+        engine = self._engine
+
+        def take_in() -> Entry:
+            left = engine.table.at(session_id, spec.id) if spec.id is not None else None
+            if left is not None and left.parked and not left.managed:
+                return left
+            restart = restart_info_to_json(spec, managed=False)
+            entry = engine.add(session_id, spec, state, policy, restart=restart)
+            entry.hook = _hook(hook)
+            return entry
+
+        entry = await engine.known(session_id, spec, take_in) if spec.idempotency_key else take_in()
+        if entry.parked and not entry.managed:
+            return await self._adopt(entry, hook)
+        await self._durable()
+        return entry.record
+
+    async def _adopt(self, entry: Entry, hook: CancelHook | None) -> TaskRecord:
+        engine = self._engine
+        adopt(engine, entry)
+        entry.hook = _hook(hook)
+        await self._durable()
+        if entry.cancel_requested:
+            await engine.call_hooks([entry])
+        return entry.record
+
+    @overload
+    async def spawn_managed(
+        self, session_id: str, spec: TaskSpec, func: Callable[[*Args], Awaitable[T]], *args: *Args
+    ) -> LocalTaskHandle[T]: ...
+
+    @overload
+    async def spawn_managed(
+        self, session_id: str, spec: TaskSpec, func: Callable[[*Args], T], *args: *Args
+    ) -> LocalTaskHandle[T]: ...
+
+    async def spawn_managed(
+        self,
+        session_id: str,
+        spec: TaskSpec,
+        func: Callable[[*Args], object],
+        *args: *Args,
+    ) -> LocalTaskHandle[Any]:
+        """Run `func(*args)` as a task of the session; return once it is registered.
+
+        A coroutine function runs on the loop, an async generator function is iterated to its end, any other
+        callable runs in a worker thread. Context variables are copied now. Inside a task, that is the
+        parent unless `spec` says otherwise.
+
+        :raises TaskAlreadyExists: if the session has a live task of that id.
+        :raises SessionClosing: while the session closes.
+        :raises TypeError, ValueError: if the params are not JSON.
+        """
+        engine = self._engine
+        if spec.idempotency_key:
+            start = partial(_start, engine, session_id, spec, func, args)
+            entry = await engine.known(session_id, spec, start)
+        else:
+            entry = _start(engine, session_id, spec, func, args)
+        handle: LocalTaskHandle[Any] = LocalTaskHandle(engine, entry)
+        receipt = engine.receipt()
+        if receipt is not None:
+            await receipt.durable()
+        return handle
+
+    async def spawn_hidden(
+        self, session_id: str, label: str, func: Callable[[*Args], Awaitable[object]], *args: *Args
+    ) -> None:
+        """Run `func(*args)` for the session without listing it; `await_hidden` waits for it.
+
+        :raises SessionClosing: while the session closes.
+        """
+        engine = self._engine
+        engine.start_hidden(engine.session(session_id), label, func, args)
+
+    async def await_hidden(self, session_id: str) -> None:
+        """Wait for all hidden tasks of the session, also those started meanwhile.
+
+        :raises HiddenTasksFailed: with every failure since the last time, labels kept.
+        """
+        engine = self._engine
+        session = engine.table.sessions.get(session_id)
+        if session is not None and session.hidden is not None:
+            await session.hidden.drained()
+            engine.raise_hidden_failures(session)
+
+    async def update(
+        self,
+        task_id: str,
+        *,
+        state: TaskState | None = None,
+        progress: Progress | None = None,
+        session_id: str | None = None,
+    ) -> TaskRecord:
+        """Move a live task to another live state and keep its latest progress.
+
+        :raises IllegalTransition: if the table forbids the move or the task has ended; nothing is changed
+            then."""
+        engine = self._engine
+        entry = await self._engine.table.get(task_id, session_id)
+        record = entry.record
+        waits_for_body = entry.parked and entry.managed
+        if record.is_terminal or (state is not None and (state.is_terminal or waits_for_body)):
+            raise IllegalTransition(task_id, record.state, state or record.state)
+        if state is TaskState.CANCEL_REQUESTED:
+            await self.request_cancel(task_id, session_id=record.session_id)
+        elif state is not None and state is not record.state:
+            engine.table.publish(entry, changes.moved(record, state, engine.stamp()))
+        if progress is not None:
+            engine.report(entry, progress)
+        return entry.record
+
+    async def complete(
+        self,
+        task_id: str,
+        state: TaskState = TaskState.COMPLETED,
+        *,
+        summary: str | None = None,
+        value: JsonValue = None,
+        session_id: str | None = None,
+    ) -> TaskRecord:
+        """End a task in a terminal state; one that has ended is returned unchanged.
+
+        The body of a managed task is stopped; `cancelled` and `abandoned` wait until it has (at most 5 s).
+
+        :raises IllegalTransition: if `state` is not terminal.
+        """
+        entry = await self._engine.table.get(task_id, session_id)
+        if state.is_live:
+            raise IllegalTransition(task_id, entry.record.state, state)
+        return await self._complete(entry, reported(state, summary, value))
+
+    async def mark_terminal(
+        self, session_id: str, task_id: str, state: TaskState, *, summary: str | None = None
+    ) -> None:
+        """End a task as `complete` does; do nothing if it is unknown, has ended, or `state` is not
+        terminal.
+        """
+        entry = await self._engine.table.look_up(task_id, session_id)
+        if entry is not None and state.is_terminal:
+            await self._complete(entry, reported(state, summary, None))
+
+    async def mark_live_state(self, session_id: str, task_id: str, state: TaskState) -> None:
+        """Move a task between running and waiting; do nothing if it is unknown, asked to stop or ended."""
+        entry = await self._engine.table.look_up(task_id, session_id)
+        if entry is not None:
+            self._engine.flip(entry, state)
+
+    async def _complete(self, entry: Entry, how: Verdict) -> TaskRecord:
+        engine = self._engine
+        if entry.running and entry.live and how.state in (TaskState.CANCELLED, TaskState.ABANDONED):
+            entry.verdict = entry.verdict or how
+            engine.ask([entry], how.result.summary if how.result else None, current_task_id(), cascade=False)
+            await engine.stop(entry, GRACE)
+        else:
+            engine.end(entry, how)
+            await self._durable()
+        return entry.record
+
+    async def request_cancel(
+        self,
+        task_id: str,
+        reason: str | None = None,
+        *,
+        actor: str | None = None,
+        cascade: bool = True,
+        session_id: str | None = None,
+    ) -> TaskRecord:
+        """Ask a task to stop, by its policy, and return its record without waiting for the end.
+
+        The first request wins; asking a task that has ended changes nothing. `cascade` asks the tasks whose
+        parent it is as well. A hook is waited for, at most 5 s. `actor` is who asks; the calling task if
+        None."""
+        entry = await self._engine.table.get(task_id, session_id)
+        return await self._engine.request_cancel(entry, reason, actor, cascade=cascade)
+
+    async def cancel_managed(
+        self,
+        session_id: str,
+        task_id: str,
+        reason: str | None = None,
+        *,
+        grace: float = GRACE,
+        actor: str | None = None,
+    ) -> TaskRecord:
+        """Cancel a task whatever its policy and wait until it has really ended, at most `grace` seconds.
+
+        Past that, or if a cancel hook fails, the record returned is still `cancel_requested`."""
+        entry = await self._engine.table.get(task_id, session_id)
+        await self._cancel([entry], reason, actor, grace)
+        return entry.record
+
+    async def cancel_all_managed(
+        self, session_id: str, reason: str | None = None, *, grace: float = GRACE, actor: str | None = None
+    ) -> builtins.list[TaskRecord]:
+        """Cancel all live tasks of the session at the same time, as `cancel_managed` does, and return their
+        records.
+        """
+        entries = self._engine.table.live(session_id)
+        await self._cancel(entries, reason, actor, grace)
+        return [entry.record for entry in entries]
+
+    async def _cancel(
+        self, entries: builtins.list[Entry], reason: str | None, actor: str | None, grace: float
+    ) -> None:
+        live = [entry for entry in entries if entry.live]
+        await self._engine.cancel(live, reason, actor or current_task_id(), grace)
+        await self._durable()
+
+    async def heartbeat(self, session_id: str, task_id: str) -> None:
+        """Keep an external task alive for another `heartbeat_ttl` seconds."""
+        self._engine.heartbeats.beat(await self._engine.table.get(task_id, session_id))
+
+    async def unregister_external(self, session_id: str, task_id: str) -> None:
+        """Forget a task that the host does not run; one that is live is abandoned first.
+
+        :raises TaskStillRuns: if it is a managed task that is alive.
+        """
+        engine = self._engine
+        entry = await engine.table.get(task_id, session_id)
+        if entry.managed and entry.live:
+            raise TaskStillRuns(task_id, session_id)
+        if entry.live:
+            engine.end(entry, reported(TaskState.ABANDONED, "unregistered", None), keep=False)
+        else:
+            engine.table.remove(entry)
+        await self._durable()
+
+    async def transfer(
+        self, task_id: str, new_session_id: str, *, session_id: str | None = None
+    ) -> TaskRecord:
+        """Hand a live task to another session; it goes on running.
+
+        :raises TaskAlreadyExists: if the target has a live task of that id.
+        :raises IllegalTransition: if it has ended.
+        """
+        engine = self._engine
+        entry = await engine.table.get(task_id, session_id)
+        if entry.record.is_terminal:
+            raise IllegalTransition(task_id, entry.record.state, entry.record.state)
+        if entry.record.session_id == new_session_id:
+            return entry.record
+        engine.move([entry], new_session_id)
+        await self._durable()
+        return entry.record
+
+    async def transfer_managed(
+        self, from_session_id: str, to_session_id: str, task_ids: Iterable[str]
+    ) -> builtins.list[TaskRecord]:
+        """Hand several live tasks to another session, all or none; finished ones stay where they are.
+
+        :raises UnknownTask: if the session has no task of one of the ids.
+        :raises TaskAlreadyExists: if the target has a live task of one of the ids.
+        """
+        engine = self._engine
+        found = [await engine.table.get(task_id, from_session_id) for task_id in dict.fromkeys(task_ids)]
+        entries = [entry for entry in found if entry.live and entry.record.session_id != to_session_id]
+        engine.move(entries, to_session_id)
+        await self._durable()
+        return [entry.record for entry in entries]
+
+    async def wait(self, task_id: str, *, session_id: str | None = None) -> TaskRecord:
+        """Wait until the task has ended and return its last record with the whole of its result."""
+        table = self._engine.table
+        entry = await table.get(task_id, session_id)
+        await entry.done()
+        return await table.whole(entry)
+
+    async def wait_all(self, session_id: str) -> builtins.list[TaskRecord]:
+        """Wait until no task of the session is live, also those started meanwhile; return the records of
+        those that ended in it meanwhile. A task that waits for its own session does not wait for itself.
+        """
+        own, waited = current_entry(), []
+        while waiting := [entry for entry in self._engine.table.unsettled(session_id) if entry is not own]:
+            waited += [entry.record for entry in waiting if await entry.left(session_id)]
+        return waited
+
+    async def close_session(
+        self, session_id: str, *, successor: str | None = None, grace: float = GRACE
+    ) -> builtins.list[TaskRecord]:
+        """Close a session: wait for its hidden tasks, then keep, cancel or transfer each task by its close
+        policy.
+
+        Nothing can be started in it meanwhile. Hidden tasks and cancelled ones are waited for at most
+        `grace` seconds each; hidden ones still running then are cancelled. Without a `successor`, and where
+        it has a live task of the same id, a task to transfer is cancelled. Returns the records of the tasks
+        that were live.
+
+        :raises HiddenTasksFailed: with the failures of its hidden tasks, after everything else was done.
+        :raises SessionClosing: if it is being closed already.
+        :raises ValueError: if it is its own successor.
+        """
+        return await close_tasks(self._engine, session_id, successor, grace)
+
+    async def prune(
+        self, session_id: str | None = None, *, keep: int = 0, older_than: float | None = None
+    ) -> int:
+        """Forget finished tasks, all but the `keep` latest of each session; return how many.
+
+        `older_than` (seconds) spares those that ended more recently.
+        """
+        engine = self._engine
+        before = None if older_than is None else engine.now() - older_than
+        await self._durable()
+        return await engine.table.prune(session_id, keep, before)
+
+    async def _durable(self) -> None:
+        if self._running is not None:
+            await self._running.durable()
+
+
+def _hook(func: CancelHook | None) -> Hook | None:
+    return None if func is None else Hook(func, copy_context())
+
+
+async def _close(journal: Journal) -> None:
+    with anyio.move_on_after(CLOSE_SECONDS) as closing:
+        await journal.aclose()
+    if closing.cancelled_caught:
+        log.warning("the journal has not closed within %g s", CLOSE_SECONDS)
+
+
+def _start(
+    engine: Engine, session_id: str, spec: TaskSpec, func: Callable[[*Args], object], args: tuple[*Args]
+) -> Entry:
+    restart = restart_info_to_json(spec, managed=True)
+    own = _with_parent(spec)
+    entry = engine.add(
+        session_id, own, TaskState.RUNNING, CancelPolicy.ABORT_LOCAL, result=Result(), restart=restart
+    )
+    engine.start(entry, own, func, args)
+    return entry
+
+
+def _with_parent(spec: TaskSpec) -> TaskSpec:
+    parent = current_entry() if spec.parent_task_id is None and not spec.detached else None
+    return spec if parent is None else attrs.evolve(spec, parent_task_id=parent.record.id)

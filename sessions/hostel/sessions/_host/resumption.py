@@ -1,0 +1,76 @@
+"""What an earlier host of the journal has left, and how it goes on.
+
+A live task of another host is one whose host stopped or died. Those that can be run again wait, `pending`,
+from the opening of the host on; they are run when somebody gives them bodies, which is after everything else
+has started. External ones wait for their owner, who registers them again. All others are abandoned, and so is
+a task that has taken its host down as often as it may."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from .. import _transitions as changes
+from .._records import FailureKind, JsonValue, TaskFailure, TaskRecord
+from ..states import TaskState
+from .entry import Entry, Result, Verdict
+from .restart import is_crash_loop, restart_info_from_json
+
+if TYPE_CHECKING:
+    from .engine import Engine
+
+Resume = Callable[[TaskRecord, JsonValue], "Callable[[], Awaitable[object]] | None"]
+"""Given a task that an earlier host left and its params: its body, or None to let it wait for a later host.
+What it raises is why the task can never be run again.
+"""
+
+
+def recover(engine: Engine, entry: Entry) -> None:
+    """Decide what becomes of a live task that an earlier host has left: it waits to be run again, or is
+    abandoned.
+    """
+    record = entry.record
+    try:
+        info = restart_info_from_json(entry.restart)
+    except (KeyError, TypeError, ValueError) as error:
+        why = f"host {record.host_id} is gone, and how to run it again is lost: {error!r}"
+        _abandon(engine, entry, FailureKind.HOST_LOST, why)
+        return
+    interrupted = record.state in (TaskState.RUNNING, TaskState.WAITING)
+    if info is None or not info.resumable or (info.managed and entry.cancel_requested):
+        _abandon(engine, entry, FailureKind.HOST_LOST, f"host {record.host_id} is gone")
+    elif info.managed and interrupted and is_crash_loop(record.attempt):
+        why = f"its host died in each of {record.attempt.counted} runs"
+        _abandon(engine, entry, FailureKind.CRASH_LOOP, why)
+    else:
+        entry.resumable = entry.parked = True
+        entry.result = Result() if info.managed else None
+        engine.park(entry, by_stop=False)
+
+
+def run_again(engine: Engine, entry: Entry, bodies: Resume) -> bool:
+    """Run a task again that waits for it; tell whether it need not wait any longer."""
+    try:
+        info = restart_info_from_json(entry.restart)
+        body = bodies(entry.record, info.params) if info is not None else None
+    except Exception as error:  # noqa: BLE001 - a stranger's code must not keep the others from running
+        _abandon(engine, entry, FailureKind.HOST_LOST, f"the task cannot be run again: {error}")
+        return True
+    if info is None or body is None:
+        return False
+    entry.parked = False
+    engine.table.publish(entry, changes.resumed(entry.record, engine.host_id, engine.stamp()))
+    entry.fence = entry.record.seq
+    engine.start(entry, info.spec(entry.record.attempt), body, ())
+    return True
+
+
+def adopt(engine: Engine, entry: Entry) -> None:
+    """Let an external task go on, now that its owner has registered it again."""
+    entry.parked = False
+    if entry.record.state is TaskState.PENDING:
+        engine.table.publish(entry, changes.adopted(entry.record, engine.host_id, engine.stamp()))
+
+
+def _abandon(engine: Engine, entry: Entry, kind: FailureKind, why: str) -> None:
+    engine.end(entry, Verdict(TaskState.ABANDONED, None, TaskFailure(kind, why)))

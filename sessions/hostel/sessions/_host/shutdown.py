@@ -1,0 +1,151 @@
+"""The ends: of a session and of a host. Both are bounded in time, and both say in the records who stopped
+what.
+
+Stopping a host is not cancelling its tasks. What a later host can run again is interrupted: its body is
+stopped and its record stays live, `pending`. That takes a journal; everything else is cancelled by `host
+stopped`. What an earlier host has left and nobody has run since is not touched.
+"""
+
+from __future__ import annotations
+
+import logging
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+import anyio
+
+from .._errors import HostClosed, SessionClosing, TaskAlreadyExists
+from .._ids import checked_id
+from .._records import ClosePolicy, FailureKind, TaskFailure, TaskRecord
+from ..states import TaskState
+from .entry import Entry, Verdict
+
+if TYPE_CHECKING:
+    from .engine import Engine
+    from .tasks import SessionTasks
+
+log = logging.getLogger("hostel.sessions")
+
+WRITE_SECONDS = 10.0
+"""How long the journal may take at least for the last changes, however short the grace for bodies is."""
+
+
+class OnStop(StrEnum):
+    """What leaving a host does to the tasks it runs."""
+
+    INTERRUPT = "interrupt"
+    """Resumable ones wait for the next host, if there is a journal; the others are cancelled."""
+    CANCEL = "cancel"
+    """All are cancelled."""
+    DRAIN = "drain"
+    """They may end by themselves within the grace; then as `interrupt`."""
+
+
+async def close_tasks(
+    engine: Engine, session_id: str, successor: str | None, grace: float
+) -> list[TaskRecord]:
+    """Close a session as `close_session` promises."""
+    if successor is not None:
+        checked_id(successor)
+    if successor == checked_id(session_id):
+        raise ValueError(f"session {session_id!r} cannot be its own successor")
+    session = engine.table.sessions.get(session_id)
+    if session is None:
+        return []
+    if session.closing:
+        raise SessionClosing(session_id)
+    session.closing = True
+    try:
+        await _drain_hidden(session, grace)
+        live = engine.table.live(session_id)
+        left = [entry for entry in live if not _kept_or_moved(engine, entry, successor)]
+        await engine.cancel(left, None, "session closed", grace)
+        await engine.durable()
+    finally:
+        session.closing = False
+        engine.table.discard_if_unused(session)
+    engine.raise_hidden_failures(session)
+    return [entry.record for entry in live]
+
+
+def _kept_or_moved(engine: Engine, entry: Entry, successor: str | None) -> bool:
+    if entry.record.close_policy is ClosePolicy.TRANSFER and successor is not None:
+        try:
+            engine.move([entry], successor)
+        except (TaskAlreadyExists, SessionClosing, HostClosed):
+            return False
+        return True
+    return entry.record.close_policy is ClosePolicy.KEEP
+
+
+async def stop_engine(engine: Engine, on_stop: OnStop, grace: float) -> None:
+    """Stop everything a host runs: first ask, then abort, then give up, each within `grace` seconds."""
+    if on_stop is OnStop.DRAIN and engine.open:
+        await drain_engine(engine, grace)
+    engine.open = False
+    managed = [entry for entry in engine.table.live() if entry.managed and not entry.parked]
+    spared = [entry for entry in managed if _is_spared(engine, entry, on_stop)]
+    for entry in spared:
+        entry.interrupt()
+    engine.ask([entry for entry in managed if entry not in spared], None, "host stopped", cascade=False)
+    if not await engine.bodies.join(grace):
+        for entry in managed:
+            entry.abort()
+        for session in engine.table.sessions.values():
+            if session.hidden is not None:
+                session.hidden.cancel()
+        if not await engine.bodies.join(grace):
+            stubborn = [entry.record.id for entry in managed if entry.running]
+            log.warning("%d bodies ignore their cancellation, among them %s", len(engine.bodies), stubborn)
+    _leave_the_rest(engine, on_stop)
+    await _stop_services(engine, grace)
+
+
+async def drain_engine(engine: Engine, grace: float) -> None:
+    """Let nothing start any more, and wait `grace` seconds at most for what runs."""
+    engine.open = False
+    await engine.bodies.join(grace)
+
+
+def _is_spared(engine: Engine, entry: Entry, on_stop: OnStop) -> bool:
+    able = entry.resumable and engine.table.feed is not None and on_stop is not OnStop.CANCEL
+    return able and not entry.cancel_requested
+
+
+def _leave_the_rest(engine: Engine, on_stop: OnStop) -> None:
+    for entry in engine.table.live():
+        if entry.managed or entry.parked:
+            continue
+        if entry.resumable and engine.table.feed is not None and on_stop is not OnStop.CANCEL:
+            engine.park(entry, by_stop=True)
+        else:
+            stopped = TaskFailure(FailureKind.HOST_LOST, "the host that kept its record has stopped")
+            engine.end(entry, Verdict(TaskState.ABANDONED, None, stopped))
+
+
+async def _stop_services(engine: Engine, grace: float) -> None:
+    engine.heartbeats.close()
+    feed = engine.table.feed
+    if feed is not None:
+        feed.close()
+    if not await engine.services.join(max(2 * grace, WRITE_SECONDS)):
+        log.warning("%d cancel hooks or writers of the journal do not end", len(engine.services))
+    failed = feed.give_up() if feed is not None else None
+    engine.table.log.close()
+    for entry in engine.table.live():
+        entry.settle()
+    for session in list(engine.table.sessions.values()):
+        engine.log_hidden_failures(session)
+    if failed is not None:
+        raise failed
+
+
+async def _drain_hidden(session: SessionTasks, grace: float) -> None:
+    if session.hidden is None:
+        return
+    with anyio.move_on_after(grace) as first:
+        await session.hidden.drained()
+    if first.cancelled_caught:
+        session.hidden.cancel()
+        with anyio.move_on_after(grace):
+            await session.hidden.drained()

@@ -1,0 +1,553 @@
+"""All tasks of a host, by session and by id, and the one place where a change of them becomes an event.
+
+`publish` is the whole of it: it sets the record, appends the event to the log, hands it to the journal and,
+when the task has ended, retires it. What others see (subscribers, whoever waits for the end) follows when
+the event is durable: at once without a journal.
+
+Finished tasks stay listed until their session has more than `retain_terminal` of them, or until they are
+pruned. With a journal they are the journal's as soon as their end is durable; here is only what is live or
+not durable yet, and whoever asks for more is answered from both. The journal says as of which event its
+answer is true, so each task is in exactly one of them."""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import anyio
+import anyio.to_thread
+import attrs
+
+from .._errors import AmbiguousTaskId, TaskAlreadyExists, UnknownTask
+from .._events import EventType
+from .._journal.protocol import Append, Forget, JournalFeed, Summaries, TaskQuery
+from .._outcomes import LARGE, is_apart, lightened, text_of, with_value
+from .._records import SessionSummary, TaskFilter, TaskPage, TaskRecord, by_age
+from .._retention import RETAIN_BYTES, Shares, weight_of
+from ..states import TERMINAL, TaskState
+from .entry import Entry
+from .index import FEW, Roster
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from .._event_log.log import EventLog
+    from .._events import TaskEvent
+    from .._journal.protocol import Journal, Kept
+    from .hidden import HiddenTasks
+
+MANY = 1_000
+"""Records that are not sorted on the loop, which others need meanwhile."""
+
+
+@attrs.define(eq=False)
+class SessionTasks:
+    """What a host keeps of one session."""
+
+    id: str
+    first_activity: float
+    last_activity: float
+    tasks: dict[str, Entry] = attrs.Factory(dict)
+    finished: OrderedDict[str, Entry] = attrs.Factory(OrderedDict)
+    """Those of `tasks` that have ended, in the order they did; a plain dict is slow to find its first item
+    when many before it are gone.
+    """
+    keys: dict[str, Entry] = attrs.Factory(dict)
+    """Tasks by idempotency key."""
+    hidden: HiddenTasks | None = None
+    closing: bool = False
+
+    def summary(self, counts: Mapping[TaskState, int], past: SessionSummary | None) -> SessionSummary:
+        """Return the session at a glance: `counts` of tasks in memory beside the `past` that its journal
+        has.
+        """
+        first, last = self.first_activity, self.last_activity
+        hidden = len(self.hidden) if self.hidden else 0
+        if past is not None:
+            states = {*counts, *past.counts}
+            counts = {state: counts.get(state, 0) + past.counts.get(state, 0) for state in states}
+            first, last = min(first, past.first_activity), max(last, past.last_activity)
+        return SessionSummary(self.id, counts, hidden, first, last)
+
+
+class TaskTable:
+    """The tasks of one host."""
+
+    def __init__(
+        self,
+        log: EventLog,
+        retain_terminal: int,
+        journal: Journal | None = None,
+        *,
+        retain_bytes: int = RETAIN_BYTES,
+    ) -> None:
+        self.log = log
+        self.feed = JournalFeed(journal, self.show) if journal is not None else None
+        self.keyed = anyio.Lock()
+        """Held from looking for an idempotency key in the journal until its task is registered."""
+        self._journal = journal
+        self.sessions: dict[str, SessionTasks] = {}
+        self.roster = Roster()
+        self._retain = retain_terminal
+        self._finished = Shares(retain_bytes)
+        """What finished tasks in memory take, by session."""
+        self._ids: dict[str, Entry | dict[str, Entry]] = {}
+        """Tasks by id: the one that has it, or those that have by session."""
+        self._moved: dict[tuple[str, str], Entry] = {}
+        """Tasks by a session they have left."""
+        self._orphans: dict[str, set[Entry]] = {}
+        """Live tasks whose parent is not there, by its id: a child may come before its parent."""
+
+    def session(self, session_id: str, at: float) -> SessionTasks:
+        """Return the session, made now if it is new."""
+        found = self.sessions.get(session_id)
+        if found is None:
+            found = self.sessions[session_id] = SessionTasks(session_id, at, at)
+        return found
+
+    def find(self, task_id: str, session_id: str | None = None) -> Entry | None:
+        """Return the task of that id that is in memory: the one in that session, or that has left it; without
+        a session the one live match, else the one match.
+
+        :raises AmbiguousTaskId: if several sessions have one.
+        """
+        return _only(task_id, self._named(task_id, session_id))
+
+    def at(self, session_id: str, task_id: str) -> Entry | None:
+        """Return the task of that id that is in the session now."""
+        session = self.sessions.get(session_id)
+        return session.tasks.get(task_id) if session is not None else None
+
+    async def look_up(self, task_id: str, session_id: str | None = None) -> Entry | None:
+        """Return the task as `find` does, also if only the journal has it.
+
+        :raises AmbiguousTaskId: if several sessions have one.
+        """
+        named = self._named(task_id, session_id)
+        known = any(entry.live for entry in named) or (named and session_id is not None)
+        if self._journal is None or known:
+            return _only(task_id, named)
+        query = TaskQuery(TaskFilter(session_id, include_terminal=True), task_id=task_id)
+        found = await self._journal.finished(query)
+        past = [_past(kept) for kept in found.tasks]
+        return _only(task_id, [*_ours(named, found.through), *past]) or self.find(task_id, session_id)
+
+    async def get(self, task_id: str, session_id: str | None = None) -> Entry:
+        """Return the task as `look_up` does.
+
+        :raises UnknownTask: if there is none.
+        """
+        entry = await self.look_up(task_id, session_id)
+        if entry is None:
+            raise UnknownTask(task_id, session_id)
+        return entry
+
+    async def with_key(self, session_id: str, key: str) -> Entry | None:
+        """Return the task of the session that has that idempotency key, if one has."""
+        entry = self._with_key(session_id, key)
+        if entry is not None or self._journal is None:
+            return entry
+        filter = TaskFilter(session_id, include_terminal=True)
+        found = await self._journal.finished(TaskQuery(filter, key=key, limit=1))
+        entry = self._with_key(session_id, key)
+        if entry is None and found.tasks:
+            entry = _past(found.tasks[0])
+        return entry
+
+    async def whole(self, entry: Entry) -> TaskRecord:
+        """Return the record of a task with all that it left."""
+        record, text = entry.record, entry.value
+        if not is_apart(record):
+            return record
+        if text is None and self._journal is not None:
+            text = await self._journal.value(record.seq)
+        return record if text is None else await with_value(record, text)
+
+    async def select(self, filter: TaskFilter) -> list[TaskRecord]:
+        """Return the records that match, by creation time."""
+        entries = list(self._candidates(filter))
+        if self._journal is None or not _may_show_past(filter):
+            return _merged(entries, filter)
+        found = await self._journal.finished(TaskQuery(filter))
+        ours = _ours(entries, found.through)
+        if len(found.tasks) < MANY:
+            return _merged(ours, filter, found.tasks)
+        return await anyio.to_thread.run_sync(_merged, ours, filter, found.tasks)
+
+    async def page(self, filter: TaskFilter, limit: int, after: int) -> TaskPage:
+        """Return the first `limit` records that match of the tasks that came after number `after`."""
+        entries = self._first(filter, limit + 1, after)
+        if self._journal is None or not _may_show_past(filter):
+            return _page([(entry.number, entry.record) for entry in entries], limit)
+        found = await self._journal.finished(TaskQuery(filter, after=after, limit=limit + 1))
+        here = dict.fromkeys([*entries, *self._first(filter, limit + 1, after)])
+        numbered = [(entry.number, entry.record) for entry in _ours(here, found.through)]
+        numbered = [one for one in numbered if filter.lists(one[1])]
+        numbered += [(kept.number, kept.record) for kept in found.tasks]
+        return _page(sorted(numbered, key=_number), limit, more=len(entries) > limit)
+
+    def _first(self, filter: TaskFilter, count: int, after: int) -> list[Entry]:
+        session = self.sessions.get(filter.session_id) if filter.session_id is not None else None
+        entries: Iterable[Entry] = self.roster.after(after)
+        if filter.session_id is not None and (session is None or len(session.tasks) <= FEW):
+            tasks = session.tasks.values() if session is not None else ()
+            entries = sorted((entry for entry in tasks if entry.number > after), key=_number_of)
+        return list(islice((entry for entry in entries if filter.lists(entry.record)), count))
+
+    async def summaries(self) -> list[SessionSummary]:
+        """Return every session at a glance, by first activity."""
+        sessions, entries = dict(self.sessions), list(self._candidates(TaskFilter()))
+        found = await self._journal.summaries() if self._journal is not None else Summaries()
+        counts: dict[str, Counter[TaskState]] = {}
+        for entry in _ours(entries, found.through):
+            counts.setdefault(entry.record.session_id, Counter())[entry.record.state] += 1
+        summaries = dict(found.sessions)
+        for id, session in (sessions | self.sessions).items():
+            if id in counts or id in self.sessions:
+                summaries[id] = session.summary(counts.get(id, {}), summaries.get(id))
+        return sorted(summaries.values(), key=lambda summary: (summary.first_activity, summary.id))
+
+    def live(self, session_id: str | None = None) -> list[Entry]:
+        """Return the live tasks of a session, or of all."""
+        return [entry for entry in self._candidates(TaskFilter(session_id)) if entry.live]
+
+    def parked(self) -> list[Entry]:
+        """Return the tasks that an earlier host has left to be run again, in the order they came."""
+        return sorted((entry for entry in self.live() if entry.parked and entry.managed), key=_number_of)
+
+    def unsettled(self, session_id: str) -> list[Entry]:
+        """Return the tasks of a session whose end is not known to everybody yet."""
+        return [entry for entry in self._candidates(TaskFilter(session_id)) if not entry.settled]
+
+    def check_free(self, session_id: str, task_id: str) -> None:
+        """:raises TaskAlreadyExists: if a live task of that id is in the session."""
+        entry = self.at(session_id, task_id)
+        if entry is not None and entry.live:
+            raise TaskAlreadyExists(task_id, session_id)
+
+    def add(self, entry: Entry, event: TaskEvent) -> None:
+        """Take in a new task, in place of a finished one of the same id."""
+        record = entry.record
+        session = self.session(record.session_id, record.created_at)
+        before = session.tasks.get(record.id)
+        if before is not None:
+            self._drop(session, before)
+        entry.number = record.seq
+        self.roster.add(entry)
+        self._index(session, entry)
+        if record.parent_task_id is not None:
+            self._join_parent(entry)
+        if self._orphans:
+            self._join_children(entry)
+        self.publish(entry, event)
+
+    def restore(self, kept: Kept) -> Entry:
+        """Take in a live task a journal has kept."""
+        entry = Entry(kept.record, restart=kept.params, number=kept.number)
+        record = entry.record
+        entry.left_behind = kept.left
+        self._moved.update({(session_id, record.id): entry for session_id in kept.left})
+        session = self.sessions.get(record.session_id)
+        if session is None:
+            session = SessionTasks(record.session_id, record.created_at, record.updated_at)
+            self.sessions[record.session_id] = session
+        session.first_activity = min(session.first_activity, record.created_at)
+        session.last_activity = max(session.last_activity, record.updated_at)
+        self.roster.add(entry)
+        self._index(session, entry)
+        return entry
+
+    def join_parents(self) -> None:
+        """Find the parents of restored tasks."""
+        for entry in self._candidates(TaskFilter()):
+            self._join_parent(entry)
+
+    def publish(self, entry: Entry, event: TaskEvent, *, keep: bool = True) -> None:
+        """Make `event` the latest of `entry`, in memory at once and for everybody when it is durable.
+
+        An end retires the task, and it is forgotten at once if it is not to `keep`. Nothing changes any
+        more when the host has closed, not even by a body that outlives it.
+        """
+        record = event.record
+        if self.log.closed or record is None:
+            return
+        size = 0
+        if record.result is not None and record.result.value is not None:
+            text = text_of(record.result.value)
+            size = len(text)
+            if size > LARGE:
+                event, entry.value, size = lightened(event, size), text, 0
+                record = event.record or record
+        before, entry.record = entry.record, record
+        self.sessions[event.session_id].last_activity = event.at
+        weight = weight_of(record, size)
+        self.log.append(event, weight, size)
+        if self.feed is None:
+            self.show(event, entry)
+        else:
+            follows = None if event.type is EventType.REGISTERED else before.seq
+            retain = self._retain if keep and record.state in TERMINAL else None
+            self.feed.put(Append(event, follows, entry.restart, entry.value, retain), entry)
+        if record.state in TERMINAL:
+            entry.weight = weight + len(entry.value or "")
+            self._retire(entry, keep=keep)
+
+    def show(self, event: TaskEvent, entry: Entry) -> None:
+        """Let everybody see a durable event; what has ended is the journal's from here on."""
+        self.log.release(event)
+        if event.record is None or event.record.state not in TERMINAL:
+            return
+        entry.settle()
+        session = self.sessions.get(event.session_id)
+        if self._journal is not None and session is not None:
+            self._take_out(session, entry)
+            self.discard_if_unused(session)
+
+    def move(self, entry: Entry, event: TaskEvent) -> None:
+        """Publish a transfer and move the task between the sessions' tables."""
+        source = self.sessions[entry.record.session_id]
+        target = self.session(event.session_id, event.at)
+        self._unindex(source, entry)
+        before = target.tasks.get(event.task_id)
+        if before is not None:
+            self._drop(target, before)
+        self._index(target, entry)
+        self._moved[source.id, event.task_id] = entry
+        if source.id not in entry.left_behind:
+            entry.left_behind += (source.id,)
+        source.last_activity = event.at
+        self.publish(entry, event)
+        self.discard_if_unused(source)
+        entry.stir()
+
+    def remove(self, entry: Entry) -> None:
+        """Forget a task and what the journal has of it."""
+        session = self.sessions.get(entry.record.session_id)
+        if session is not None:
+            self._take_out(session, entry)
+            self.discard_if_unused(session)
+        self._forget(entry)
+
+    def discard_if_unused(self, session: SessionTasks) -> None:
+        """Forget a session of which nothing is left."""
+        unused = not session.tasks and not session.hidden and not session.closing
+        if unused and self.sessions.get(session.id) is session:
+            del self.sessions[session.id]
+
+    async def prune(self, session_id: str | None, keep: int, before: float | None) -> int:
+        """Forget finished tasks beyond the `keep` latest of each session that ended before `before`."""
+        if self._journal is not None:
+            gone = await self._journal.prune(session_id, keep, before)
+            for seq in gone:
+                self.log.lighten(seq)
+            return len(gone)
+        sessions = [self.sessions.get(session_id)] if session_id is not None else list(self.sessions.values())
+        removed = 0
+        for session in sessions:
+            for entry in _surplus(session, keep) if session is not None else ():
+                if before is None or (entry.record.completed_at or 0.0) < before:
+                    self.remove(entry)
+                    self.log.lighten(entry.record.seq)
+                    removed += 1
+        return removed
+
+    def _candidates(self, filter: TaskFilter) -> Iterator[Entry]:
+        if filter.session_id is None:
+            for session in self.sessions.values():
+                yield from session.tasks.values()
+        elif filter.session_id in self.sessions:
+            yield from self.sessions[filter.session_id].tasks.values()
+
+    def _retire(self, entry: Entry, *, keep: bool) -> None:
+        session = self.sessions[entry.record.session_id]
+        entry.hook = entry.restart = None
+        if entry.parent is not None or entry.children:
+            _leave_family(entry)
+        if self._orphans:
+            self._leave_orphans(entry)
+        if not keep:
+            self._drop(session, entry)
+        elif self._journal is None:
+            session.finished[entry.record.id] = entry
+            self._finished.add(session.id, entry.weight)
+        while len(session.finished) > self._retain:
+            self._drop(session, next(iter(session.finished.values())))
+        while self._finished.exceeded:
+            self._drop_oldest_of(self.sessions[self._finished.largest()])
+        if not session.tasks:
+            self.discard_if_unused(session)
+
+    def _drop_oldest_of(self, session: SessionTasks) -> None:
+        self._drop(session, next(iter(session.finished.values())))
+        self.discard_if_unused(session)
+
+    def _drop(self, session: SessionTasks, entry: Entry) -> None:
+        self._take_out(session, entry)
+        self._forget(entry)
+
+    def _forget(self, entry: Entry) -> None:
+        if self.feed is not None:
+            record = entry.record
+            self.feed.put(Forget(record.session_id, record.id, record.seq))
+
+    def _take_out(self, session: SessionTasks, entry: Entry) -> None:
+        self._unindex(session, entry)
+        for session_id in entry.left_behind:
+            if self._moved.get((session_id, entry.record.id)) is entry:
+                del self._moved[session_id, entry.record.id]
+        self.roster.discard(entry)
+        if session.finished.get(entry.record.id) is entry:
+            del session.finished[entry.record.id]
+            self._finished.add(session.id, -entry.weight)
+
+    def _named(self, task_id: str, session_id: str | None) -> list[Entry]:
+        if session_id is not None:
+            entry = self.at(session_id, task_id) or self._moved.get((session_id, task_id))
+            return [entry] if entry is not None else []
+        found = self._ids.get(task_id)
+        if found is None:
+            return []
+        return list(found.values()) if isinstance(found, dict) else [found]
+
+    def _with_key(self, session_id: str, key: str) -> Entry | None:
+        session = self.sessions.get(session_id)
+        return session.keys.get(key) if session is not None else None
+
+    def _index(self, session: SessionTasks, entry: Entry) -> None:
+        task_id, key = entry.record.id, entry.record.attempt.idempotency_key
+        session.tasks[task_id] = entry
+        if self._moved:
+            self._moved.pop((session.id, task_id), None)
+        if key is not None:
+            session.keys.setdefault(key, entry)
+        others = self._ids.get(task_id)
+        if others is None:
+            self._ids[task_id] = entry
+        elif isinstance(others, dict):
+            others[session.id] = entry
+        else:
+            self._ids[task_id] = {others.record.session_id: others, session.id: entry}
+
+    def _unindex(self, session: SessionTasks, entry: Entry) -> None:
+        """Let nothing lead to `entry` any more; what has taken its place stays."""
+        task_id, key = entry.record.id, entry.record.attempt.idempotency_key
+        if session.tasks.get(task_id) is entry:
+            del session.tasks[task_id]
+        if key is not None and session.keys.get(key) is entry:
+            del session.keys[key]
+        others = self._ids.get(task_id)
+        if others is entry:
+            del self._ids[task_id]
+        elif isinstance(others, dict) and others.get(session.id) is entry:
+            del others[session.id]
+            if len(others) == 1:
+                (self._ids[task_id],) = others.values()
+
+    def _join_parent(self, entry: Entry) -> None:
+        parent_id, session_id = entry.record.parent_task_id, entry.record.session_id
+        if parent_id is None or not entry.live:
+            return
+        parent = self.at(session_id, parent_id)
+        if parent is None or not parent.live:
+            parent = self._only_live(parent_id)
+        if parent is not None and parent.live and entry not in _line_of(parent):
+            _adopt(parent, entry)
+        else:
+            self._orphans.setdefault(parent_id, set()).add(entry)
+
+    def _join_children(self, parent: Entry) -> None:
+        for child in list(self._orphans.get(parent.record.id, ())):
+            self._leave_orphans(child)
+            self._join_parent(child)
+
+    def _leave_orphans(self, entry: Entry) -> None:
+        parent_id = entry.record.parent_task_id
+        orphans = self._orphans.get(parent_id) if parent_id is not None else None
+        if parent_id is not None and orphans is not None:
+            orphans.discard(entry)
+            if not orphans:
+                del self._orphans[parent_id]
+
+    def _only_live(self, task_id: str) -> Entry | None:
+        try:
+            return self.find(task_id)
+        except AmbiguousTaskId:
+            return None
+
+
+def _line_of(entry: Entry) -> Iterator[Entry]:
+    """Return a task and those it descends from."""
+    above: Entry | None = entry
+    while above is not None:
+        yield above
+        above = above.parent
+
+
+def _adopt(parent: Entry, child: Entry) -> None:
+    child.parent = parent
+    parent.children = parent.children or set()
+    parent.children.add(child)
+
+
+def _leave_family(entry: Entry) -> None:
+    """Take a task that has ended out of its family; its children become those of its parent, so that a
+    request to stop still reaches them from further up.
+    """
+    parent, children = entry.parent, entry.children
+    entry.parent = entry.children = None
+    if parent is not None and parent.children is not None:
+        parent.children.discard(entry)
+    for child in children or ():
+        child.parent = None
+        if parent is not None:
+            _adopt(parent, child)
+
+
+def _only(task_id: str, entries: Sequence[Entry]) -> Entry | None:
+    if len(entries) == 1:
+        return entries[0]
+    live = [entry for entry in entries if entry.live]
+    if len(live) == 1:
+        return live[0]
+    if entries:
+        raise AmbiguousTaskId(task_id, sorted(entry.record.session_id for entry in live or entries))
+    return None
+
+
+def _past(kept: Kept) -> Entry:
+    return Entry(kept.record, number=kept.number, settled=True)
+
+
+def _ours(entries: Iterable[Entry], through: int) -> list[Entry]:
+    """Return those that a journal does not have as finished, as of event number `through`."""
+    return [entry for entry in entries if entry.live or entry.record.seq > through]
+
+
+def _may_show_past(filter: TaskFilter) -> bool:
+    return filter.shows_ended and (filter.state is None or filter.state.is_terminal)
+
+
+def _merged(entries: Iterable[Entry], filter: TaskFilter, past: Sequence[Kept] = ()) -> list[TaskRecord]:
+    records = [kept.record for kept in past]
+    records += [entry.record for entry in entries if filter.lists(entry.record)]
+    return sorted(records, key=by_age)
+
+
+def _page(numbered: Sequence[tuple[int, TaskRecord]], limit: int, *, more: bool = False) -> TaskPage:
+    shown = numbered[:limit]
+    more = bool(shown) and (more or len(numbered) > limit)
+    return TaskPage([record for _, record in shown], str(shown[-1][0]) if more else None)
+
+
+def _number(numbered: tuple[int, TaskRecord]) -> int:
+    return numbered[0]
+
+
+def _number_of(entry: Entry) -> int:
+    return entry.number
+
+
+def _surplus(session: SessionTasks, keep: int) -> Iterable[Entry]:
+    finished = list(session.finished.values())
+    return finished[: max(0, len(finished) - keep)]
