@@ -3,6 +3,7 @@
 Needs anyio and attrs only; runs on asyncio and trio. Beside this: `hostel.sessions.journal` (what makes
 records durable), `hostel.sessions.json` (their JSON forms) and `hostel.sessions.states` (the states)."""
 
+from ._ended import TaskCancelled, TaskFailed
 from ._errors import (
     AmbiguousTaskId,
     HiddenTasksFailed,
@@ -13,15 +14,13 @@ from ._errors import (
     SessionClosing,
     SessionsError,
     TaskAlreadyExists,
-    TaskCancelled,
-    TaskFailed,
     TaskStillRuns,
     UnknownCursor,
     UnknownTask,
 )
 from ._events import EventType, TaskEvent
+from ._host.cancel_hooks import CancelHook
 from ._host.context import TaskContext, current_task
-from ._host.entry import CancelHook
 from ._host.host import LocalBackgroundTaskHost
 from ._host.resumption import Resume
 from ._host.shutdown import OnStop

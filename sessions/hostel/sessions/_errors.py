@@ -28,7 +28,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ._records import TaskRecord
     from .states import TaskState
 
 
@@ -130,29 +129,6 @@ class HostClosed(SessionsError):
 
     def __init__(self) -> None:
         super().__init__("the host is not open: use it inside its `async with` block")
-
-
-class _TaskEnded(SessionsError):
-    def __init__(self, record: TaskRecord, how: str) -> None:
-        super().__init__(f"task {record.id!r} {how}")
-        self.record = record
-
-
-class TaskFailed(_TaskEnded):
-    """The task waited for has failed or was abandoned; the exception it raised, if any, is the cause."""
-
-    def __init__(self, record: TaskRecord) -> None:
-        failure = record.failure
-        super().__init__(record, f"{record.state}: {failure.message}" if failure else f"was {record.state}")
-
-
-class TaskCancelled(_TaskEnded):
-    """The task waited for was cancelled; who asked and why is in its record."""
-
-    def __init__(self, record: TaskRecord) -> None:
-        by = f" by {record.cancel_actor}" if record.cancel_actor else ""
-        why = f": {record.cancel_reason}" if record.cancel_reason else ""
-        super().__init__(record, f"was cancelled{by}{why}")
 
 
 class JournalError(SessionsError):

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from ._events import TaskEvent
-    from ._host.entry import CancelHook
+    from ._host.cancel_hooks import CancelHook
     from ._records import JsonValue, Progress, SessionSummary, TaskFilter, TaskPage, TaskRecord, TaskSpec
 
 from .states import TaskState

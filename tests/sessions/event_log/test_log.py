@@ -1,4 +1,4 @@
-"""The event log by itself: cursors, bells, coalescing and loss."""
+"""The event log by itself: cursors, waiters, coalescing and loss."""
 
 import anyio
 import pytest
@@ -15,8 +15,9 @@ from hostel.sessions import (
     TaskState,
 )
 from hostel.sessions import _transitions as changes
+from hostel.sessions._event_log.cursor import LogSubscription
 from hostel.sessions._event_log.gaps import Forgotten, Page
-from hostel.sessions._event_log.log import GARBAGE, EventLog, LogSubscription
+from hostel.sessions._event_log.log import GARBAGE, EventLog
 from hostel.sessions._retention import weight_of
 
 from ..strategies import record_in
@@ -57,7 +58,7 @@ def drain(events: LogSubscription) -> list[TaskEvent]:
 
 async def test_an_event_is_read_when_it_is_released_and_not_before() -> None:
     log = EventLog(10)
-    events = log.subscribe(EVERYTHING, None)
+    events = LogSubscription(log, EVERYTHING, None)
     event = changes.registered(record_in(TaskState.RUNNING, seq=1))
 
     log.append(event, 0)
@@ -71,7 +72,7 @@ async def test_an_event_is_read_when_it_is_released_and_not_before() -> None:
 
 async def test_a_log_goes_on_with_the_numbers_of_the_one_before() -> None:
     log = EventLog(10, last_seq=41)
-    events = log.subscribe(EVERYTHING, None)
+    events = LogSubscription(log, EVERYTHING, None)
 
     assert registered(log).seq == 42
     assert (await anext(events)).seq == 42
@@ -80,7 +81,7 @@ async def test_a_log_goes_on_with_the_numbers_of_the_one_before() -> None:
 async def test_without_a_replay_what_came_before_the_log_was_missed() -> None:
     log = EventLog(10, last_seq=41)
     registered(log)
-    events = log.subscribe(EVERYTHING, 40)
+    events = LogSubscription(log, EVERYTHING, 40)
 
     gap, event = await anext(events), await anext(events)
 
@@ -105,7 +106,10 @@ async def test_what_is_no_longer_in_memory_is_replayed_page_by_page() -> None:
     kept = Kept(7)
     log = EventLog(5, replay=kept.read)
     kept.events += [registered(log, f"t{number}", f"s{number % 2}") for number in range(40)]
-    everything, odd = log.subscribe(EVERYTHING, 0), log.subscribe(TaskFilter(session_id="s1"), 10)
+    everything, odd = (
+        LogSubscription(log, EVERYTHING, 0),
+        LogSubscription(log, TaskFilter(session_id="s1"), 10),
+    )
 
     with anyio.fail_after(60):
         told = [await anext(everything) for _ in range(40)]
@@ -123,7 +127,7 @@ async def test_a_page_in_which_nothing_matches_hides_nothing_that_follows() -> N
         kept.events.append(registered(log, f"t{number}", session))
 
     with anyio.fail_after(60):
-        assert (await anext(log.subscribe(TaskFilter(session_id="s1"), 0))).task_id == "t2"
+        assert (await anext(LogSubscription(log, TaskFilter(session_id="s1"), 0))).task_id == "t2"
 
 
 async def test_a_replay_with_nothing_left_goes_on_from_memory() -> None:
@@ -132,7 +136,7 @@ async def test_a_replay_with_nothing_left_goes_on_from_memory() -> None:
         registered(log, f"t{number}")
 
     with anyio.fail_after(60):
-        assert (await anext(log.subscribe(EVERYTHING, 0))).seq == 16
+        assert (await anext(LogSubscription(log, EVERYTHING, 0))).seq == 16
 
 
 async def test_a_long_backlog_lets_others_run() -> None:
@@ -148,7 +152,7 @@ async def test_a_long_backlog_lets_others_run() -> None:
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(other)
-        events = log.subscribe(EVERYTHING, 0)
+        events = LogSubscription(log, EVERYTHING, 0)
         for _ in range(1000):
             await anext(events)
         tasks.cancel_scope.cancel()
@@ -180,7 +184,7 @@ def test_the_books_of_progress_are_forgotten_with_the_events() -> None:
 
 def test_the_last_progress_of_a_task_is_not_overtaken_by_a_new_task_of_its_id() -> None:
     log = EventLog(1000)
-    events = log.subscribe(EVERYTHING, None)
+    events = LogSubscription(log, EVERYTHING, None)
     old = progressed(log, registered(log), 1)
     new = progressed(log, registered(log), 2)
     log._sessions["s1"].coalesce()
@@ -192,22 +196,22 @@ def test_the_last_progress_of_a_task_is_not_overtaken_by_a_new_task_of_its_id() 
     assert new in told
 
 
-async def test_bells_hang_only_where_somebody_waits() -> None:
+async def test_nothing_is_left_of_those_who_waited() -> None:
     log = EventLog(10)
     async with anyio.create_task_group() as readers:
         for number in range(50):
-            readers.start_soon(anext, log.subscribe(TaskFilter(session_id=f"s{number}"), None))
-            readers.start_soon(anext, log.subscribe(TaskFilter(kind=f"k{number}"), None))
+            readers.start_soon(anext, LogSubscription(log, TaskFilter(session_id=f"s{number}"), None))
+            readers.start_soon(anext, LogSubscription(log, TaskFilter(kind=f"k{number}"), None))
         with anyio.fail_after(60):
-            while sum(map(len, log._bells.values())) < 100:
+            while len(log.waiters) < 100:
                 await anyio.lowlevel.checkpoint()
         readers.cancel_scope.cancel()
-    assert log._bells == {}
+    assert not log.waiters
 
 
-async def test_a_subscription_that_is_closed_while_it_is_read_takes_its_bell_down() -> None:
+async def test_a_subscription_that_is_closed_while_it_is_read_waits_no_more() -> None:
     log = EventLog(10)
-    events = log.subscribe(TaskFilter(session_id="s1"), None)
+    events = LogSubscription(log, TaskFilter(session_id="s1"), None)
 
     async def read() -> None:
         assert [event async for event in events] == []
@@ -215,21 +219,21 @@ async def test_a_subscription_that_is_closed_while_it_is_read_takes_its_bell_dow
     with anyio.fail_after(60):
         async with anyio.create_task_group() as readers:
             readers.start_soon(read)
-            while not log._bells:
+            while not log.waiters:
                 await anyio.lowlevel.checkpoint()
             await events.aclose()
 
-    assert log._bells == {}
+    assert not log.waiters
 
 
 def test_closing_a_subscription_nobody_reads_leaves_no_trace() -> None:
     log = EventLog(10)
 
     async def close() -> None:
-        await log.subscribe(TaskFilter(session_id="s1"), None).aclose()
+        await LogSubscription(log, TaskFilter(session_id="s1"), None).aclose()
 
     anyio.run(close)
-    assert log._bells == {}
+    assert not log.waiters
 
 
 steps = st.lists(
@@ -249,7 +253,7 @@ def test_whoever_reads_whenever_is_told_all_or_told_what_is_missing(
     """Between two events a reader gets either nothing is lost but overtaken progress, or `missed` says so."""
     log = EventLog(retain)
     tasks = [registered(log, f"t{number}") for number in range(3)]
-    events = log.subscribe(EVERYTHING, None)
+    events = LogSubscription(log, EVERYTHING, None)
     all_told: list[TaskEvent] = []
     read: list[TaskEvent] = []
     for step, number in steps:
@@ -296,8 +300,8 @@ def test_a_noisy_session_costs_a_quiet_one_nothing() -> None:
     for number in range(5_000):
         registered(log, f"n{number}", "noisy")
 
-    assert drain(log.subscribe(TaskFilter("quiet"), 0)) == quiet
-    told = drain(log.subscribe(EVERYTHING, 0))
+    assert drain(LogSubscription(log, TaskFilter("quiet"), 0)) == quiet
+    told = drain(LogSubscription(log, EVERYTHING, 0))
     assert ids_of(told) == [f"q{number}" for number in range(5)] + [
         f"n{number}" for number in range(4990, 5000)
     ]
@@ -314,7 +318,7 @@ def test_missed_counts_only_what_the_filter_could_have_matched() -> None:
     ]
     for number in range(7):
         registered(log, f"before{number}", "a")
-    readers = [log.subscribe(filter, None) for filter in filters]
+    readers = [LogSubscription(log, filter, None) for filter in filters]
     for number in range(30):
         registered(log, f"a{number}", "a")
         registered(log, f"b{number}", "b")
@@ -327,7 +331,10 @@ def test_missed_counts_only_what_the_filter_could_have_matched() -> None:
 
 def test_whoever_reads_on_is_told_again_only_of_new_losses() -> None:
     log = EventLog(10)
-    quiet, everything = log.subscribe(TaskFilter("quiet"), None), log.subscribe(EVERYTHING, None)
+    quiet, everything = (
+        LogSubscription(log, TaskFilter("quiet"), None),
+        LogSubscription(log, EVERYTHING, None),
+    )
     registered(log, "q", "quiet")
     told: list[TaskEvent] = []
     for number in range(40):
@@ -347,8 +354,8 @@ def test_a_transfer_is_kept_for_both_its_sessions() -> None:
     for number in range(2_000):
         registered(log, f"n{number}", "noisy")
 
-    assert drain(log.subscribe(TaskFilter("quiet"), 0)) == [task, moved]
-    assert missed_of(drain(log.subscribe(TaskFilter("noisy"), 0))) == [1998]
+    assert drain(LogSubscription(log, TaskFilter("quiet"), 0)) == [task, moved]
+    assert missed_of(drain(LogSubscription(log, TaskFilter("noisy"), 0))) == [1998]
 
 
 def heavy(log: EventLog, session_id: str, size: int) -> TaskEvent:
@@ -369,7 +376,7 @@ def test_what_all_sessions_keep_is_bounded_in_bytes_and_the_largest_loses() -> N
     assert 500_000 < kept <= 1_000_000
     assert len(log.events) * 20_000 < 2_500_000
     for number, event in enumerate(small):
-        assert drain(log.subscribe(TaskFilter(f"small{number}"), 0)) == [event]
+        assert drain(LogSubscription(log, TaskFilter(f"small{number}"), 0)) == [event]
 
 
 def test_sessions_come_and_go_without_a_trace() -> None:
@@ -379,13 +386,13 @@ def test_sessions_come_and_go_without_a_trace() -> None:
 
     assert len(log._sessions) < 2_000
     assert len(log.events) < 2_000
-    gone = drain(log.subscribe(TaskFilter("s3"), 0))
+    gone = drain(LogSubscription(log, TaskFilter("s3"), 0))
     assert [event.type for event in gone] == [EventType.MISSED]
 
 
 def test_an_event_larger_than_all_that_may_be_kept_is_told_all_the_same() -> None:
     log = EventLog(10, 1_000)
-    events = log.subscribe(EVERYTHING, None)
+    events = LogSubscription(log, EVERYTHING, None)
     registered(log)
     event = heavy(log, "s", 5_000)
 

@@ -46,7 +46,7 @@ async def reopened(path: Path) -> AsyncIterator[LocalBackgroundTaskHost]:
 
 
 def in_memory(host: LocalBackgroundTaskHost) -> int:
-    return len(host._engine.table.roster)
+    return len(host._host.table.index)
 
 
 def steps(path: Path) -> int:
@@ -350,7 +350,7 @@ async def test_a_replay_that_cannot_be_read_back_is_an_error(path: Path) -> None
     async with unreadable(path) as host:
         for number in range(3):
             await host.register("s", TaskSpec(id=f"t{number}"))
-        host._engine.table.log._drop_oldest("s")
+        host._host.table.log._drop_oldest("s")
         with pytest.raises(JournalError, match="interrupted"):
             await anext(host.subscribe(after=0))
 

@@ -6,17 +6,16 @@ from __future__ import annotations
 
 import inspect
 import logging
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import anyio
+import attrs
 
-from .context import enter_nothing
+from .current import enter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from .entry import Entry, Hook
-    from .spawner import Crew
+    from contextvars import Context
 
 log = logging.getLogger("hostel.sessions")
 
@@ -24,29 +23,16 @@ HOOK_SECONDS = 5.0
 """How long a cancel hook may take, unless its caller waits longer."""
 
 
-async def call_hook(
-    crew: Crew, entry: Entry, seconds: float, then: Callable[[], object] | None = None
-) -> bool:
-    """Call the hook of `entry` and tell whether it returned within `seconds`; if it does, even later, call
-    `then`.
+CancelHook = Callable[[], Awaitable[object] | object]
+"""How to stop an external task: async or sync, without arguments."""
 
-    It runs in `crew`, in the context of whoever registered it and outside any task, so that a caller who is
-    cancelled or impatient does not cut it short; when its own time is over it is cancelled. A hook that has
-    returned is not called again, one that runs is waited for, one that failed is tried again. A task without
-    a hook is as one whose hook has returned.
-    """
-    call = entry.hook_call
-    if entry.hook is not None and (call is None or call.failed):
-        call = entry.hook_call = HookCall(entry.record.id, entry.hook)
-        crew.start(call.run, max(seconds, HOOK_SECONDS), context=entry.hook.context.copy())
-    if call is None or call.returned:
-        if then is not None:
-            then()
-        return True
-    call.then = then or call.then
-    with anyio.move_on_after(seconds):
-        await call.over.wait()
-    return call.returned
+
+@attrs.frozen
+class Hook:
+    """A cancel hook and the context variables of whoever registered it."""
+
+    func: CancelHook
+    context: Context
 
 
 class HookCall:
@@ -66,7 +52,7 @@ class HookCall:
 
     async def run(self, seconds: float) -> None:
         """Call the hook; never raises."""
-        enter_nothing()
+        enter(None)
         try:
             with anyio.move_on_after(seconds) as scope:
                 answer = self._hook.func()

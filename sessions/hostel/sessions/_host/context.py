@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from contextvars import Context, ContextVar, copy_context
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import anyio.lowlevel
 import attrs
 
 from .._records import Progress
 from ..states import TaskState
+from .current import current
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from .._records import TaskRecord
-    from .engine import Engine
     from .entry import Entry
-    from .hidden import HiddenTask
+
+
+class Reports(Protocol):
+    """Who keeps what a running task tells of itself."""
+
+    def report(self, entry: Entry, progress: Progress) -> None: ...
+
+    def flip(self, entry: Entry, state: TaskState) -> None: ...
 
 
 class TaskContext:
@@ -27,41 +33,41 @@ class TaskContext:
     A body that runs in a worker thread reads the properties directly and calls the coroutines through
     `anyio.from_thread.run`."""
 
-    __slots__ = ("_engine", "_entry")
+    __slots__ = ("_host", "entry")
 
-    def __init__(self, engine: Engine, entry: Entry) -> None:
-        self._engine = engine
-        self._entry = entry
+    def __init__(self, host: Reports, entry: Entry) -> None:
+        self._host = host
+        self.entry = entry
 
     @property
     def id(self) -> str:
         """The task's id."""
-        return self._entry.record.id
+        return self.entry.record.id
 
     @property
     def session_id(self) -> str:
         """The session the task belongs to now; a transfer changes it."""
-        return self._entry.record.session_id
+        return self.entry.record.session_id
 
     @property
     def attempt(self) -> int:
         """Which run of the task this is, counted from 1."""
-        return self._entry.record.attempt.attempt
+        return self.entry.record.attempt.attempt
 
     @property
     def record(self) -> TaskRecord:
         """The task's record at this moment."""
-        return self._entry.record
+        return self.entry.record
 
     @property
     def fence(self) -> int:
         """The number of the event that started this run: no other run of any task has it."""
-        return self._entry.fence
+        return self.entry.fence
 
     @property
     def interrupted(self) -> bool:
         """Whether the task has to stop because its host does, and will be run again by a later one."""
-        return self._entry.interrupting
+        return self.entry.interrupting
 
     @property
     def cancel_requested(self) -> bool:
@@ -69,14 +75,14 @@ class TaskContext:
 
         A body that has seen this and then returns None ends as cancelled, or waits to be run again if it is
         `interrupted`; one that returns a value has completed."""
-        asked = self._entry.must_stop
-        self._entry.saw_request |= asked
+        asked = self.entry.must_stop
+        self.entry.saw_request |= asked
         return asked
 
     async def cancellation(self) -> None:
         """Wait until the task has to stop."""
-        await self._entry.told()
-        self._entry.saw_request = True
+        await self.entry.wait_stop()
+        self.entry.saw_request = True
 
     async def progress(
         self,
@@ -92,12 +98,12 @@ class TaskContext:
 
         :raises InvalidProgress: if the numbers contradict each other.
         """
-        before = self._entry.record.progress
+        before = self.entry.record.progress
         if before is not None and done is None and total is None and unit is None:
             now = attrs.evolve(before, message=message)
         else:
             now = Progress(message, done, total, unit)
-        self._engine.report(self._entry, now)
+        self._host.report(self.entry, now)
         await anyio.lowlevel.checkpoint()
 
     @asynccontextmanager
@@ -105,19 +111,14 @@ class TaskContext:
         """Be in state `waiting` inside the block, with `message` as progress if given."""
         if message is not None:
             await self.progress(message)
-        self._entry.waits += 1
-        self._engine.flip(self._entry, TaskState.WAITING)
+        self.entry.waits += 1
+        self._host.flip(self.entry, TaskState.WAITING)
         try:
             yield
         finally:
-            self._entry.waits -= 1
-            if not self._entry.waits:
-                self._engine.flip(self._entry, TaskState.RUNNING)
-
-
-_current: ContextVar[tuple[Engine, Entry] | HiddenTask | None] = ContextVar(
-    "hostel_current_task", default=None
-)
+            self.entry.waits -= 1
+            if not self.entry.waits:
+                self._host.flip(self.entry, TaskState.RUNNING)
 
 
 def current_task() -> TaskContext:
@@ -125,47 +126,19 @@ def current_task() -> TaskContext:
 
     :raises LookupError: outside a managed task.
     """
-    running = _current.get()
-    if not isinstance(running, tuple):
+    running = current()
+    if not isinstance(running, TaskContext):
         raise LookupError("no hostel task is running here")
-    return TaskContext(*running)
-
-
-def enter(engine: Engine, entry: Entry) -> None:
-    """Make `entry` the current task of the running body."""
-    _current.set((engine, entry))
-
-
-def enter_nothing() -> None:
-    """Leave whatever task runs here: what follows belongs to none."""
-    _current.set(None)
-
-
-def outside_tasks() -> Context:
-    """Return a copy of the context variables in which no task runs."""
-    context = copy_context()
-    context.run(enter_nothing)
-    return context
-
-
-def enter_hidden(task: HiddenTask) -> None:
-    """Make `task` what runs here; a hidden task is not the managed task that may have started it."""
-    _current.set(task)
+    return running
 
 
 def current_entry() -> Entry | None:
     """Return the managed task whose body is running, if one is."""
-    running = _current.get()
-    return running[1] if isinstance(running, tuple) else None
+    running = current()
+    return running.entry if isinstance(running, TaskContext) else None
 
 
 def current_task_id() -> str | None:
     """Return the id of the managed task whose body is running, if one is."""
     entry = current_entry()
     return entry.record.id if entry is not None else None
-
-
-def current_hidden() -> HiddenTask | None:
-    """Return the hidden task that runs here, if one does."""
-    running = _current.get()
-    return None if isinstance(running, tuple) else running

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import anyio
@@ -14,24 +13,11 @@ from .._records import CancelPolicy
 from ..states import LIVE, TERMINAL, TaskState
 
 if TYPE_CHECKING:
-    from contextvars import Context
-
     from .._records import JsonValue, TaskFailure, TaskOutcome, TaskRecord
-    from .cancel_hooks import HookCall
+    from .cancel_hooks import Hook, HookCall
     from .spawner import Scope
 
 _GOING_ON = LIVE - {TaskState.CANCEL_REQUESTED}
-
-CancelHook = Callable[[], Awaitable[object] | object]
-"""How to stop an external task: async or sync, without arguments."""
-
-
-@attrs.frozen
-class Hook:
-    """A cancel hook and the context variables of whoever registered it."""
-
-    func: CancelHook
-    context: Context
 
 
 @attrs.define
@@ -46,7 +32,7 @@ class Result:
 
 
 @attrs.frozen
-class Verdict:
+class End:
     """How somebody else decided that a running body ends."""
 
     state: TaskState
@@ -91,7 +77,7 @@ class Entry:
     """Whether its scope is to be cancelled as soon as there is one."""
     interrupting: bool = False
     """Whether its host stops and it is to be run again by the next one."""
-    verdict: Verdict | None = None
+    decided: End | None = None
     waits: int = 0
     """How many `waiting()` blocks its body is in."""
 
@@ -103,7 +89,7 @@ class Entry:
     watched: bool = False
     """Whether somebody looks then."""
 
-    settled: bool = False
+    is_done: bool = False
     """Whether nothing more will happen to it: its end is durable and published, or its host has closed."""
     _changed: anyio.Event | None = None
 
@@ -136,32 +122,32 @@ class Entry:
     def interrupt(self) -> None:
         """Stop the body, which a later host will run again; tell it first if it is cooperative."""
         self.interrupting = True
-        self.stir()
+        self.notify()
         if self.record.cancel_policy is CancelPolicy.ABORT_LOCAL:
             self.abort()
 
-    def settle(self) -> None:
+    def mark_done(self) -> None:
         """Let everybody who waits for the end go on."""
-        self.settled = True
-        self.stir()
+        self.is_done = True
+        self.notify()
 
-    def stir(self) -> None:
+    def notify(self) -> None:
         """Let everybody who waits for something look again."""
         if self._changed is not None:
             self._changed.set()
             self._changed = None
 
-    async def told(self) -> None:
+    async def wait_stop(self) -> None:
         """Wait until the body has no reason to go on."""
         while not self.must_stop:
             await self._change()
 
-    async def left(self, session_id: str) -> bool:
+    async def wait_left(self, session_id: str) -> bool:
         """Wait until the task has ended or left the session; tell whether it ended there.
 
         :raises HostClosed: if the host closed before that.
         """
-        while not self.settled and self.record.session_id == session_id:
+        while not self.is_done and self.record.session_id == session_id:
             await self._change()
         if self.record.session_id != session_id:
             return False
@@ -174,7 +160,7 @@ class Entry:
 
         :raises HostClosed: if the host closed before the task ended.
         """
-        while not self.settled:
+        while not self.is_done:
             await self._change()
         if self.live:
             raise HostClosed

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
-from .._errors import TaskCancelled, TaskFailed
+from .._ended import TaskCancelled, TaskFailed
 from ..states import TaskState
+from .cancel import request_cancel
 
 if TYPE_CHECKING:
     from .._records import TaskRecord
-    from .engine import Engine
     from .entry import Entry
+    from .open_host import OpenHost
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -18,10 +19,10 @@ T_co = TypeVar("T_co", covariant=True)
 class LocalTaskHandle(Generic[T_co]):
     """A managed task in the hands of its starter. Dropping it changes nothing for the task."""
 
-    __slots__ = ("_engine", "_entry", "_result")
+    __slots__ = ("_entry", "_host", "_result")
 
-    def __init__(self, engine: Engine, entry: Entry) -> None:
-        self._engine = engine
+    def __init__(self, host: OpenHost, entry: Entry) -> None:
+        self._host = host
         self._entry = entry
         self._result = entry.result
 
@@ -57,7 +58,7 @@ class LocalTaskHandle(Generic[T_co]):
             result = self._result
             if result is not None and result.present:
                 return cast("T_co", result.value)
-            record = await self._engine.table.whole(self._entry)
+            record = await self._host.table.whole(self._entry)
             return cast("T_co", record.result.value if record.result else None)
         if record.state is TaskState.CANCELLED:
             raise TaskCancelled(record)
@@ -65,4 +66,4 @@ class LocalTaskHandle(Generic[T_co]):
 
     async def cancel(self, reason: str | None = None, *, actor: str | None = None) -> TaskRecord:
         """Ask the task to stop, by its policy, and return its record without waiting for the end."""
-        return await self._engine.request_cancel(self._entry, reason, actor)
+        return await request_cancel(self._host, self._entry, reason, actor)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, TypeVarTuple
 import anyio
 
 from .._errors import HiddenTasksFailed
-from .context import current_hidden, enter_hidden
-from .run import as_async
+from .body import as_async
+from .current import current, enter
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -68,7 +68,7 @@ class HiddenTasks:
         self, task: HiddenTask, func: Callable[[*Args], Awaitable[object]], args: tuple[*Args]
     ) -> None:
         """Run `func(*args)` as `task`; whatever it raises is kept for the barrier."""
-        enter_hidden(task)
+        enter(task)
         try:
             with task.scope:
                 await as_async(func, partial(self._in_thread, task))(*args)
@@ -81,7 +81,7 @@ class HiddenTasks:
             )
         finally:
             self._running.discard(task)
-            self._stir()
+            self._notify()
 
     async def _in_thread(self, task: HiddenTask, call: Callable[[], object]) -> object:
         return await self._threads.run(task, call, lambda: None)
@@ -95,12 +95,12 @@ class HiddenTasks:
         """Wait until none runs, also of those started meanwhile. Hidden tasks that wait here themselves do
         not wait for each other.
         """
-        waiter = current_hidden()
-        if waiter is None or waiter not in self._running:
+        waiter = current()
+        if not isinstance(waiter, HiddenTask) or waiter not in self._running:
             await self._until(lambda: not self._running)
             return
         waiter.at_barrier = True
-        self._stir()
+        self._notify()
         try:
             await self._until(lambda: all(task.at_barrier for task in self._running))
         finally:
@@ -112,7 +112,7 @@ class HiddenTasks:
                 self._changed = anyio.Event()
             await self._changed.wait()
 
-    def _stir(self) -> None:
+    def _notify(self) -> None:
         if self._changed is not None:
             self._changed.set()
             self._changed = None

@@ -1,4 +1,4 @@
-"""The in-process host: the verbs of `BackgroundTaskHost` on an `Engine`, and the life of that engine."""
+"""The in-process host: the verbs of `BackgroundTaskHost` on an `OpenHost`, and the life of that host."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from .._errors import (
     TaskStillRuns,
     UnknownCursor,
 )
-from .._event_log.log import EventLog, LogSubscription
+from .._event_log.cursor import LogSubscription
+from .._event_log.log import EventLog
 from .._ids import new_id
 from .._records import (
     EVERYTHING,
@@ -34,14 +35,18 @@ from .._records import (
 )
 from .._retention import RETAIN_BYTES
 from ..states import TaskState
+from .barrier import raise_hidden_failures, start_hidden
+from .body import reported
+from .cancel import ask, call_hooks, cancel, request_cancel, stop
+from .cancel_hooks import CancelHook, Hook
 from .context import current_entry, current_task_id
-from .engine import Engine
-from .entry import CancelHook, Entry, Hook, Result, Verdict
+from .entry import End, Entry, Result
 from .handle import LocalTaskHandle
+from .open_host import OpenHost
 from .portal import LoopPortal
 from .restart import restart_info_to_json
 from .resumption import Resume, adopt, recover, run_again
-from .run import reported
+from .run import start
 from .shutdown import OnStop, close_tasks, drain_engine, stop_engine
 from .tasks import TaskTable
 
@@ -106,7 +111,7 @@ class LocalBackgroundTaskHost:
         self._retain_bytes = retain_bytes
         self._stop_grace = stop_grace
         self._on_stop = OnStop(on_stop)
-        self._running: Engine | None = None
+        self._running: OpenHost | None = None
 
     async def __aenter__(self) -> Self:
         if self._running is not None:
@@ -116,25 +121,25 @@ class LocalBackgroundTaskHost:
         replay = journal.read if journal is not None else None
         log = EventLog(self._retain_events, self._retain_bytes, last_seq=last_seq, replay=replay)
         table = TaskTable(log, self._retain_terminal, journal, retain_bytes=self._retain_bytes)
-        engine = self._running = Engine(table, self.host_id, time.time)
+        host = self._running = OpenHost(table, self.host_id, time.time)
         self._token = anyio.lowlevel.current_token()
         if table.feed is not None:
-            engine.services.start(table.feed.run, context=engine.context.copy())
-            self._recover(engine, kept)
+            host.services.start_service(table.feed.run, context=host.context.copy())
+            self._recover(host, kept)
         return self
 
-    def _recover(self, engine: Engine, kept: builtins.list[Kept]) -> None:
-        entries = [engine.table.restore(task) for task in kept]
-        engine.table.join_parents()
+    def _recover(self, host: OpenHost, kept: builtins.list[Kept]) -> None:
+        entries = [host.table.restore(task) for task in kept]
+        host.table.join_parents()
         for entry in entries:
-            recover(engine, entry)
+            recover(host, entry)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         with anyio.CancelScope(shield=True):
             try:
-                await stop_engine(self._engine, self._on_stop, self._stop_grace)
+                await stop_engine(self._host, self._on_stop, self._stop_grace)
             finally:
                 self._running = None
                 if self._journal is not None:
@@ -144,10 +149,10 @@ class LocalBackgroundTaskHost:
         """Take nothing more, and wait `stop_grace` seconds at most for the bodies that run: what an
         application does first that stops with `on_stop="drain"` and whose tasks need something it closes.
         """
-        await drain_engine(self._engine, self._stop_grace)
+        await drain_engine(self._host, self._stop_grace)
 
     @property
-    def _engine(self) -> Engine:
+    def _host(self) -> OpenHost:
         if self._running is None:
             raise HostClosed
         return self._running
@@ -158,8 +163,8 @@ class LocalBackgroundTaskHost:
 
         `bodies` is asked once for each task. One it has no body for waits for a later call or a later host;
         one for which it raises is abandoned, with that as the reason."""
-        engine = self._engine
-        waiting = [entry for entry in engine.table.parked() if not run_again(engine, entry, bodies)]
+        host = self._host
+        waiting = [entry for entry in host.table.parked() if not run_again(host, entry, bodies)]
         if waiting:
             kinds = sorted({entry.record.kind for entry in waiting})
             log.warning("%d tasks wait to be run again, their kinds are unknown: %s", len(waiting), kinds)
@@ -167,13 +172,13 @@ class LocalBackgroundTaskHost:
 
     async def get(self, task_id: str, *, session_id: str | None = None) -> TaskRecord | None:
         """Return the task's record with the whole of its result, or None if there is none."""
-        table = self._engine.table
+        table = self._host.table
         entry = await table.look_up(task_id, session_id)
         return await table.whole(entry) if entry is not None else None
 
     async def list(self, filter: TaskFilter | None = None) -> builtins.list[TaskRecord]:
         """Return the records that match, by creation time."""
-        return await self._engine.table.select(filter or EVERYTHING)
+        return await self._host.table.select(filter or EVERYTHING)
 
     async def page(
         self, filter: TaskFilter | None = None, *, limit: int = 100, after: str | None = None
@@ -190,7 +195,7 @@ class LocalBackgroundTaskHost:
             raise ValueError(f"a page has at least one record, not {limit}")
         if after is not None and not (after.isascii() and after.isdecimal() and len(after) < 20):
             raise UnknownCursor(after)
-        return await self._engine.table.page(filter or EVERYTHING, limit, int(after or 0))
+        return await self._host.table.page(filter or EVERYTHING, limit, int(after or 0))
 
     async def get_managed(self, session_id: str, task_id: str) -> TaskRecord | None:
         """Return the record of a task of the session, or None if it has none of that id."""
@@ -202,15 +207,15 @@ class LocalBackgroundTaskHost:
 
     async def sessions(self) -> builtins.list[SessionSummary]:
         """Return every session at a glance, by first activity."""
-        return await self._engine.table.summaries()
+        return await self._host.table.summaries()
 
     def subscribe(self, filter: TaskFilter | None = None, *, after: int | None = None) -> LogSubscription:
         """Return the events that match, from now on, or from after event number `after`."""
-        return self._engine.table.log.subscribe(filter or EVERYTHING, after)
+        return LogSubscription(self._host.table.log, filter or EVERYTHING, after)
 
     def portal(self) -> LoopPortal:
         """Return the way to call this host from other threads."""
-        self._engine.check_open()
+        self._host.check_open()
         return LoopPortal(self._token)
 
     async def register(self, session_id: str, spec: TaskSpec) -> TaskRecord:
@@ -238,30 +243,30 @@ class LocalBackgroundTaskHost:
     async def _register(
         self, session_id: str, spec: TaskSpec, state: TaskState, policy: CancelPolicy, hook: CancelHook | None
     ) -> TaskRecord:
-        engine = self._engine
+        host = self._host
 
         def take_in() -> Entry:
-            left = engine.table.at(session_id, spec.id) if spec.id is not None else None
+            left = host.table.at(session_id, spec.id) if spec.id is not None else None
             if left is not None and left.parked and not left.managed:
                 return left
             restart = restart_info_to_json(spec, managed=False)
-            entry = engine.add(session_id, spec, state, policy, restart=restart)
+            entry = host.add(session_id, spec, state, policy, restart=restart)
             entry.hook = _hook(hook)
             return entry
 
-        entry = await engine.known(session_id, spec, take_in) if spec.idempotency_key else take_in()
+        entry = await host.known(session_id, spec, take_in) if spec.idempotency_key else take_in()
         if entry.parked and not entry.managed:
             return await self._adopt(entry, hook)
         await self._durable()
         return entry.record
 
     async def _adopt(self, entry: Entry, hook: CancelHook | None) -> TaskRecord:
-        engine = self._engine
-        adopt(engine, entry)
+        host = self._host
+        adopt(host, entry)
         entry.hook = _hook(hook)
         await self._durable()
         if entry.cancel_requested:
-            await engine.call_hooks([entry])
+            await call_hooks(host, [entry])
         return entry.record
 
     @overload
@@ -291,14 +296,14 @@ class LocalBackgroundTaskHost:
         :raises SessionClosing: while the session closes.
         :raises TypeError, ValueError: if the params are not JSON.
         """
-        engine = self._engine
+        host = self._host
         if spec.idempotency_key:
-            start = partial(_start, engine, session_id, spec, func, args)
-            entry = await engine.known(session_id, spec, start)
+            start = partial(_start, host, session_id, spec, func, args)
+            entry = await host.known(session_id, spec, start)
         else:
-            entry = _start(engine, session_id, spec, func, args)
-        handle: LocalTaskHandle[Any] = LocalTaskHandle(engine, entry)
-        receipt = engine.receipt()
+            entry = _start(host, session_id, spec, func, args)
+        handle: LocalTaskHandle[Any] = LocalTaskHandle(host, entry)
+        receipt = host.receipt()
         if receipt is not None:
             await receipt.durable()
         return handle
@@ -310,19 +315,19 @@ class LocalBackgroundTaskHost:
 
         :raises SessionClosing: while the session closes.
         """
-        engine = self._engine
-        engine.start_hidden(engine.session(session_id), label, func, args)
+        host = self._host
+        start_hidden(host, host.session(session_id), label, func, args)
 
     async def await_hidden(self, session_id: str) -> None:
         """Wait for all hidden tasks of the session, also those started meanwhile.
 
         :raises HiddenTasksFailed: with every failure since the last time, labels kept.
         """
-        engine = self._engine
-        session = engine.table.sessions.get(session_id)
+        host = self._host
+        session = host.table.sessions.get(session_id)
         if session is not None and session.hidden is not None:
             await session.hidden.drained()
-            engine.raise_hidden_failures(session)
+            raise_hidden_failures(host, session)
 
     async def update(
         self,
@@ -336,8 +341,8 @@ class LocalBackgroundTaskHost:
 
         :raises IllegalTransition: if the table forbids the move or the task has ended; nothing is changed
             then."""
-        engine = self._engine
-        entry = await self._engine.table.get(task_id, session_id)
+        host = self._host
+        entry = await self._host.table.get(task_id, session_id)
         record = entry.record
         waits_for_body = entry.parked and entry.managed
         if record.is_terminal or (state is not None and (state.is_terminal or waits_for_body)):
@@ -345,9 +350,9 @@ class LocalBackgroundTaskHost:
         if state is TaskState.CANCEL_REQUESTED:
             await self.request_cancel(task_id, session_id=record.session_id)
         elif state is not None and state is not record.state:
-            engine.table.publish(entry, changes.moved(record, state, engine.stamp()))
+            host.table.publish(entry, changes.moved(record, state, host.stamp()))
         if progress is not None:
-            engine.report(entry, progress)
+            host.report(entry, progress)
         return entry.record
 
     async def complete(
@@ -365,7 +370,7 @@ class LocalBackgroundTaskHost:
 
         :raises IllegalTransition: if `state` is not terminal.
         """
-        entry = await self._engine.table.get(task_id, session_id)
+        entry = await self._host.table.get(task_id, session_id)
         if state.is_live:
             raise IllegalTransition(task_id, entry.record.state, state)
         return await self._complete(entry, reported(state, summary, value))
@@ -376,24 +381,24 @@ class LocalBackgroundTaskHost:
         """End a task as `complete` does; do nothing if it is unknown, has ended, or `state` is not
         terminal.
         """
-        entry = await self._engine.table.look_up(task_id, session_id)
+        entry = await self._host.table.look_up(task_id, session_id)
         if entry is not None and state.is_terminal:
             await self._complete(entry, reported(state, summary, None))
 
     async def mark_live_state(self, session_id: str, task_id: str, state: TaskState) -> None:
         """Move a task between running and waiting; do nothing if it is unknown, asked to stop or ended."""
-        entry = await self._engine.table.look_up(task_id, session_id)
+        entry = await self._host.table.look_up(task_id, session_id)
         if entry is not None:
-            self._engine.flip(entry, state)
+            self._host.flip(entry, state)
 
-    async def _complete(self, entry: Entry, how: Verdict) -> TaskRecord:
-        engine = self._engine
+    async def _complete(self, entry: Entry, how: End) -> TaskRecord:
+        host = self._host
         if entry.running and entry.live and how.state in (TaskState.CANCELLED, TaskState.ABANDONED):
-            entry.verdict = entry.verdict or how
-            engine.ask([entry], how.result.summary if how.result else None, current_task_id(), cascade=False)
-            await engine.stop(entry, GRACE)
+            entry.decided = entry.decided or how
+            ask(host, [entry], how.result.summary if how.result else None, current_task_id(), cascade=False)
+            await stop(host, entry, GRACE)
         else:
-            engine.end(entry, how)
+            host.end(entry, how)
             await self._durable()
         return entry.record
 
@@ -411,8 +416,8 @@ class LocalBackgroundTaskHost:
         The first request wins; asking a task that has ended changes nothing. `cascade` asks the tasks whose
         parent it is as well. A hook is waited for, at most 5 s. `actor` is who asks; the calling task if
         None."""
-        entry = await self._engine.table.get(task_id, session_id)
-        return await self._engine.request_cancel(entry, reason, actor, cascade=cascade)
+        entry = await self._host.table.get(task_id, session_id)
+        return await request_cancel(self._host, entry, reason, actor, cascade=cascade)
 
     async def cancel_managed(
         self,
@@ -426,7 +431,7 @@ class LocalBackgroundTaskHost:
         """Cancel a task whatever its policy and wait until it has really ended, at most `grace` seconds.
 
         Past that, or if a cancel hook fails, the record returned is still `cancel_requested`."""
-        entry = await self._engine.table.get(task_id, session_id)
+        entry = await self._host.table.get(task_id, session_id)
         await self._cancel([entry], reason, actor, grace)
         return entry.record
 
@@ -436,7 +441,7 @@ class LocalBackgroundTaskHost:
         """Cancel all live tasks of the session at the same time, as `cancel_managed` does, and return their
         records.
         """
-        entries = self._engine.table.live(session_id)
+        entries = self._host.table.live(session_id)
         await self._cancel(entries, reason, actor, grace)
         return [entry.record for entry in entries]
 
@@ -444,26 +449,26 @@ class LocalBackgroundTaskHost:
         self, entries: builtins.list[Entry], reason: str | None, actor: str | None, grace: float
     ) -> None:
         live = [entry for entry in entries if entry.live]
-        await self._engine.cancel(live, reason, actor or current_task_id(), grace)
+        await cancel(self._host, live, reason, actor or current_task_id(), grace)
         await self._durable()
 
     async def heartbeat(self, session_id: str, task_id: str) -> None:
         """Keep an external task alive for another `heartbeat_ttl` seconds."""
-        self._engine.heartbeats.beat(await self._engine.table.get(task_id, session_id))
+        self._host.heartbeats.beat(await self._host.table.get(task_id, session_id))
 
     async def unregister_external(self, session_id: str, task_id: str) -> None:
         """Forget a task that the host does not run; one that is live is abandoned first.
 
         :raises TaskStillRuns: if it is a managed task that is alive.
         """
-        engine = self._engine
-        entry = await engine.table.get(task_id, session_id)
+        host = self._host
+        entry = await host.table.get(task_id, session_id)
         if entry.managed and entry.live:
             raise TaskStillRuns(task_id, session_id)
         if entry.live:
-            engine.end(entry, reported(TaskState.ABANDONED, "unregistered", None), keep=False)
+            host.end(entry, reported(TaskState.ABANDONED, "unregistered", None), keep=False)
         else:
-            engine.table.remove(entry)
+            host.table.remove(entry)
         await self._durable()
 
     async def transfer(
@@ -474,13 +479,13 @@ class LocalBackgroundTaskHost:
         :raises TaskAlreadyExists: if the target has a live task of that id.
         :raises IllegalTransition: if it has ended.
         """
-        engine = self._engine
-        entry = await engine.table.get(task_id, session_id)
+        host = self._host
+        entry = await host.table.get(task_id, session_id)
         if entry.record.is_terminal:
             raise IllegalTransition(task_id, entry.record.state, entry.record.state)
         if entry.record.session_id == new_session_id:
             return entry.record
-        engine.move([entry], new_session_id)
+        host.move([entry], new_session_id)
         await self._durable()
         return entry.record
 
@@ -492,16 +497,16 @@ class LocalBackgroundTaskHost:
         :raises UnknownTask: if the session has no task of one of the ids.
         :raises TaskAlreadyExists: if the target has a live task of one of the ids.
         """
-        engine = self._engine
-        found = [await engine.table.get(task_id, from_session_id) for task_id in dict.fromkeys(task_ids)]
+        host = self._host
+        found = [await host.table.get(task_id, from_session_id) for task_id in dict.fromkeys(task_ids)]
         entries = [entry for entry in found if entry.live and entry.record.session_id != to_session_id]
-        engine.move(entries, to_session_id)
+        host.move(entries, to_session_id)
         await self._durable()
         return [entry.record for entry in entries]
 
     async def wait(self, task_id: str, *, session_id: str | None = None) -> TaskRecord:
         """Wait until the task has ended and return its last record with the whole of its result."""
-        table = self._engine.table
+        table = self._host.table
         entry = await table.get(task_id, session_id)
         await entry.done()
         return await table.whole(entry)
@@ -511,8 +516,8 @@ class LocalBackgroundTaskHost:
         those that ended in it meanwhile. A task that waits for its own session does not wait for itself.
         """
         own, waited = current_entry(), []
-        while waiting := [entry for entry in self._engine.table.unsettled(session_id) if entry is not own]:
-            waited += [entry.record for entry in waiting if await entry.left(session_id)]
+        while waiting := [entry for entry in self._host.table.not_done(session_id) if entry is not own]:
+            waited += [entry.record for entry in waiting if await entry.wait_left(session_id)]
         return waited
 
     async def close_session(
@@ -530,7 +535,7 @@ class LocalBackgroundTaskHost:
         :raises SessionClosing: if it is being closed already.
         :raises ValueError: if it is its own successor.
         """
-        return await close_tasks(self._engine, session_id, successor, grace)
+        return await close_tasks(self._host, session_id, successor, grace)
 
     async def prune(
         self, session_id: str | None = None, *, keep: int = 0, older_than: float | None = None
@@ -539,10 +544,10 @@ class LocalBackgroundTaskHost:
 
         `older_than` (seconds) spares those that ended more recently.
         """
-        engine = self._engine
-        before = None if older_than is None else engine.now() - older_than
+        host = self._host
+        before = None if older_than is None else host.now() - older_than
         await self._durable()
-        return await engine.table.prune(session_id, keep, before)
+        return await host.table.prune(session_id, keep, before)
 
     async def _durable(self) -> None:
         if self._running is not None:
@@ -561,14 +566,14 @@ async def _close(journal: Journal) -> None:
 
 
 def _start(
-    engine: Engine, session_id: str, spec: TaskSpec, func: Callable[[*Args], object], args: tuple[*Args]
+    host: OpenHost, session_id: str, spec: TaskSpec, func: Callable[[*Args], object], args: tuple[*Args]
 ) -> Entry:
     restart = restart_info_to_json(spec, managed=True)
     own = _with_parent(spec)
-    entry = engine.add(
+    entry = host.add(
         session_id, own, TaskState.RUNNING, CancelPolicy.ABORT_LOCAL, result=Result(), restart=restart
     )
-    engine.start(entry, own, func, args)
+    start(host, entry, own, func, args)
     return entry
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 FEW = 1_000
 
 
-class Roster:
+class TaskIndex:
     """Entries by number of arrival."""
 
     def __init__(self) -> None:

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 from .. import _transitions as changes
 from .._records import FailureKind, JsonValue, TaskFailure, TaskRecord
 from ..states import TaskState
-from .entry import Entry, Result, Verdict
+from .entry import End, Entry, Result
 from .restart import is_crash_loop, restart_info_from_json
+from .run import start
 
 if TYPE_CHECKING:
-    from .engine import Engine
+    from .open_host import OpenHost
 
 Resume = Callable[[TaskRecord, JsonValue], "Callable[[], Awaitable[object]] | None"]
 """Given a task that an earlier host left and its params: its body, or None to let it wait for a later host.
@@ -25,7 +26,7 @@ What it raises is why the task can never be run again.
 """
 
 
-def recover(engine: Engine, entry: Entry) -> None:
+def recover(host: OpenHost, entry: Entry) -> None:
     """Decide what becomes of a live task that an earlier host has left: it waits to be run again, or is
     abandoned.
     """
@@ -34,43 +35,43 @@ def recover(engine: Engine, entry: Entry) -> None:
         info = restart_info_from_json(entry.restart)
     except (KeyError, TypeError, ValueError) as error:
         why = f"host {record.host_id} is gone, and how to run it again is lost: {error!r}"
-        _abandon(engine, entry, FailureKind.HOST_LOST, why)
+        _abandon(host, entry, FailureKind.HOST_LOST, why)
         return
     interrupted = record.state in (TaskState.RUNNING, TaskState.WAITING)
     if info is None or not info.resumable or (info.managed and entry.cancel_requested):
-        _abandon(engine, entry, FailureKind.HOST_LOST, f"host {record.host_id} is gone")
+        _abandon(host, entry, FailureKind.HOST_LOST, f"host {record.host_id} is gone")
     elif info.managed and interrupted and is_crash_loop(record.attempt):
         why = f"its host died in each of {record.attempt.counted} runs"
-        _abandon(engine, entry, FailureKind.CRASH_LOOP, why)
+        _abandon(host, entry, FailureKind.CRASH_LOOP, why)
     else:
         entry.resumable = entry.parked = True
         entry.result = Result() if info.managed else None
-        engine.park(entry, by_stop=False)
+        host.park(entry, by_stop=False)
 
 
-def run_again(engine: Engine, entry: Entry, bodies: Resume) -> bool:
+def run_again(host: OpenHost, entry: Entry, bodies: Resume) -> bool:
     """Run a task again that waits for it; tell whether it need not wait any longer."""
     try:
         info = restart_info_from_json(entry.restart)
         body = bodies(entry.record, info.params) if info is not None else None
     except Exception as error:  # noqa: BLE001 - a stranger's code must not keep the others from running
-        _abandon(engine, entry, FailureKind.HOST_LOST, f"the task cannot be run again: {error}")
+        _abandon(host, entry, FailureKind.HOST_LOST, f"the task cannot be run again: {error}")
         return True
     if info is None or body is None:
         return False
     entry.parked = False
-    engine.table.publish(entry, changes.resumed(entry.record, engine.host_id, engine.stamp()))
+    host.table.publish(entry, changes.resumed(entry.record, host.host_id, host.stamp()))
     entry.fence = entry.record.seq
-    engine.start(entry, info.spec(entry.record.attempt), body, ())
+    start(host, entry, info.spec(entry.record.attempt), body, ())
     return True
 
 
-def adopt(engine: Engine, entry: Entry) -> None:
+def adopt(host: OpenHost, entry: Entry) -> None:
     """Let an external task go on, now that its owner has registered it again."""
     entry.parked = False
     if entry.record.state is TaskState.PENDING:
-        engine.table.publish(entry, changes.adopted(entry.record, engine.host_id, engine.stamp()))
+        host.table.publish(entry, changes.adopted(entry.record, host.host_id, host.stamp()))
 
 
-def _abandon(engine: Engine, entry: Entry, kind: FailureKind, why: str) -> None:
-    engine.end(entry, Verdict(TaskState.ABANDONED, None, TaskFailure(kind, why)))
+def _abandon(host: OpenHost, entry: Entry, kind: FailureKind, why: str) -> None:
+    host.end(entry, End(TaskState.ABANDONED, None, TaskFailure(kind, why)))

@@ -1,207 +1,136 @@
-"""How the end of a body becomes the end of its task.
-
-`run_once` runs a body inside a cancel scope of its own and tells how that ended, as a value: it returned,
-raised, was stopped by its scope, or ran out of time. Nothing a body raises gets past it, SystemExit and
-KeyboardInterrupt included: they are that task's failure, not the host's end. `verdict` is the pure decision
-that follows:
-
-- Stopped by its scope because of a request: cancelled. Out of time: failed. Cancelled by itself, without
-  anybody having asked: failed.
-- Saw the request through its context and returned nothing: cancelled. Returned a value all the same:
-  completed, it won the race.
-- Anything else it raised: failed, whether or not somebody had asked it to stop.
-"""
+"""One managed task from its start to its end: wait until it is registered for good, run its body, again after
+a failure if it may, and end it by what came of the last run."""
 
 from __future__ import annotations
 
-import inspect
-import traceback
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
-from contextlib import aclosing
+import random
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeGuard, TypeVarTuple, cast
+from typing import TYPE_CHECKING, TypeVarTuple
 
 import anyio
-import attrs
 
-from .._json import as_json
-from .._records import FailureKind, TaskFailure, TaskOutcome
+from .. import _transitions as changes
+from .._errors import JournalError
+from .._records import FailureKind, TaskFailure
 from ..states import TaskState
-from .entry import Entry, Verdict
+from .body import (
+    STOPPED,
+    BodyExit,
+    Raised,
+    Returned,
+    TimedOut,
+    as_async,
+    end_of,
+    is_coroutine_function,
+    run_once,
+    runs_in_thread,
+)
+from .context import TaskContext
+from .current import enter
+from .entry import End
 
 if TYPE_CHECKING:
-    from .._records import JsonValue
-    from .spawner import Scope
+    from collections.abc import Callable
+
+    from .._journal.protocol import Receipt
+    from .._records import Backoff, TaskSpec
+    from .body import Body
+    from .entry import Entry
+    from .open_host import OpenHost
 
 Args = TypeVarTuple("Args")
-Body = Callable[[*Args], Awaitable[object] | object]
-InThread = Callable[[Callable[[], object]], Awaitable[object]]
-"""Calls a function in a worker thread."""
-
-LONGEST_MESSAGE = 2_000
-LONGEST_TRACEBACK = 20_000
 
 
-@attrs.define
-class Returned:
-    """The body returned `value`."""
-
-    value: object
-
-
-@attrs.frozen
-class Raised:
-    """The body raised `error`."""
-
-    error: BaseException
+def start(host: OpenHost, entry: Entry, spec: TaskSpec, body: Body[*Args], args: tuple[*Args]) -> None:
+    """Start the body of a registered task, once its registration is durable."""
+    entry.running = True
+    host.bodies.start(_run, host, entry, spec, body, args, host.receipt())
 
 
-@attrs.frozen
-class Stopped:
-    """The body's scope was cancelled and it let go."""
-
-
-@attrs.frozen
-class TimedOut:
-    """The body's time was over."""
-
-    seconds: float
-
-
-Ending = Returned | Raised | Stopped | TimedOut
-STOPPED = Stopped()
-CANCELLED = Verdict(TaskState.CANCELLED, None, None)
-COMPLETED = Verdict(TaskState.COMPLETED, None, None)
-
-
-async def run_once(
-    scope: Scope,
+async def _run(
+    host: OpenHost,
     entry: Entry,
-    body: Callable[[*Args], Awaitable[object]],
+    spec: TaskSpec,
+    body: Body[*Args],
     args: tuple[*Args],
-    timeout: float | None,
-) -> Ending:
-    """Run the body to its end inside `scope`, at most `timeout` seconds."""
-    ending: Ending = STOPPED
-    entry.scope = scope
-    if timeout is not None:
-        scope.deadline = anyio.current_time() + timeout
+    registration: Receipt | None,
+) -> None:
     try:
-        with scope:
-            ending = Returned(await body(*args))
-    except anyio.get_cancelled_exc_class() as error:
-        return STOPPED if entry.must_stop else Raised(error)
-    except BaseException as error:  # noqa: BLE001 - the boundary of a task
-        return Raised(error)
+        enter(TaskContext(host, entry))
+        if registration is not None and not await _is_durable(host, entry, registration):
+            return
+        body_exit: BodyExit = STOPPED
+        timeout = spec.timeout
+        if is_coroutine_function(body):
+            func = body
+        else:
+            func = as_async(body, partial(_in_thread, host, entry, timeout))
+            timeout = None if runs_in_thread(body) else timeout
+        while not entry.must_stop:
+            body_exit = await run_once(host.bodies.scope(), entry, func, args, timeout)
+            if not _may_retry(host, entry, body_exit):
+                break
+            await _back_off(host, entry, spec.retry)
+            body_exit = STOPPED
+        _finish(host, entry, body_exit)
     finally:
-        entry.scope = None
-    if scope.cancelled_caught and not entry.aborted:
-        return TimedOut(timeout or 0.0)
-    return ending
+        host.bodies.mark_ended()
 
 
-def verdict(ending: Ending, *, saw_request: bool) -> Verdict:
-    """Decide how a task ends whose body ended in `ending`."""
-    match ending:
-        case Returned(None):
-            return CANCELLED if saw_request else COMPLETED
-        case Returned(value):
-            return Verdict(TaskState.COMPLETED, outcome_of(value), None)
-        case Raised(error):
-            return _failed(failure_of(error))
-        case Stopped():
-            return CANCELLED
-        case TimedOut(seconds):
-            return _failed(TaskFailure(FailureKind.TIMEOUT, f"not done after {seconds:g} s"))
+async def _in_thread(
+    host: OpenHost, entry: Entry, timeout: float | None, call: Callable[[], object]
+) -> object:
+    try:
+        return await host.threads.run(entry, call, partial(host.expect, entry, timeout))
+    finally:
+        host.heartbeats.dismiss(entry)
 
 
-def reported(state: TaskState, summary: str | None, value: JsonValue) -> Verdict:
-    """Return how a task ends of which somebody says so."""
-    kept = outcome_of(value)
-    if state in (TaskState.FAILED, TaskState.ABANDONED):
-        return Verdict(state, kept, TaskFailure(FailureKind.REPORTED, summary or f"reported as {state}"))
-    if summary is None and kept is None:
-        return Verdict(state, None, None)
-    return Verdict(
-        state, TaskOutcome(summary or (kept.summary if kept else None), kept.value if kept else None), None
+async def _is_durable(host: OpenHost, entry: Entry, registration: Receipt) -> bool:
+    try:
+        await registration.durable()
+    except JournalError as error:
+        entry.running = False
+        failure = TaskFailure(FailureKind.NOT_STARTED, str(error))
+        host.end(entry, End(TaskState.FAILED, None, failure))
+        return False
+    return True
+
+
+async def _back_off(host: OpenHost, entry: Entry, backoff: Backoff) -> None:
+    attempt = entry.record.attempt.attempt + 1
+    host.table.publish(entry, changes.retried(entry.record, host.stamp()))
+    with anyio.move_on_after(backoff.delay(attempt, random.random())):
+        await entry.wait_stop()
+    host.flip(entry, TaskState.RUNNING)
+
+
+def _may_retry(host: OpenHost, entry: Entry, body_exit: BodyExit) -> bool:
+    run = entry.record.attempt
+    if run.counted >= run.max_attempts or entry.must_stop or not host.open:
+        return False
+    return isinstance(body_exit, TimedOut) or (
+        isinstance(body_exit, Raised) and isinstance(body_exit.error, Exception)
     )
 
 
-def outcome_of(value: object) -> TaskOutcome | None:
-    """Return what a record keeps of a returned value: the value as JSON, or why JSON cannot say it."""
-    if value is None:
-        return None
-    if isinstance(value, TaskOutcome):
-        inner = outcome_of(value.value) or TaskOutcome()
-        return TaskOutcome(value.summary or inner.summary, inner.value)
-    try:
-        return TaskOutcome(value=as_json(value))
-    except Exception as error:  # noqa: BLE001 - a stranger's object may raise anything when looked into
-        return TaskOutcome(summary=f"{type(value).__name__} object, not kept: {_line_of(error)}")
+def _finish(host: OpenHost, entry: Entry, body_exit: BodyExit) -> None:
+    entry.running = False
+    if entry.interrupting and entry.live and not entry.cancel_requested and not _is_over(entry, body_exit):
+        host.park(entry, by_stop=True)
+        return
+    result, entry.result = entry.result, None
+    if result is not None and entry.live and entry.decided is None:
+        match body_exit:
+            case Returned(value):
+                result.value, result.present = value, True
+            case Raised(error):
+                result.error = error
+    host.end(entry, entry.decided or end_of(body_exit, saw_request=entry.saw_request))
 
 
-def failure_of(error: BaseException) -> TaskFailure:
-    """Return what a record keeps of an exception; a group is told by its leaves."""
-    kind = FailureKind.ERROR if isinstance(error, Exception) else FailureKind.EXIT
-    message = "; ".join(_line_of(leaf) for leaf in _leaves(error))
-    trace = "".join(traceback.format_exception(error))
-    return TaskFailure(kind, message[:LONGEST_MESSAGE], trace[-LONGEST_TRACEBACK:])
-
-
-def _line_of(error: BaseException) -> str:
-    lines = traceback.format_exception_only(error)  # indented source first, the message, then notes
-    return next((line for line in lines if not line.startswith(" ")), type(error).__name__).strip()
-
-
-def _leaves(error: BaseException) -> Iterator[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        for inner in error.exceptions:
-            yield from _leaves(inner)
-    else:
-        yield error
-
-
-def as_async(body: Body[*Args], in_thread: InThread) -> Callable[[*Args], Awaitable[object]]:
-    """Return `body` as something to await: an async generator is iterated to its end, and what makes no
-    coroutine is run by `in_thread`.
-    """
-    if is_coroutine_function(body):
-        return body
-    if inspect.isasyncgenfunction(body):
-        return cast("Callable[[*Args], Awaitable[object]]", partial(_iterated, body))
-    return cast("Callable[[*Args], Awaitable[object]]", partial(_in_thread, in_thread, body))
-
-
-def runs_in_thread(body: Body[*Args]) -> bool:
-    """Tell whether calling `body` makes nothing that the loop can run."""
-    return not is_coroutine_function(body) and not inspect.isasyncgenfunction(body)
-
-
-def is_coroutine_function(body: Body[*Args]) -> TypeGuard[Callable[[*Args], Awaitable[object]]]:
-    """Tell whether calling `body` makes what the loop can run."""
-    code = getattr(body, "__code__", None)
-    if code is not None and code.co_flags & inspect.CO_COROUTINE:
-        return True
-    return inspect.iscoroutinefunction(body) or inspect.iscoroutinefunction(getattr(body, "__call__", None))  # noqa: B004
-
-
-async def _in_thread(in_thread: InThread, body: Body[*Args], *args: *Args) -> object:
-    value = await in_thread(partial(body, *args))
-    if inspect.isasyncgen(value):
-        await _exhaust(value)
-        return None
-    return await value if inspect.isawaitable(value) else value
-
-
-async def _iterated(make: Callable[[*Args], AsyncGenerator[object, None]], *args: *Args) -> None:
-    await _exhaust(make(*args))
-
-
-async def _exhaust(generator: AsyncGenerator[object, Any]) -> None:
-    async with aclosing(generator) as pieces:
-        async for _ in pieces:
-            pass
-
-
-def _failed(failure: TaskFailure) -> Verdict:
-    return Verdict(TaskState.FAILED, None, failure)
+def _is_over(entry: Entry, body_exit: BodyExit) -> bool:
+    """Tell whether a body that its host interrupted has done its work all the same."""
+    if isinstance(body_exit, Returned):
+        return body_exit.value is not None or not entry.saw_request
+    return entry.decided is not None or isinstance(body_exit, TimedOut)

@@ -18,10 +18,12 @@ from .._errors import HostClosed, SessionClosing, TaskAlreadyExists
 from .._ids import checked_id
 from .._records import ClosePolicy, FailureKind, TaskFailure, TaskRecord
 from ..states import TaskState
-from .entry import Entry, Verdict
+from .barrier import log_hidden_failures, raise_hidden_failures
+from .cancel import ask, cancel
+from .entry import End, Entry
 
 if TYPE_CHECKING:
-    from .engine import Engine
+    from .open_host import OpenHost
     from .tasks import SessionTasks
 
 log = logging.getLogger("hostel.sessions")
@@ -42,14 +44,14 @@ class OnStop(StrEnum):
 
 
 async def close_tasks(
-    engine: Engine, session_id: str, successor: str | None, grace: float
+    host: OpenHost, session_id: str, successor: str | None, grace: float
 ) -> list[TaskRecord]:
     """Close a session as `close_session` promises."""
     if successor is not None:
         checked_id(successor)
     if successor == checked_id(session_id):
         raise ValueError(f"session {session_id!r} cannot be its own successor")
-    session = engine.table.sessions.get(session_id)
+    session = host.table.sessions.get(session_id)
     if session is None:
         return []
     if session.closing:
@@ -57,85 +59,85 @@ async def close_tasks(
     session.closing = True
     try:
         await _drain_hidden(session, grace)
-        live = engine.table.live(session_id)
-        left = [entry for entry in live if not _kept_or_moved(engine, entry, successor)]
-        await engine.cancel(left, None, "session closed", grace)
-        await engine.durable()
+        live = host.table.live(session_id)
+        left = [entry for entry in live if not _kept_or_moved(host, entry, successor)]
+        await cancel(host, left, None, "session closed", grace)
+        await host.durable()
     finally:
         session.closing = False
-        engine.table.discard_if_unused(session)
-    engine.raise_hidden_failures(session)
+        host.table.discard_if_unused(session)
+    raise_hidden_failures(host, session)
     return [entry.record for entry in live]
 
 
-def _kept_or_moved(engine: Engine, entry: Entry, successor: str | None) -> bool:
+def _kept_or_moved(host: OpenHost, entry: Entry, successor: str | None) -> bool:
     if entry.record.close_policy is ClosePolicy.TRANSFER and successor is not None:
         try:
-            engine.move([entry], successor)
+            host.move([entry], successor)
         except (TaskAlreadyExists, SessionClosing, HostClosed):
             return False
         return True
     return entry.record.close_policy is ClosePolicy.KEEP
 
 
-async def stop_engine(engine: Engine, on_stop: OnStop, grace: float) -> None:
+async def stop_engine(host: OpenHost, on_stop: OnStop, grace: float) -> None:
     """Stop everything a host runs: first ask, then abort, then give up, each within `grace` seconds."""
-    if on_stop is OnStop.DRAIN and engine.open:
-        await drain_engine(engine, grace)
-    engine.open = False
-    managed = [entry for entry in engine.table.live() if entry.managed and not entry.parked]
-    spared = [entry for entry in managed if _is_spared(engine, entry, on_stop)]
+    if on_stop is OnStop.DRAIN and host.open:
+        await drain_engine(host, grace)
+    host.open = False
+    managed = [entry for entry in host.table.live() if entry.managed and not entry.parked]
+    spared = [entry for entry in managed if _is_spared(host, entry, on_stop)]
     for entry in spared:
         entry.interrupt()
-    engine.ask([entry for entry in managed if entry not in spared], None, "host stopped", cascade=False)
-    if not await engine.bodies.join(grace):
+    ask(host, [entry for entry in managed if entry not in spared], None, "host stopped", cascade=False)
+    if not await host.bodies.join(grace):
         for entry in managed:
             entry.abort()
-        for session in engine.table.sessions.values():
+        for session in host.table.sessions.values():
             if session.hidden is not None:
                 session.hidden.cancel()
-        if not await engine.bodies.join(grace):
+        if not await host.bodies.join(grace):
             stubborn = [entry.record.id for entry in managed if entry.running]
-            log.warning("%d bodies ignore their cancellation, among them %s", len(engine.bodies), stubborn)
-    _leave_the_rest(engine, on_stop)
-    await _stop_services(engine, grace)
+            log.warning("%d bodies ignore their cancellation, among them %s", len(host.bodies), stubborn)
+    _leave_the_rest(host, on_stop)
+    await _stop_services(host, grace)
 
 
-async def drain_engine(engine: Engine, grace: float) -> None:
+async def drain_engine(host: OpenHost, grace: float) -> None:
     """Let nothing start any more, and wait `grace` seconds at most for what runs."""
-    engine.open = False
-    await engine.bodies.join(grace)
+    host.open = False
+    await host.bodies.join(grace)
 
 
-def _is_spared(engine: Engine, entry: Entry, on_stop: OnStop) -> bool:
-    able = entry.resumable and engine.table.feed is not None and on_stop is not OnStop.CANCEL
+def _is_spared(host: OpenHost, entry: Entry, on_stop: OnStop) -> bool:
+    able = entry.resumable and host.table.feed is not None and on_stop is not OnStop.CANCEL
     return able and not entry.cancel_requested
 
 
-def _leave_the_rest(engine: Engine, on_stop: OnStop) -> None:
-    for entry in engine.table.live():
+def _leave_the_rest(host: OpenHost, on_stop: OnStop) -> None:
+    for entry in host.table.live():
         if entry.managed or entry.parked:
             continue
-        if entry.resumable and engine.table.feed is not None and on_stop is not OnStop.CANCEL:
-            engine.park(entry, by_stop=True)
+        if entry.resumable and host.table.feed is not None and on_stop is not OnStop.CANCEL:
+            host.park(entry, by_stop=True)
         else:
             stopped = TaskFailure(FailureKind.HOST_LOST, "the host that kept its record has stopped")
-            engine.end(entry, Verdict(TaskState.ABANDONED, None, stopped))
+            host.end(entry, End(TaskState.ABANDONED, None, stopped))
 
 
-async def _stop_services(engine: Engine, grace: float) -> None:
-    engine.heartbeats.close()
-    feed = engine.table.feed
+async def _stop_services(host: OpenHost, grace: float) -> None:
+    host.heartbeats.close()
+    feed = host.table.feed
     if feed is not None:
         feed.close()
-    if not await engine.services.join(max(2 * grace, WRITE_SECONDS)):
-        log.warning("%d cancel hooks or writers of the journal do not end", len(engine.services))
+    if not await host.services.join(max(2 * grace, WRITE_SECONDS)):
+        log.warning("%d cancel hooks or writers of the journal do not end", len(host.services))
     failed = feed.give_up() if feed is not None else None
-    engine.table.log.close()
-    for entry in engine.table.live():
-        entry.settle()
-    for session in list(engine.table.sessions.values()):
-        engine.log_hidden_failures(session)
+    host.table.log.close()
+    for entry in host.table.live():
+        entry.mark_done()
+    for session in list(host.table.sessions.values()):
+        log_hidden_failures(host, session)
     if failed is not None:
         raise failed
 

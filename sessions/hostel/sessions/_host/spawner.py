@@ -3,7 +3,7 @@
 A task group cannot do this job. It would hold a cancel scope open across the host's `async with` block,
 which ties the host to one task; it cancels siblings when a child fails; and it waits for ever for a child
 that swallows cancellation, while a host must close in bounded time. So members are started natively (on
-asyncio also four times cheaper), each member contains its own errors, and the crew only counts them. What
+asyncio also four times cheaper), each member contains its own errors, and the spawner only counts them. What
 may start members is the host alone, and it joins them before it is gone."""
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Args = TypeVarTuple("Args")
 AsyncFunction = Callable[[*Args], Awaitable[object]]
 
 
-class Crew:
+class Spawner:
     """The running members of one host."""
 
     def __init__(self) -> None:
@@ -37,18 +37,18 @@ class Crew:
     def __len__(self) -> int:
         return self._members
 
-    def start(self, func: AsyncFunction[*Args], *args: *Args, context: Context | None = None) -> None:
+    def start_service(self, func: AsyncFunction[*Args], *args: *Args, context: Context | None = None) -> None:
         """Start `func(*args)`, which must not raise, in `context` (a copy of the caller's by default)."""
-        self.enlist(self._member, func, args, context=context)
+        self.start(self._member, func, args, context=context)
 
-    def enlist(self, func: AsyncFunction[*Args], *args: *Args, context: Context | None = None) -> None:
-        """Do as `start` for a function that calls `leave` at its end, and is spared a frame each time it is
-        resumed.
+    def start(self, func: AsyncFunction[*Args], *args: *Args, context: Context | None = None) -> None:
+        """Do as `start_service` for a function that calls `mark_ended` at its end, and is spared a frame each
+        time it is resumed.
         """
         self._members += 1
         self._loop.start(func, args, context or copy_context())
 
-    def leave(self) -> None:
+    def mark_ended(self) -> None:
         """Count out the running member."""
         self._loop.ended()
         self._members -= 1
@@ -67,7 +67,7 @@ class Crew:
         try:
             await func(*args)
         finally:
-            self.leave()
+            self.mark_ended()
 
 
 class _Loop(Protocol):

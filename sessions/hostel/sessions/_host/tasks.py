@@ -27,7 +27,7 @@ from .._records import SessionSummary, TaskFilter, TaskPage, TaskRecord, by_age
 from .._retention import RETAIN_BYTES, Shares, weight_of
 from ..states import TERMINAL, TaskState
 from .entry import Entry
-from .index import FEW, Roster
+from .index import FEW, TaskIndex
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -88,7 +88,7 @@ class TaskTable:
         """Held from looking for an idempotency key in the journal until its task is registered."""
         self._journal = journal
         self.sessions: dict[str, SessionTasks] = {}
-        self.roster = Roster()
+        self.index = TaskIndex()
         self._retain = retain_terminal
         self._finished = Shares(retain_bytes)
         """What finished tasks in memory take, by session."""
@@ -189,7 +189,7 @@ class TaskTable:
 
     def _first(self, filter: TaskFilter, count: int, after: int) -> list[Entry]:
         session = self.sessions.get(filter.session_id) if filter.session_id is not None else None
-        entries: Iterable[Entry] = self.roster.after(after)
+        entries: Iterable[Entry] = self.index.after(after)
         if filter.session_id is not None and (session is None or len(session.tasks) <= FEW):
             tasks = session.tasks.values() if session is not None else ()
             entries = sorted((entry for entry in tasks if entry.number > after), key=_number_of)
@@ -216,9 +216,9 @@ class TaskTable:
         """Return the tasks that an earlier host has left to be run again, in the order they came."""
         return sorted((entry for entry in self.live() if entry.parked and entry.managed), key=_number_of)
 
-    def unsettled(self, session_id: str) -> list[Entry]:
+    def not_done(self, session_id: str) -> list[Entry]:
         """Return the tasks of a session whose end is not known to everybody yet."""
-        return [entry for entry in self._candidates(TaskFilter(session_id)) if not entry.settled]
+        return [entry for entry in self._candidates(TaskFilter(session_id)) if not entry.is_done]
 
     def check_free(self, session_id: str, task_id: str) -> None:
         """:raises TaskAlreadyExists: if a live task of that id is in the session."""
@@ -234,7 +234,7 @@ class TaskTable:
         if before is not None:
             self._drop(session, before)
         entry.number = record.seq
-        self.roster.add(entry)
+        self.index.add(entry)
         self._index(session, entry)
         if record.parent_task_id is not None:
             self._join_parent(entry)
@@ -254,7 +254,7 @@ class TaskTable:
             self.sessions[record.session_id] = session
         session.first_activity = min(session.first_activity, record.created_at)
         session.last_activity = max(session.last_activity, record.updated_at)
-        self.roster.add(entry)
+        self.index.add(entry)
         self._index(session, entry)
         return entry
 
@@ -298,7 +298,7 @@ class TaskTable:
         self.log.release(event)
         if event.record is None or event.record.state not in TERMINAL:
             return
-        entry.settle()
+        entry.mark_done()
         session = self.sessions.get(event.session_id)
         if self._journal is not None and session is not None:
             self._take_out(session, entry)
@@ -319,7 +319,7 @@ class TaskTable:
         source.last_activity = event.at
         self.publish(entry, event)
         self.discard_if_unused(source)
-        entry.stir()
+        entry.notify()
 
     def remove(self, entry: Entry) -> None:
         """Forget a task and what the journal has of it."""
@@ -396,7 +396,7 @@ class TaskTable:
         for session_id in entry.left_behind:
             if self._moved.get((session_id, entry.record.id)) is entry:
                 del self._moved[session_id, entry.record.id]
-        self.roster.discard(entry)
+        self.index.discard(entry)
         if session.finished.get(entry.record.id) is entry:
             del session.finished[entry.record.id]
             self._finished.add(session.id, -entry.weight)
@@ -516,7 +516,7 @@ def _only(task_id: str, entries: Sequence[Entry]) -> Entry | None:
 
 
 def _past(kept: Kept) -> Entry:
-    return Entry(kept.record, number=kept.number, settled=True)
+    return Entry(kept.record, number=kept.number, is_done=True)
 
 
 def _ours(entries: Iterable[Entry], through: int) -> list[Entry]:

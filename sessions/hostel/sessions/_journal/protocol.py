@@ -253,7 +253,7 @@ class JournalFeed:
                     receipt.error or why or JournalError("", "was too slow, its host has closed")
                 )
                 for _, entry in receipt.shown:
-                    entry.settle()
+                    entry.mark_done()
                 receipt.over.set()
         return why
 

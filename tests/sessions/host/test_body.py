@@ -6,22 +6,22 @@ from collections.abc import AsyncIterator
 import pytest
 
 from hostel.sessions import FailureKind, TaskOutcome, TaskState
-from hostel.sessions._host.run import (
+from hostel.sessions._host.body import (
     STOPPED,
-    Ending,
+    BodyExit,
     Raised,
     Returned,
     TimedOut,
+    end_of,
     failure_of,
     runs_in_thread,
-    verdict,
 )
 
 DONE, FAILED, CANCELLED = TaskState.COMPLETED, TaskState.FAILED, TaskState.CANCELLED
 
 
 @pytest.mark.parametrize(
-    ("ending", "unseen", "seen"),
+    ("body_exit", "unseen", "seen"),
     [
         (Returned(None), DONE, CANCELLED),
         (Returned(0), DONE, DONE),
@@ -36,16 +36,16 @@ DONE, FAILED, CANCELLED = TaskState.COMPLETED, TaskState.FAILED, TaskState.CANCE
     ids=str,
 )
 def test_the_verdict_follows_from_the_ending_and_from_what_the_body_saw(
-    ending: Ending, unseen: TaskState, seen: TaskState
+    body_exit: BodyExit, unseen: TaskState, seen: TaskState
 ) -> None:
-    assert verdict(ending, saw_request=False).state is unseen
-    assert verdict(ending, saw_request=True).state is seen
+    assert end_of(body_exit, saw_request=False).state is unseen
+    assert end_of(body_exit, saw_request=True).state is seen
 
 
 def test_a_verdict_carries_its_outcome_or_its_failure() -> None:
-    assert verdict(Returned([1]), saw_request=False).result == TaskOutcome(value=[1])
-    assert verdict(Returned(None), saw_request=False).result is None
-    late = verdict(TimedOut(2.5), saw_request=False).failure
+    assert end_of(Returned([1]), saw_request=False).result == TaskOutcome(value=[1])
+    assert end_of(Returned(None), saw_request=False).result is None
+    late = end_of(TimedOut(2.5), saw_request=False).failure
     assert late is not None
     assert (late.kind, late.message) == (FailureKind.TIMEOUT, "not done after 2.5 s")
 

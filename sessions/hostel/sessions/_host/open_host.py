@@ -1,0 +1,192 @@
+"""An open host: its tasks, its clock, what it has started; and every change that a task of it can see.
+
+Everything that decides is synchronous and happens between two checkpoints: let the transitions judge the
+move, publish it. So no lock is needed, and races (a cancel against a completion, a transfer against an end)
+are settled by who comes first. A body knows its entry, never the session it was started in, so a task that
+moved while it ran finishes where it is. Running bodies (`run`), stopping them (`cancel`) and hidden tasks
+(`barrier`) have files of their own."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+from .. import _transitions as changes
+from .._errors import HostClosed, SessionClosing
+from .._ids import checked_id, new_id
+from .._records import FailureKind, TaskFailure
+from ..states import TaskState
+from .body import TimedOut, end_of
+from .current import outside_tasks
+from .entry import End, Entry
+from .heartbeats import Heartbeats
+from .spawner import Spawner
+from .threads import Threads
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from .._journal.protocol import Receipt
+    from .._records import CancelPolicy, JsonValue, Progress, TaskSpec
+    from .entry import Result
+    from .tasks import SessionTasks, TaskTable
+
+_INTERRUPTIBLE = (TaskState.RUNNING, TaskState.WAITING)
+
+
+class OpenHost:
+    """What a host has while it is open."""
+
+    def __init__(self, table: TaskTable, host_id: str, now: Callable[[], float]) -> None:
+        self.table = table
+        self.host_id = host_id
+        self.now = now
+        self.open = True
+        self.bodies, self.services = Spawner(), Spawner()
+        self.threads = Threads()
+        self.context = outside_tasks()
+        """What services of the host run in."""
+        self.heartbeats = Heartbeats(self._fell_silent)
+        self.uncollected: OrderedDict[str, SessionTasks] = OrderedDict()
+        """Sessions in which hidden tasks failed, until somebody hears of it."""
+        self._watching = False
+
+    def check_open(self) -> None:
+        """:raises HostClosed: if nothing may start or change any more."""
+        if not self.open:
+            raise HostClosed
+
+    def stamp(self) -> changes.Stamp:
+        """Return the time and number of the next event."""
+        return self.now(), self.table.log.last_seq + 1
+
+    def check_takes(self, session_id: str) -> None:
+        """Make sure that something can be started in the session.
+
+        :raises HostClosed: if the host is closing.
+        :raises SessionClosing: if the session is.
+        :raises InvalidTaskId: if it cannot be one.
+        """
+        self.check_open()
+        session = self.table.sessions.get(session_id)
+        if session is None:
+            checked_id(session_id)
+        elif session.closing:
+            raise SessionClosing(session_id)
+
+    def session(self, session_id: str) -> SessionTasks:
+        """Return the session, made now if it is new."""
+        self.check_takes(session_id)
+        return self.table.session(session_id, self.now())
+
+    def receipt(self) -> Receipt | None:
+        """Return the receipt for what was just published, or None if nothing has to be waited for."""
+        return self.table.feed.receipt() if self.table.feed is not None else None
+
+    async def durable(self) -> None:
+        """Wait until what was published is durable.
+
+        :raises JournalError: if it could not be written.
+        """
+        receipt = self.receipt()
+        if receipt is not None:
+            await receipt.durable()
+
+    async def known(self, session_id: str, spec: TaskSpec, take_in: Callable[[], Entry]) -> Entry:
+        """Return the task of the session that has the idempotency key of `spec`, else what `take_in` adds."""
+        self.check_takes(session_id)
+        async with self.table.keyed:
+            return await self.table.with_key(session_id, spec.idempotency_key or "") or take_in()
+
+    def add(
+        self,
+        session_id: str,
+        spec: TaskSpec,
+        state: TaskState,
+        policy: CancelPolicy,
+        *,
+        result: Result | None = None,
+        restart: JsonValue = None,
+    ) -> Entry:
+        """Register a new task; `policy` is its cancel policy unless `spec` names one."""
+        self.check_takes(session_id)
+        stamp = self.stamp()
+        if spec.id is None:
+            task_id = new_id(stamp[0])
+        else:
+            task_id = checked_id(spec.id)
+            self.table.check_free(session_id, task_id)
+        record = changes.new_record(session_id, task_id, spec, state, policy, self.host_id, stamp)
+        entry = Entry(record, result, restart=restart, resumable=spec.resumable, fence=record.seq)
+        self.table.add(entry, changes.registered(record))
+        if result is None:
+            entry.heartbeat_ttl = spec.heartbeat_ttl
+            self.expect(entry, spec.heartbeat_ttl)
+        return entry
+
+    def move(self, entries: Sequence[Entry], session_id: str) -> None:
+        """Hand live tasks to another session, all or none.
+
+        :raises TaskAlreadyExists: if it has a live task of one of the ids.
+        """
+        for entry in entries:
+            self.table.check_free(session_id, entry.record.id)
+        if entries:
+            self.check_takes(session_id)
+        for entry in entries:
+            self.table.move(entry, changes.transferred(entry.record, session_id, self.stamp()))
+
+    def park(self, entry: Entry, *, by_stop: bool) -> None:
+        """Let a task wait for a later host, if it is not waiting or asked to stop already."""
+        if entry.record.state in _INTERRUPTIBLE:
+            event = changes.interrupted(entry.record, self.host_id, self.stamp(), by_stop=by_stop)
+            self.table.publish(entry, event)
+
+    def end(self, entry: Entry, how: End, *, keep: bool = True) -> None:
+        """End a live task, and forget it at once if it is not to `keep`; one that has ended stays as it is.
+        A body that still runs is stopped.
+        """
+        if not entry.live:
+            return
+        self.table.publish(
+            entry,
+            changes.ended(entry.record, how.state, self.stamp(), result=how.result, failure=how.failure),
+            keep=keep,
+        )
+        if entry.running:
+            entry.abort()
+        if not entry.is_done:
+            entry.notify()
+
+    def flip(self, entry: Entry, state: TaskState) -> None:
+        """Move a task between running and waiting, if that is a move."""
+        before = entry.record.state
+        if (
+            state in _INTERRUPTIBLE
+            and before in (*_INTERRUPTIBLE, TaskState.PENDING)
+            and before is not state
+            and not (entry.parked and entry.managed)
+        ):
+            self.table.publish(entry, changes.moved(entry.record, state, self.stamp()))
+
+    def report(self, entry: Entry, progress: Progress) -> None:
+        """Keep the progress of a task that is alive."""
+        if entry.live:
+            self.table.publish(entry, changes.progressed(entry.record, progress, self.stamp()))
+
+    def expect(self, entry: Entry, seconds: float | None) -> None:
+        """End the task when it has not been heard of for that long; None expects nothing."""
+        if seconds is None:
+            return
+        self.heartbeats.expect(entry, seconds)
+        if not self._watching:
+            self._watching = True
+            self.services.start_service(self.heartbeats.watch, context=self.context.copy())
+
+    def _fell_silent(self, entry: Entry) -> None:
+        if entry.managed:
+            self.end(entry, end_of(TimedOut(entry.allowed), saw_request=False))
+            self.threads.leave(entry)
+        else:
+            silence = TaskFailure(FailureKind.HEARTBEAT, f"no heartbeat for {entry.allowed:g} s")
+            self.end(entry, End(TaskState.ABANDONED, None, silence))
