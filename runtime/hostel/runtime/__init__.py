@@ -1,4 +1,15 @@
-"""The plugin host: `Runtime` runs plugins and the tasks they start for each session."""
+"""The plugin host: `Runtime` runs plugins and the tasks they start for each session.
+
+hookspecs   the hooks, which is the manual of plugin authors
+_plugins/   how plugins are found, checked and called
+_kinds      kinds of tasks that can be started by name
+_routes     what plugins answer over HTTP
+_upstream   the model endpoint an application offers
+_services   what plugins run beside all tasks
+_session    one session, the host's verbs with it filled in
+_runtime    all of it together
+cards       runtimes that run on this machine, and asking them (_proof, _proving: the token is not sent)
+cli         the command `hostel` (_commands, _plugins_command), and what commands share (console, paths)"""
 
 from typing import TYPE_CHECKING
 
@@ -8,10 +19,10 @@ if TYPE_CHECKING:
     from hostel.sessions import TaskSpec, current_task
 
     from ._errors import InvalidParams, InvalidUpstream, NotOffered, PluginFailed, RuntimeFault, UnknownKind
-    from ._hooks import expect, hookimpl, hookspec
     from ._kinds import TaskKind
-    from ._loading import PluginInfo
-    from ._registry import Listener, PluginRegistry
+    from ._plugins.hooks import expect, hookimpl, hookspec
+    from ._plugins.loading import PluginInfo
+    from ._plugins.registry import Listener, PluginRegistry
     from ._routes import AsgiApp, AsgiMessage, Endpoint, Mount
     from ._runtime import Runtime
     from ._session import Session
@@ -29,10 +40,10 @@ __getattr__ = lazily(
             "UnknownKind",
         ),
         ".sessions": ("TaskSpec", "current_task"),
-        "_hooks": ("expect", "hookimpl", "hookspec"),
+        "_plugins.hooks": ("expect", "hookimpl", "hookspec"),
         "_kinds": ("TaskKind",),
-        "_loading": ("PluginInfo",),
-        "_registry": ("Listener", "PluginRegistry"),
+        "_plugins.loading": ("PluginInfo",),
+        "_plugins.registry": ("Listener", "PluginRegistry"),
         "_routes": ("AsgiApp", "AsgiMessage", "Endpoint", "Mount"),
         "_runtime": ("Runtime",),
         "_session": ("Session",),

@@ -15,13 +15,13 @@ import typer.core
 import typer.main
 
 from . import console, hookspecs
-from ._outcome import Misbehaved
+from ._plugins.outcome import Misbehaved
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from ._calling import Implementation
-    from ._registry import PluginRegistry
+    from ._plugins.calling import Implementation
+    from ._plugins.registry import PluginRegistry
 
     Context = Any  # click's own, or typer's copy of it
     Parameter = Any
@@ -69,7 +69,7 @@ def _own_commands() -> typer.core.TyperGroup:
         """Try the plugins; list where they come from, and what is wrong with those that do not work."""
         from ._plugins_command import list_plugins
 
-        list_plugins(as_json=as_json)
+        list_plugins(build, as_json=as_json)
 
     group = typer.main.get_command(app)
     assert isinstance(group, typer.core.TyperGroup)

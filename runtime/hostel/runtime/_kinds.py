@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 import attrs
 
@@ -13,7 +13,22 @@ from ._errors import InvalidParams, UnknownKind
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping
 
-    from hostel.sessions import JsonValue
+    from hostel.sessions import Backoff, CancelPolicy, ClosePolicy, JsonValue
+
+
+class SpecFields(TypedDict, total=False):
+    """The fields of `TaskSpec` that `Runtime.start` takes; the kind and the producer are known."""
+
+    id: str | None
+    label: str
+    parent_task_id: str | None
+    child_session_id: str | None
+    cancel_policy: CancelPolicy | None
+    close_policy: ClosePolicy
+    max_attempts: int
+    retry: Backoff
+    timeout: float | None
+    idempotency_key: str | None
 
 
 @attrs.frozen

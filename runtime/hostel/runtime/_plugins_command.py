@@ -9,20 +9,21 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 import attrs
 
 from . import cards, console, hookspecs
 from ._errors import PluginFailed
-from ._loading import BLOCKED
+from ._plugins.loading import BLOCKED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from hostel.sessions import JsonValue
 
-    from ._registry import PluginRegistry
+    from ._plugins.registry import PluginRegistry
 
     Json = dict[str, JsonValue]
 
@@ -31,18 +32,17 @@ COLUMNS = ("plugin", "from", "version", "state", "hooks", "where")
 HERE = "here"
 
 
-def list_plugins(*, as_json: bool) -> None:
-    """Print the plugins, and those that fail in runtimes that run."""
-    findings = [*_here(console.run(_try)), *_failing_elsewhere()]
+def list_plugins(build: Callable[[PluginRegistry], object], *, as_json: bool) -> None:
+    """Print the plugins, and those that fail in runtimes that run; `build` makes commands of all plugins."""
+    findings = [*_here(console.run(partial(_try, build))), *_failing_elsewhere()]
     if as_json:
         console.print_json(findings)
         return
     console.print_table(COLUMNS, _rows(findings), "no plugins")
 
 
-async def _try() -> PluginRegistry:
+async def _try(build: Callable[[PluginRegistry], object]) -> PluginRegistry:
     """Open and close a runtime and return its plugins, which know what went wrong."""
-    from ._commands import build
     from ._runtime import Runtime
 
     runtime = Runtime()

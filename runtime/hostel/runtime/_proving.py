@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from . import cards
+from ._proof import proof, run_key
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
@@ -46,8 +46,8 @@ class Proving(httpx.Auth):
 
     def _opened(self, request: httpx.Request, nonce: str, response: httpx.Response) -> httpx.Request:
         run, shown = _told(response)
-        key = cards.run_key(self._token, run)
-        if not hmac.compare_digest(shown.encode(errors="replace"), cards.proof(key, nonce).encode()):
+        key = run_key(self._token, run)
+        if not hmac.compare_digest(shown.encode(errors="replace"), proof(key, nonce).encode()):
             raise NotTheRuntime(response.request)
         request.headers["authorization"] = f"Bearer {key}"
         return request

@@ -9,22 +9,22 @@ from __future__ import annotations
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypedDict, TypeVar, TypeVarTuple, Unpack
+from typing import TYPE_CHECKING, Literal, TypeVar, TypeVarTuple, Unpack
 
 import anyio
 import anyio.from_thread
 from anyio import NoEventLoopError
 from anyio.lowlevel import current_token
 
-from hostel.sessions import ClosePolicy, LocalBackgroundTaskHost, OnStop, TaskSpec
+from hostel.sessions import LocalBackgroundTaskHost, OnStop, TaskSpec
 from hostel.sessions.journal import SqliteJournal
 
 from . import hookspecs
-from ._calling import as_plugin, owner
 from ._errors import NotOffered, NotResumable, PluginFailed
-from ._kinds import KindTable, TaskKind
-from ._outcome import Misbehaved
-from ._registry import PluginRegistry
+from ._kinds import KindTable, SpecFields, TaskKind
+from ._plugins.calling import as_plugin, owner
+from ._plugins.outcome import Misbehaved
+from ._plugins.registry import PluginRegistry
 from ._services import Services
 from ._session import Session
 
@@ -35,33 +35,16 @@ if TYPE_CHECKING:
 
     from hostel.sessions import (
         BackgroundTaskHost,
-        Backoff,
-        CancelPolicy,
         JsonValue,
         TaskEvent,
         TaskHandle,
         TaskRecord,
     )
 
-    from ._registry import Listener
+    from ._plugins.registry import Listener
 
 T = TypeVar("T")
 Args = TypeVarTuple("Args")
-
-
-class SpecFields(TypedDict, total=False):
-    """The fields of `TaskSpec` that `Runtime.start` takes; the kind and the producer are known."""
-
-    id: str | None
-    label: str
-    parent_task_id: str | None
-    child_session_id: str | None
-    cancel_policy: CancelPolicy | None
-    close_policy: ClosePolicy
-    max_attempts: int
-    retry: Backoff
-    timeout: float | None
-    idempotency_key: str | None
 
 
 class Runtime:
@@ -197,7 +180,7 @@ class Runtime:
         `successor` is the session that takes over the tasks whose policy is to be transferred.
         """
         await self.plugins.notify(hookspecs.on_session_opened, session_id)
-        session = Session(self, session_id)
+        session = Session(self.tasks, session_id, self.start)
         try:
             yield session
         finally:

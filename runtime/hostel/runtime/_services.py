@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from ._apart import STOP_SECONDS, Apart
+from ._plugins.apart import STOP_SECONDS, Apart
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

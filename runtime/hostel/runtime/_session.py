@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack, overload
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, TypeVarTuple, Unpack, overload
 
 from hostel.sessions import SessionClosing, TaskFilter
 
@@ -21,10 +21,22 @@ if TYPE_CHECKING:
         TaskState,
     )
 
-    from ._runtime import Runtime, SpecFields
+    from ._kinds import SpecFields
 
 T = TypeVar("T")
 Args = TypeVarTuple("Args")
+
+
+class Start(Protocol):
+    """How a task of a kind is started; see `Runtime.start`."""
+
+    async def __call__(
+        self,
+        session_id: str,
+        kind: str,
+        params: Mapping[str, JsonValue] | None = None,
+        **spec: Unpack[SpecFields],
+    ) -> TaskHandle[object]: ...
 
 
 class Session:
@@ -32,9 +44,8 @@ class Session:
     does. Once its block was left, nothing can be started in it: SessionClosing is raised.
     """
 
-    def __init__(self, runtime: Runtime, session_id: str) -> None:
-        self._runtime = runtime
-        self._tasks = runtime.tasks
+    def __init__(self, tasks: BackgroundTaskHost, session_id: str, start: Start) -> None:
+        self._tasks, self._start = tasks, start
         self._left = False
         self.id = session_id
 
@@ -57,7 +68,7 @@ class Session:
         """Start a task of a kind that a plugin has registered."""
         if self._left:
             raise SessionClosing(self.id)
-        return await self._runtime.start(self.id, kind, params, **spec)
+        return await self._start(self.id, kind, params, **spec)
 
     @overload
     async def spawn_managed(

@@ -12,7 +12,6 @@ client then sends."""
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import json
 import os
@@ -24,6 +23,8 @@ from urllib.parse import urlencode, urlsplit
 
 import attrs
 
+from ._proof import proof as proof
+from ._proof import run_key as run_key
 from .paths import runtime_dir
 
 if TYPE_CHECKING:
@@ -142,20 +143,6 @@ def auth(card: Card) -> httpx.Auth:
     from ._proving import Proving
 
     return Proving(card.token)
-
-
-def run_key(token: str, run: str) -> str:
-    """Return the key that stands for `token` during one run of a server."""
-    return _hmac(token, f"hostel run {run}")
-
-
-def proof(key: str, nonce: str) -> str:
-    """Return what only a server that knows the key of its run can answer to `nonce`."""
-    return _hmac(key, f"hostel proof {nonce}")
-
-
-def _hmac(key: str, text: str) -> str:
-    return hmac.new(key.encode(), text.encode(errors="replace"), hashlib.sha256).hexdigest()
 
 
 def _valid() -> Iterator[Card]:

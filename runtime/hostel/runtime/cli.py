@@ -24,7 +24,7 @@ def _run(arguments: list[str]) -> int:
     _block(arguments)
     from ._commands import build
     from ._errors import PluginFailed
-    from ._registry import PluginRegistry
+    from ._plugins.registry import PluginRegistry
 
     registry = PluginRegistry()
     try:
@@ -39,7 +39,7 @@ def _run(arguments: list[str]) -> int:
 
 def _block(arguments: list[str]) -> None:
     """Note what `--block` leaves out, where this process and those it starts look for it."""
-    from ._loading import BLOCKED
+    from ._plugins.loading import BLOCKED
 
     names = [os.environ.get(BLOCKED, "")]
     left = iter(arguments)

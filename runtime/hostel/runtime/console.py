@@ -93,7 +93,7 @@ def run(func: Callable[[], Awaitable[T]]) -> T:
 async def _until_terminated(func: Callable[[], Awaitable[T]]) -> T:
     import anyio
 
-    from ._apart import Apart
+    from ._plugins.apart import Apart
 
     with anyio.open_signal_receiver(signal.SIGTERM) as signals, anyio.CancelScope() as scope:
 

@@ -42,18 +42,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ._hooks import expect, hookspec
+from ._plugins.hooks import expect, hookspec
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterable
 
     import typer
 
+    from hostel.runtime import Runtime
     from hostel.sessions import TaskEvent
 
     from ._kinds import TaskKind
     from ._routes import Endpoint, Mount
-    from ._runtime import Runtime
 
 
 def _task_kind(described: object) -> TaskKind:

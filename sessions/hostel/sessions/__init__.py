@@ -1,7 +1,11 @@
 """Background tasks that belong to sessions: hosts, tasks, records and events.
 
 Needs anyio and attrs only; runs on asyncio and trio. Beside this: `hostel.sessions.journal` (what makes
-records durable), `hostel.sessions.json` (their JSON forms) and `hostel.sessions.states` (the states)."""
+records durable), `hostel.sessions.json` (their JSON forms) and `hostel.sessions.states` (the states).
+
+To read the code, begin with `states`, `_records`, `_events` and `_transitions`, which are pure, then
+`_protocol`, which says what a host is. `_host/` is the host, `_tasks/` what it knows of its tasks, `_loop/`
+what it runs them with, `_event_log/` what subscribers read, `_journal/` what outlives it."""
 
 from ._ended import TaskCancelled, TaskFailed
 from ._errors import (
@@ -19,7 +23,6 @@ from ._errors import (
     UnknownTask,
 )
 from ._events import EventType, TaskEvent
-from ._host.cancel_hooks import CancelHook
 from ._host.context import TaskContext, current_task
 from ._host.host import LocalBackgroundTaskHost
 from ._host.resumption import Resume
@@ -43,6 +46,7 @@ from ._records import (
     TaskRecord,
     TaskSpec,
 )
+from ._tasks.cancel_hooks import CancelHook
 from .states import TaskState
 
 __all__ = [

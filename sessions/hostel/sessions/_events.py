@@ -44,8 +44,8 @@ class TaskEvent:
 
     `seq` strictly increases within a host; `at` is in seconds since the epoch, UTC. `previous`
     (state_changed, interrupted) is the state before, `reason` (cancel_requested) is why, `from_session_id`
-    (transferred) is where the task was. A `missed` event has no task: `count` sequence numbers before
-    `next_seq` are no longer retained and may have concerned the subscriber."""
+    (transferred) is where the task was. A `missed` event has no task: of what happened before
+    `next_seq`, `count` events are no longer retained that may have concerned the subscriber."""
 
     seq: int
     at: float

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from typing import Self
 
     from ._events import TaskEvent
-    from ._host.cancel_hooks import CancelHook
     from ._records import JsonValue, Progress, SessionSummary, TaskFilter, TaskPage, TaskRecord, TaskSpec
+    from ._tasks.cancel_hooks import CancelHook
 
 from .states import TaskState
 

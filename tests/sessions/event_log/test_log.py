@@ -2,7 +2,7 @@
 
 import anyio
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hostel.sessions import (
@@ -246,6 +246,7 @@ steps = st.lists(
 )
 
 
+@example([("transition", 0), *[("progress", 0)] * 3, ("progress", 1)], 1)
 @given(steps, st.integers(1, 12))
 def test_whoever_reads_whenever_is_told_all_or_told_what_is_missing(
     steps: list[tuple[str, int]], retain: int
@@ -279,10 +280,12 @@ def test_whoever_reads_whenever_is_told_all_or_told_what_is_missing(
 
 
 def _ranges_missed(read: list[TaskEvent]) -> list[range]:
+    """Return the numbers between the last event read before each `missed` and the next one after it."""
+    before = [0, *(event.seq for event in read)]
     return [
-        range(event.next_seq - event.count, event.next_seq)
-        for event in read
-        if event.type is EventType.MISSED and event.next_seq is not None and event.count is not None
+        range(last + 1, event.next_seq)
+        for last, event in zip(before, read, strict=False)
+        if event.type is EventType.MISSED and event.next_seq is not None
     ]
 
 

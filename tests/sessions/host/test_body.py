@@ -14,8 +14,8 @@ from hostel.sessions._host.body import (
     TimedOut,
     end_of,
     failure_of,
-    runs_in_thread,
 )
+from hostel.sessions._loop.calling import runs_in_thread
 
 DONE, FAILED, CANCELLED = TaskState.COMPLETED, TaskState.FAILED, TaskState.CANCELLED
 

@@ -4,8 +4,8 @@ import anyio
 import pytest
 
 from hostel.sessions import TaskState
-from hostel.sessions._host.entry import Entry
 from hostel.sessions._host.heartbeats import Heartbeats
+from hostel.sessions._tasks.entry import Entry
 
 from ..strategies import record_in
 

@@ -1,4 +1,4 @@
-"""A subscriber's place in the log: what it reads next, from memory or from the journal, and what it missed."""
+"""A subscriber's place in the log: what it reads next, from memory or the journal, and what it missed."""
 
 from __future__ import annotations
 

@@ -9,13 +9,13 @@ import logging
 from typing import TYPE_CHECKING, TypeVarTuple
 
 from .._errors import HiddenTasksFailed
-from .hidden import HiddenTask, HiddenTasks
+from .._tasks.hidden import HiddenTask, HiddenTasks
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from .._tasks.session_tasks import SessionTasks
     from .open_host import OpenHost
-    from .tasks import SessionTasks
 
 Args = TypeVarTuple("Args")
 UNCOLLECTED_SESSIONS = 1_000

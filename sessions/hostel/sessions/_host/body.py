@@ -14,30 +14,24 @@ that follows:
 
 from __future__ import annotations
 
-import inspect
 import traceback
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
-from contextlib import aclosing
-from functools import partial
-from typing import TYPE_CHECKING, Any, TypeGuard, TypeVarTuple, cast
+from typing import TYPE_CHECKING, TypeVarTuple
 
 import anyio
 import attrs
 
 from .._json import as_json
 from .._records import FailureKind, TaskFailure, TaskOutcome
+from .._tasks.entry import End, Entry
 from ..states import TaskState
-from .entry import End, Entry
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+
+    from .._loop.spawner import Scope
     from .._records import JsonValue
-    from .spawner import Scope
 
 Args = TypeVarTuple("Args")
-Body = Callable[[*Args], Awaitable[object] | object]
-InThread = Callable[[Callable[[], object]], Awaitable[object]]
-"""Calls a function in a worker thread."""
-
 LONGEST_MESSAGE = 2_000
 LONGEST_TRACEBACK = 20_000
 
@@ -159,48 +153,6 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
             yield from _leaves(inner)
     else:
         yield error
-
-
-def as_async(body: Body[*Args], in_thread: InThread) -> Callable[[*Args], Awaitable[object]]:
-    """Return `body` as something to await: an async generator is iterated to its end, and what makes no
-    coroutine is run by `in_thread`.
-    """
-    if is_coroutine_function(body):
-        return body
-    if inspect.isasyncgenfunction(body):
-        return cast("Callable[[*Args], Awaitable[object]]", partial(_iterated, body))
-    return cast("Callable[[*Args], Awaitable[object]]", partial(_in_thread, in_thread, body))
-
-
-def runs_in_thread(body: Body[*Args]) -> bool:
-    """Tell whether calling `body` makes nothing that the loop can run."""
-    return not is_coroutine_function(body) and not inspect.isasyncgenfunction(body)
-
-
-def is_coroutine_function(body: Body[*Args]) -> TypeGuard[Callable[[*Args], Awaitable[object]]]:
-    """Tell whether calling `body` makes what the loop can run."""
-    code = getattr(body, "__code__", None)
-    if code is not None and code.co_flags & inspect.CO_COROUTINE:
-        return True
-    return inspect.iscoroutinefunction(body) or inspect.iscoroutinefunction(getattr(body, "__call__", None))  # noqa: B004
-
-
-async def _in_thread(in_thread: InThread, body: Body[*Args], *args: *Args) -> object:
-    value = await in_thread(partial(body, *args))
-    if inspect.isasyncgen(value):
-        await _exhaust(value)
-        return None
-    return await value if inspect.isawaitable(value) else value
-
-
-async def _iterated(make: Callable[[*Args], AsyncGenerator[object, None]], *args: *Args) -> None:
-    await _exhaust(make(*args))
-
-
-async def _exhaust(generator: AsyncGenerator[object, Any]) -> None:
-    async with aclosing(generator) as pieces:
-        async for _ in pieces:
-            pass
 
 
 def _failed(failure: TaskFailure) -> End:

@@ -15,19 +15,19 @@ import anyio
 from .. import _transitions as changes
 from .._errors import HostClosed
 from .._records import CancelPolicy
+from .._tasks.cancel_hooks import HOOK_SECONDS, HookCall
+from .._tasks.entry import End
 from ..states import TaskState
 from .body import CANCELLED
-from .cancel_hooks import HOOK_SECONDS, HookCall
 from .context import current_task_id
-from .entry import End
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from .._loop.spawner import Spawner
     from .._records import TaskRecord
-    from .entry import Entry
+    from .._tasks.entry import Entry
     from .open_host import OpenHost
-    from .spawner import Spawner
 
 
 def ask(

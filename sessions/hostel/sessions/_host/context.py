@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Protocol
 import anyio.lowlevel
 import attrs
 
+from .._loop.current import current
 from .._records import Progress
 from ..states import TaskState
-from .current import current
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from .._records import TaskRecord
-    from .entry import Entry
+    from .._tasks.entry import Entry
 
 
 class Reports(Protocol):

@@ -10,7 +10,7 @@ from .cancel import request_cancel
 
 if TYPE_CHECKING:
     from .._records import TaskRecord
-    from .entry import Entry
+    from .._tasks.entry import Entry
     from .open_host import OpenHost
 
 T_co = TypeVar("T_co", covariant=True)

@@ -14,7 +14,7 @@ import anyio
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .entry import Entry
+    from .._tasks.entry import Entry
 
 
 class Heartbeats:

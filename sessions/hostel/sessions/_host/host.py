@@ -22,6 +22,7 @@ from .._errors import (
 from .._event_log.cursor import LogSubscription
 from .._event_log.log import EventLog
 from .._ids import new_id
+from .._loop.portal import LoopPortal
 from .._records import (
     EVERYTHING,
     CancelPolicy,
@@ -34,21 +35,20 @@ from .._records import (
     TaskSpec,
 )
 from .._retention import RETAIN_BYTES
+from .._tasks.cancel_hooks import CancelHook, Hook
+from .._tasks.entry import End, Entry, Result
+from .._tasks.table import TaskTable
 from ..states import TaskState
 from .barrier import raise_hidden_failures, start_hidden
 from .body import reported
 from .cancel import ask, call_hooks, cancel, request_cancel, stop
-from .cancel_hooks import CancelHook, Hook
 from .context import current_entry, current_task_id
-from .entry import End, Entry, Result
 from .handle import LocalTaskHandle
 from .open_host import OpenHost
-from .portal import LoopPortal
 from .restart import restart_info_to_json
 from .resumption import Resume, adopt, recover, run_again
 from .run import start
 from .shutdown import OnStop, close_tasks, drain_engine, stop_engine
-from .tasks import TaskTable
 
 if TYPE_CHECKING:
     import builtins

@@ -14,22 +14,23 @@ from typing import TYPE_CHECKING
 from .. import _transitions as changes
 from .._errors import HostClosed, SessionClosing
 from .._ids import checked_id, new_id
+from .._loop.current import outside_tasks
+from .._loop.spawner import Spawner
+from .._loop.threads import Threads
 from .._records import FailureKind, TaskFailure
+from .._tasks.entry import End, Entry
 from ..states import TaskState
 from .body import TimedOut, end_of
-from .current import outside_tasks
-from .entry import End, Entry
 from .heartbeats import Heartbeats
-from .spawner import Spawner
-from .threads import Threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from .._journal.protocol import Receipt
+    from .._journal.feed import Receipt
     from .._records import CancelPolicy, JsonValue, Progress, TaskSpec
-    from .entry import Result
-    from .tasks import SessionTasks, TaskTable
+    from .._tasks.entry import Result
+    from .._tasks.session_tasks import SessionTasks
+    from .._tasks.table import TaskTable
 
 _INTERRUPTIBLE = (TaskState.RUNNING, TaskState.WAITING)
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from .. import _transitions as changes
 from .._records import FailureKind, JsonValue, TaskFailure, TaskRecord
+from .._tasks.entry import End, Entry, Result
 from ..states import TaskState
-from .entry import End, Entry, Result
 from .restart import is_crash_loop, restart_info_from_json
 from .run import start
 

@@ -11,7 +11,10 @@ import anyio
 
 from .. import _transitions as changes
 from .._errors import JournalError
+from .._loop.calling import as_async, is_coroutine_function, runs_in_thread
+from .._loop.current import enter
 from .._records import FailureKind, TaskFailure
+from .._tasks.entry import End
 from ..states import TaskState
 from .body import (
     STOPPED,
@@ -19,23 +22,18 @@ from .body import (
     Raised,
     Returned,
     TimedOut,
-    as_async,
     end_of,
-    is_coroutine_function,
     run_once,
-    runs_in_thread,
 )
 from .context import TaskContext
-from .current import enter
-from .entry import End
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .._journal.protocol import Receipt
+    from .._journal.feed import Receipt
+    from .._loop.calling import Body
     from .._records import Backoff, TaskSpec
-    from .body import Body
-    from .entry import Entry
+    from .._tasks.entry import Entry
     from .open_host import OpenHost
 
 Args = TypeVarTuple("Args")

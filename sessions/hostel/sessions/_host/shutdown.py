@@ -17,14 +17,14 @@ import anyio
 from .._errors import HostClosed, SessionClosing, TaskAlreadyExists
 from .._ids import checked_id
 from .._records import ClosePolicy, FailureKind, TaskFailure, TaskRecord
+from .._tasks.entry import End, Entry
 from ..states import TaskState
 from .barrier import log_hidden_failures, raise_hidden_failures
 from .cancel import ask, cancel
-from .entry import End, Entry
 
 if TYPE_CHECKING:
+    from .._tasks.session_tasks import SessionTasks
     from .open_host import OpenHost
-    from .tasks import SessionTasks
 
 log = logging.getLogger("hostel.sessions")
 

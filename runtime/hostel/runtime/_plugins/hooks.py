@@ -15,7 +15,7 @@ from typing import TypeVar, overload
 import attrs
 import pluggy
 
-from ._outcome import Misbehaved
+from .outcome import Misbehaved
 
 PROJECT = "hostel"
 MOST = 1_000

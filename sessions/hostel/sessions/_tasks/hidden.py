@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, TypeVarTuple
 import anyio
 
 from .._errors import HiddenTasksFailed
-from .body import as_async
-from .current import current, enter
+from .._loop.calling import as_async
+from .._loop.current import current, enter
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from .threads import Threads
+    from .._loop.threads import Threads
 
 Args = TypeVarTuple("Args")
 

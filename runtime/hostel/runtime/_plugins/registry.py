@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Generic, ParamSpec, TypeVar, cast
 import attrs
 import pluggy
 
-from . import hookspecs
-from ._calling import Implementation, elsewhere, here
-from ._errors import PluginFailed
-from ._hooks import PROJECT, Expected, expected, specifications
-from ._loading import Origin, Plugin, PluginInfo, given_name, installed, is_optional, load
-from ._outcome import Misbehaved, one_line
+from .. import hookspecs
+from .._errors import PluginFailed
+from .calling import Implementation, elsewhere, here
+from .hooks import PROJECT, Expected, expected, specifications
+from .loading import Origin, Plugin, PluginInfo, given_name, installed, is_optional, load
+from .outcome import Misbehaved, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import anyio
 import attrs
 
-from .current import enter
+from .._loop.current import enter
 
 if TYPE_CHECKING:
     from contextvars import Context

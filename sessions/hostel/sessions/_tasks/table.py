@@ -11,64 +11,36 @@ answer is true, so each task is in exactly one of them."""
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
+from collections import Counter
 from itertools import islice
 from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
-import attrs
 
 from .._errors import AmbiguousTaskId, TaskAlreadyExists, UnknownTask
 from .._events import EventType
-from .._journal.protocol import Append, Forget, JournalFeed, Summaries, TaskQuery
+from .._journal.feed import JournalFeed
+from .._journal.protocol import Append, Forget, Summaries, TaskQuery
 from .._outcomes import LARGE, is_apart, lightened, text_of, with_value
-from .._records import SessionSummary, TaskFilter, TaskPage, TaskRecord, by_age
+from .._records import SessionSummary, TaskFilter, TaskPage, TaskRecord
 from .._retention import RETAIN_BYTES, Shares, weight_of
 from ..states import TERMINAL, TaskState
 from .entry import Entry
+from .family import Families
 from .index import FEW, TaskIndex
+from .listing import may_show_past, merged, not_yet_past, number, number_of, only, page, past
+from .session_tasks import SessionTasks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator
 
     from .._event_log.log import EventLog
     from .._events import TaskEvent
     from .._journal.protocol import Journal, Kept
-    from .hidden import HiddenTasks
 
 MANY = 1_000
 """Records that are not sorted on the loop, which others need meanwhile."""
-
-
-@attrs.define(eq=False)
-class SessionTasks:
-    """What a host keeps of one session."""
-
-    id: str
-    first_activity: float
-    last_activity: float
-    tasks: dict[str, Entry] = attrs.Factory(dict)
-    finished: OrderedDict[str, Entry] = attrs.Factory(OrderedDict)
-    """Those of `tasks` that have ended, in the order they did; a plain dict is slow to find its first item
-    when many before it are gone.
-    """
-    keys: dict[str, Entry] = attrs.Factory(dict)
-    """Tasks by idempotency key."""
-    hidden: HiddenTasks | None = None
-    closing: bool = False
-
-    def summary(self, counts: Mapping[TaskState, int], past: SessionSummary | None) -> SessionSummary:
-        """Return the session at a glance: `counts` of tasks in memory beside the `past` that its journal
-        has.
-        """
-        first, last = self.first_activity, self.last_activity
-        hidden = len(self.hidden) if self.hidden else 0
-        if past is not None:
-            states = {*counts, *past.counts}
-            counts = {state: counts.get(state, 0) + past.counts.get(state, 0) for state in states}
-            first, last = min(first, past.first_activity), max(last, past.last_activity)
-        return SessionSummary(self.id, counts, hidden, first, last)
 
 
 class TaskTable:
@@ -96,8 +68,7 @@ class TaskTable:
         """Tasks by id: the one that has it, or those that have by session."""
         self._moved: dict[tuple[str, str], Entry] = {}
         """Tasks by a session they have left."""
-        self._orphans: dict[str, set[Entry]] = {}
-        """Live tasks whose parent is not there, by its id: a child may come before its parent."""
+        self._families = Families(self._live_parent)
 
     def session(self, session_id: str, at: float) -> SessionTasks:
         """Return the session, made now if it is new."""
@@ -112,7 +83,7 @@ class TaskTable:
 
         :raises AmbiguousTaskId: if several sessions have one.
         """
-        return _only(task_id, self._named(task_id, session_id))
+        return only(task_id, self._named(task_id, session_id))
 
     def at(self, session_id: str, task_id: str) -> Entry | None:
         """Return the task of that id that is in the session now."""
@@ -127,11 +98,11 @@ class TaskTable:
         named = self._named(task_id, session_id)
         known = any(entry.live for entry in named) or (named and session_id is not None)
         if self._journal is None or known:
-            return _only(task_id, named)
+            return only(task_id, named)
         query = TaskQuery(TaskFilter(session_id, include_terminal=True), task_id=task_id)
         found = await self._journal.finished(query)
-        past = [_past(kept) for kept in found.tasks]
-        return _only(task_id, [*_ours(named, found.through), *past]) or self.find(task_id, session_id)
+        ended = [past(kept) for kept in found.tasks]
+        return only(task_id, [*not_yet_past(named, found.through), *ended]) or self.find(task_id, session_id)
 
     async def get(self, task_id: str, session_id: str | None = None) -> Entry:
         """Return the task as `look_up` does.
@@ -152,7 +123,7 @@ class TaskTable:
         found = await self._journal.finished(TaskQuery(filter, key=key, limit=1))
         entry = self._with_key(session_id, key)
         if entry is None and found.tasks:
-            entry = _past(found.tasks[0])
+            entry = past(found.tasks[0])
         return entry
 
     async def whole(self, entry: Entry) -> TaskRecord:
@@ -167,32 +138,32 @@ class TaskTable:
     async def select(self, filter: TaskFilter) -> list[TaskRecord]:
         """Return the records that match, by creation time."""
         entries = list(self._candidates(filter))
-        if self._journal is None or not _may_show_past(filter):
-            return _merged(entries, filter)
+        if self._journal is None or not may_show_past(filter):
+            return merged(entries, filter)
         found = await self._journal.finished(TaskQuery(filter))
-        ours = _ours(entries, found.through)
+        ours = not_yet_past(entries, found.through)
         if len(found.tasks) < MANY:
-            return _merged(ours, filter, found.tasks)
-        return await anyio.to_thread.run_sync(_merged, ours, filter, found.tasks)
+            return merged(ours, filter, found.tasks)
+        return await anyio.to_thread.run_sync(merged, ours, filter, found.tasks)
 
     async def page(self, filter: TaskFilter, limit: int, after: int) -> TaskPage:
         """Return the first `limit` records that match of the tasks that came after number `after`."""
         entries = self._first(filter, limit + 1, after)
-        if self._journal is None or not _may_show_past(filter):
-            return _page([(entry.number, entry.record) for entry in entries], limit)
+        if self._journal is None or not may_show_past(filter):
+            return page([(entry.number, entry.record) for entry in entries], limit)
         found = await self._journal.finished(TaskQuery(filter, after=after, limit=limit + 1))
         here = dict.fromkeys([*entries, *self._first(filter, limit + 1, after)])
-        numbered = [(entry.number, entry.record) for entry in _ours(here, found.through)]
+        numbered = [(entry.number, entry.record) for entry in not_yet_past(here, found.through)]
         numbered = [one for one in numbered if filter.lists(one[1])]
         numbered += [(kept.number, kept.record) for kept in found.tasks]
-        return _page(sorted(numbered, key=_number), limit, more=len(entries) > limit)
+        return page(sorted(numbered, key=number), limit, more=len(entries) > limit)
 
     def _first(self, filter: TaskFilter, count: int, after: int) -> list[Entry]:
         session = self.sessions.get(filter.session_id) if filter.session_id is not None else None
         entries: Iterable[Entry] = self.index.after(after)
         if filter.session_id is not None and (session is None or len(session.tasks) <= FEW):
             tasks = session.tasks.values() if session is not None else ()
-            entries = sorted((entry for entry in tasks if entry.number > after), key=_number_of)
+            entries = sorted((entry for entry in tasks if entry.number > after), key=number_of)
         return list(islice((entry for entry in entries if filter.lists(entry.record)), count))
 
     async def summaries(self) -> list[SessionSummary]:
@@ -200,7 +171,7 @@ class TaskTable:
         sessions, entries = dict(self.sessions), list(self._candidates(TaskFilter()))
         found = await self._journal.summaries() if self._journal is not None else Summaries()
         counts: dict[str, Counter[TaskState]] = {}
-        for entry in _ours(entries, found.through):
+        for entry in not_yet_past(entries, found.through):
             counts.setdefault(entry.record.session_id, Counter())[entry.record.state] += 1
         summaries = dict(found.sessions)
         for id, session in (sessions | self.sessions).items():
@@ -214,7 +185,7 @@ class TaskTable:
 
     def parked(self) -> list[Entry]:
         """Return the tasks that an earlier host has left to be run again, in the order they came."""
-        return sorted((entry for entry in self.live() if entry.parked and entry.managed), key=_number_of)
+        return sorted((entry for entry in self.live() if entry.parked and entry.managed), key=number_of)
 
     def not_done(self, session_id: str) -> list[Entry]:
         """Return the tasks of a session whose end is not known to everybody yet."""
@@ -236,10 +207,7 @@ class TaskTable:
         entry.number = record.seq
         self.index.add(entry)
         self._index(session, entry)
-        if record.parent_task_id is not None:
-            self._join_parent(entry)
-        if self._orphans:
-            self._join_children(entry)
+        self._families.join(entry)
         self.publish(entry, event)
 
     def restore(self, kept: Kept) -> Entry:
@@ -261,7 +229,7 @@ class TaskTable:
     def join_parents(self) -> None:
         """Find the parents of restored tasks."""
         for entry in self._candidates(TaskFilter()):
-            self._join_parent(entry)
+            self._families.join_parent(entry)
 
     def publish(self, entry: Entry, event: TaskEvent, *, keep: bool = True) -> None:
         """Make `event` the latest of `entry`, in memory at once and for everybody when it is durable.
@@ -345,7 +313,7 @@ class TaskTable:
         sessions = [self.sessions.get(session_id)] if session_id is not None else list(self.sessions.values())
         removed = 0
         for session in sessions:
-            for entry in _surplus(session, keep) if session is not None else ():
+            for entry in session.surplus(keep) if session is not None else ():
                 if before is None or (entry.record.completed_at or 0.0) < before:
                     self.remove(entry)
                     self.log.lighten(entry.record.seq)
@@ -362,10 +330,7 @@ class TaskTable:
     def _retire(self, entry: Entry, *, keep: bool) -> None:
         session = self.sessions[entry.record.session_id]
         entry.hook = entry.restart = None
-        if entry.parent is not None or entry.children:
-            _leave_family(entry)
-        if self._orphans:
-            self._leave_orphans(entry)
+        self._families.leave(entry)
         if not keep:
             self._drop(session, entry)
         elif self._journal is None:
@@ -444,110 +409,12 @@ class TaskTable:
             if len(others) == 1:
                 (self._ids[task_id],) = others.values()
 
-    def _join_parent(self, entry: Entry) -> None:
-        parent_id, session_id = entry.record.parent_task_id, entry.record.session_id
-        if parent_id is None or not entry.live:
-            return
-        parent = self.at(session_id, parent_id)
+    def _live_parent(self, task_id: str, session_id: str) -> Entry | None:
+        """Return the live task that a child in that session means, if there is one."""
+        parent = self.at(session_id, task_id)
         if parent is None or not parent.live:
-            parent = self._only_live(parent_id)
-        if parent is not None and parent.live and entry not in _line_of(parent):
-            _adopt(parent, entry)
-        else:
-            self._orphans.setdefault(parent_id, set()).add(entry)
-
-    def _join_children(self, parent: Entry) -> None:
-        for child in list(self._orphans.get(parent.record.id, ())):
-            self._leave_orphans(child)
-            self._join_parent(child)
-
-    def _leave_orphans(self, entry: Entry) -> None:
-        parent_id = entry.record.parent_task_id
-        orphans = self._orphans.get(parent_id) if parent_id is not None else None
-        if parent_id is not None and orphans is not None:
-            orphans.discard(entry)
-            if not orphans:
-                del self._orphans[parent_id]
-
-    def _only_live(self, task_id: str) -> Entry | None:
-        try:
-            return self.find(task_id)
-        except AmbiguousTaskId:
-            return None
-
-
-def _line_of(entry: Entry) -> Iterator[Entry]:
-    """Return a task and those it descends from."""
-    above: Entry | None = entry
-    while above is not None:
-        yield above
-        above = above.parent
-
-
-def _adopt(parent: Entry, child: Entry) -> None:
-    child.parent = parent
-    parent.children = parent.children or set()
-    parent.children.add(child)
-
-
-def _leave_family(entry: Entry) -> None:
-    """Take a task that has ended out of its family; its children become those of its parent, so that a
-    request to stop still reaches them from further up.
-    """
-    parent, children = entry.parent, entry.children
-    entry.parent = entry.children = None
-    if parent is not None and parent.children is not None:
-        parent.children.discard(entry)
-    for child in children or ():
-        child.parent = None
-        if parent is not None:
-            _adopt(parent, child)
-
-
-def _only(task_id: str, entries: Sequence[Entry]) -> Entry | None:
-    if len(entries) == 1:
-        return entries[0]
-    live = [entry for entry in entries if entry.live]
-    if len(live) == 1:
-        return live[0]
-    if entries:
-        raise AmbiguousTaskId(task_id, sorted(entry.record.session_id for entry in live or entries))
-    return None
-
-
-def _past(kept: Kept) -> Entry:
-    return Entry(kept.record, number=kept.number, is_done=True)
-
-
-def _ours(entries: Iterable[Entry], through: int) -> list[Entry]:
-    """Return those that a journal does not have as finished, as of event number `through`."""
-    return [entry for entry in entries if entry.live or entry.record.seq > through]
-
-
-def _may_show_past(filter: TaskFilter) -> bool:
-    return filter.shows_ended and (filter.state is None or filter.state.is_terminal)
-
-
-def _merged(entries: Iterable[Entry], filter: TaskFilter, past: Sequence[Kept] = ()) -> list[TaskRecord]:
-    records = [kept.record for kept in past]
-    records += [entry.record for entry in entries if filter.lists(entry.record)]
-    return sorted(records, key=by_age)
-
-
-def _page(numbered: Sequence[tuple[int, TaskRecord]], limit: int, *, more: bool = False) -> TaskPage:
-    shown = numbered[:limit]
-    more = bool(shown) and (more or len(numbered) > limit)
-    return TaskPage([record for _, record in shown], str(shown[-1][0]) if more else None)
-
-
-def _number(numbered: tuple[int, TaskRecord]) -> int:
-    return numbered[0]
-
-
-def _number_of(entry: Entry) -> int:
-    return entry.number
-
-
-def _surplus(session: SessionTasks, keep: int) -> Iterable[Entry]:
-    finished = list(session.finished.values())
-    return finished[: max(0, len(finished) - keep)]
+            try:
+                parent = self.find(task_id)
+            except AmbiguousTaskId:
+                return None
+        return parent if parent is not None and parent.live else None

@@ -21,7 +21,7 @@ import anyio
 import attrs
 from anyio.lowlevel import current_token
 
-from ._outcome import Misbehaved, Outcome, is_ctrl_c
+from .outcome import Misbehaved, Outcome, is_ctrl_c
 
 if TYPE_CHECKING:
     import asyncio

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from ._outcome import Outcome
+from .outcome import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
     from typing import TypeVar
 
-    from ._hooks import Expected
-    from ._loading import Plugin
+    from .hooks import Expected
+    from .loading import Plugin
 
     T = TypeVar("T")
 
@@ -63,7 +63,7 @@ async def elsewhere(
 
     :raises Misbehaved: if it raises anything but what is in `passing`.
     """
-    from ._apart import in_task
+    from .apart import in_task
 
     with as_plugin(plugin.name):
         return (await in_task(func)).result(passing)
@@ -118,13 +118,13 @@ class Implementation:
         return self._function(*(given[name] for name in self._arguments))
 
     async def _on_loop(self, func: Callable[[], Awaitable[object]]) -> None:
-        from ._apart import in_task
+        from .apart import in_task
 
         with as_plugin(self.plugin.name):
             (await in_task(func, self._seconds)).result()
 
     async def _in_thread(self, func: Callable[[], T]) -> T:
-        from ._apart import HookThread
+        from .apart import HookThread
 
         thread = self.plugin.thread = self.plugin.thread or HookThread()
         with as_plugin(self.plugin.name):

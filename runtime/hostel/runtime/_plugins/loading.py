@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from ._errors import PluginFailed
-from ._hooks import MOST, specifications
-from ._outcome import Misbehaved, one_line
+from .._errors import PluginFailed
+from .hooks import MOST, specifications
+from .outcome import Misbehaved, one_line
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-    from ._apart import HookThread
+    from .apart import HookThread
 
 BLOCKED = "HOSTEL_PLUGINS_BLOCKED"
 ENTRY_POINT_GROUP = "hostel.plugins"

@@ -13,9 +13,9 @@ from .._records import CancelPolicy
 from ..states import LIVE, TERMINAL, TaskState
 
 if TYPE_CHECKING:
+    from .._loop.spawner import Scope
     from .._records import JsonValue, TaskFailure, TaskOutcome, TaskRecord
     from .cancel_hooks import Hook, HookCall
-    from .spawner import Scope
 
 _GOING_ON = LIVE - {TaskState.CANCEL_REQUESTED}
 

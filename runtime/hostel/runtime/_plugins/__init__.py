@@ -1,0 +1,8 @@
+"""Plugins: found, read, checked, called; whatever they do wrong becomes a sentence.
+
+outcome    what code of a stranger came to: an answer, or what it did wrong
+hooks      what a hook is and what its answers must be
+loading    which plugins there are, and what each brings
+apart      running a stranger's code in a task or a thread of its own
+calling    the one way into a plugin's code
+registry   the plugins of one runtime"""
