@@ -5,7 +5,7 @@ import pytest
 
 from hostel.sessions import TaskState
 from hostel.sessions._host.heartbeats import Heartbeats
-from hostel.sessions._tasks.entry import Entry
+from hostel.sessions._tasks.entry import Entry, External
 
 from ..strategies import record_in
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.virtual_time
 
 def promising(task_id: str, ttl: float | None) -> Entry:
     entry = Entry(record_in(TaskState.RUNNING, id=task_id))
-    entry.heartbeat_ttl = ttl
+    entry.external = External(ttl)
     return entry
 
 

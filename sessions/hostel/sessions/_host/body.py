@@ -22,7 +22,7 @@ import attrs
 
 from .._json import as_json
 from .._records import FailureKind, TaskFailure, TaskOutcome
-from .._tasks.entry import End, Entry
+from .._tasks.entry import End, Entry, Run
 from ..states import TaskState
 
 if TYPE_CHECKING:
@@ -71,13 +71,14 @@ COMPLETED = End(TaskState.COMPLETED, None, None)
 async def run_once(
     scope: Scope,
     entry: Entry,
+    run: Run,
     body: Callable[[*Args], Awaitable[object]],
     args: tuple[*Args],
     timeout: float | None,
 ) -> BodyExit:
     """Run the body to its end inside `scope`, at most `timeout` seconds."""
     body_exit: BodyExit = STOPPED
-    entry.scope = scope
+    run.scope = scope
     if timeout is not None:
         scope.deadline = anyio.current_time() + timeout
     try:
@@ -88,8 +89,8 @@ async def run_once(
     except BaseException as error:  # noqa: BLE001 - the boundary of a task
         return Raised(error)
     finally:
-        entry.scope = None
-    if scope.cancelled_caught and not entry.aborted:
+        run.scope = None
+    if scope.cancelled_caught and not run.aborted:
         return TimedOut(timeout or 0.0)
     return body_exit
 

@@ -16,7 +16,7 @@ from .. import _transitions as changes
 from .._errors import HostClosed
 from .._records import CancelPolicy
 from .._tasks.cancel_hooks import HOOK_SECONDS, HookCall
-from .._tasks.entry import End
+from .._tasks.entry import End, External
 from ..states import TaskState
 from .body import CANCELLED
 from .context import current_task_id
@@ -85,8 +85,8 @@ async def cancel(
 
 async def stop(host: OpenHost, entry: Entry, grace: float) -> None:
     """Stop a task that was asked to, whatever its policy; wait `grace` seconds for it to have ended."""
-    if entry.running:
-        entry.abort()
+    if entry.run is not None and entry.run.running:
+        entry.run.abort()
         with anyio.move_on_after(grace), suppress(HostClosed):
             await entry.done()
     else:
@@ -105,10 +105,11 @@ async def call_hook(
     has returned is not called again, one that runs is waited for, one that failed is tried again. A task
     without a hook is as one whose hook has returned.
     """
-    call = entry.hook_call
-    if entry.hook is not None and (call is None or call.failed):
-        call = entry.hook_call = HookCall(entry.record.id, entry.hook)
-        spawner.start_service(call.run, max(seconds, HOOK_SECONDS), context=entry.hook.context.copy())
+    external = entry.external or External()
+    call, hook = external.hook_call, external.hook
+    if hook is not None and (call is None or call.failed):
+        call = external.hook_call = HookCall(entry.record.id, hook)
+        spawner.start_service(call.run, max(seconds, HOOK_SECONDS), context=hook.context.copy())
     if call is None or call.returned:
         if then is not None:
             then()
@@ -124,10 +125,11 @@ def _ask_one(host: OpenHost, entry: Entry, reason: str | None, actor: str | None
         return False
     host.table.publish(entry, changes.cancel_requested(entry.record, reason, actor, host.stamp()))
     entry.notify()
-    if not entry.managed:
-        return entry.hook is not None and entry.record.cancel_policy is not CancelPolicy.COOPERATIVE
+    if entry.run is None:
+        has_hook = entry.external is not None and entry.external.hook is not None
+        return has_hook and entry.record.cancel_policy is not CancelPolicy.COOPERATIVE
     if entry.parked:
         host.end(entry, CANCELLED)
     elif entry.record.cancel_policy is CancelPolicy.ABORT_LOCAL:
-        entry.abort()
+        entry.run.abort()
     return False

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from .._records import TaskRecord
-    from .._tasks.entry import Entry
+    from .._tasks.entry import Entry, Run
 
 
 class Reports(Protocol):
@@ -33,10 +33,10 @@ class TaskContext:
     A body that runs in a worker thread reads the properties directly and calls the coroutines through
     `anyio.from_thread.run`."""
 
-    __slots__ = ("_host", "entry")
+    __slots__ = ("_host", "_run", "entry")
 
-    def __init__(self, host: Reports, entry: Entry) -> None:
-        self._host = host
+    def __init__(self, host: Reports, entry: Entry, run: Run) -> None:
+        self._host, self._run = host, run
         self.entry = entry
 
     @property
@@ -67,7 +67,7 @@ class TaskContext:
     @property
     def interrupted(self) -> bool:
         """Whether the task has to stop because its host does, and will be run again by a later one."""
-        return self.entry.interrupting
+        return self._run.interrupting
 
     @property
     def cancel_requested(self) -> bool:
@@ -76,13 +76,13 @@ class TaskContext:
         A body that has seen this and then returns None ends as cancelled, or waits to be run again if it is
         `interrupted`; one that returns a value has completed."""
         asked = self.entry.must_stop
-        self.entry.saw_request |= asked
+        self._run.saw_request |= asked
         return asked
 
     async def cancellation(self) -> None:
         """Wait until the task has to stop."""
         await self.entry.wait_stop()
-        self.entry.saw_request = True
+        self._run.saw_request = True
 
     async def progress(
         self,
@@ -111,13 +111,13 @@ class TaskContext:
         """Be in state `waiting` inside the block, with `message` as progress if given."""
         if message is not None:
             await self.progress(message)
-        self.entry.waits += 1
+        self._run.waits += 1
         self._host.flip(self.entry, TaskState.WAITING)
         try:
             yield
         finally:
-            self.entry.waits -= 1
-            if not self.entry.waits:
+            self._run.waits -= 1
+            if not self._run.waits:
                 self._host.flip(self.entry, TaskState.RUNNING)
 
 

@@ -24,7 +24,7 @@ class LocalTaskHandle(Generic[T_co]):
     def __init__(self, host: OpenHost, entry: Entry) -> None:
         self._host = host
         self._entry = entry
-        self._result = entry.result
+        self._result = entry.run.result if entry.run is not None else None
 
     def __repr__(self) -> str:
         return f"<TaskHandle {self.session_id}/{self.id} {self.record.state}>"

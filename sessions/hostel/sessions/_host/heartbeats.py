@@ -29,8 +29,8 @@ class Heartbeats:
 
     def beat(self, entry: Entry) -> None:
         """Give the task another `heartbeat_ttl` seconds."""
-        if entry.heartbeat_ttl is not None:
-            self.expect(entry, entry.heartbeat_ttl)
+        if entry.external is not None and entry.external.heartbeat_ttl is not None:
+            self.expect(entry, entry.external.heartbeat_ttl)
 
     def expect(self, entry: Entry, seconds: float) -> None:
         """Give the task `seconds` from now."""

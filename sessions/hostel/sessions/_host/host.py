@@ -36,7 +36,7 @@ from .._records import (
 )
 from .._retention import RETAIN_BYTES
 from .._tasks.cancel_hooks import CancelHook, Hook
-from .._tasks.entry import End, Entry, Result
+from .._tasks.entry import End, Entry, External, Run
 from .._tasks.table import TaskTable
 from ..states import TaskState
 from .barrier import raise_hidden_failures, start_hidden
@@ -251,7 +251,7 @@ class LocalBackgroundTaskHost:
                 return left
             restart = restart_info_to_json(spec, managed=False)
             entry = host.add(session_id, spec, state, policy, restart=restart)
-            entry.hook = _hook(hook)
+            entry.external = attrs.evolve(entry.external or External(), hook=_hook(hook))
             return entry
 
         entry = await host.known(session_id, spec, take_in) if spec.idempotency_key else take_in()
@@ -263,7 +263,7 @@ class LocalBackgroundTaskHost:
     async def _adopt(self, entry: Entry, hook: CancelHook | None) -> TaskRecord:
         host = self._host
         adopt(host, entry)
-        entry.hook = _hook(hook)
+        entry.external = attrs.evolve(entry.external or External(), hook=_hook(hook))
         await self._durable()
         if entry.cancel_requested:
             await call_hooks(host, [entry])
@@ -393,8 +393,10 @@ class LocalBackgroundTaskHost:
 
     async def _complete(self, entry: Entry, how: End) -> TaskRecord:
         host = self._host
-        if entry.running and entry.live and how.state in (TaskState.CANCELLED, TaskState.ABANDONED):
-            entry.decided = entry.decided or how
+        run = entry.run
+        body_runs = run is not None and run.running and entry.live
+        if run is not None and body_runs and how.state in (TaskState.CANCELLED, TaskState.ABANDONED):
+            run.decided = run.decided or how
             ask(host, [entry], how.result.summary if how.result else None, current_task_id(), cascade=False)
             await stop(host, entry, GRACE)
         else:
@@ -569,11 +571,9 @@ def _start(
     host: OpenHost, session_id: str, spec: TaskSpec, func: Callable[[*Args], object], args: tuple[*Args]
 ) -> Entry:
     restart = restart_info_to_json(spec, managed=True)
-    own = _with_parent(spec)
-    entry = host.add(
-        session_id, own, TaskState.RUNNING, CancelPolicy.ABORT_LOCAL, result=Result(), restart=restart
-    )
-    start(host, entry, own, func, args)
+    own, run = _with_parent(spec), Run()
+    entry = host.add(session_id, own, TaskState.RUNNING, CancelPolicy.ABORT_LOCAL, run=run, restart=restart)
+    start(host, entry, run, own, func, args)
     return entry
 
 

@@ -18,7 +18,7 @@ from .._loop.current import outside_tasks
 from .._loop.spawner import Spawner
 from .._loop.threads import Threads
 from .._records import FailureKind, TaskFailure
-from .._tasks.entry import End, Entry
+from .._tasks.entry import End, Entry, External
 from ..states import TaskState
 from .body import TimedOut, end_of
 from .heartbeats import Heartbeats
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from .._journal.feed import Receipt
     from .._records import CancelPolicy, JsonValue, Progress, TaskSpec
-    from .._tasks.entry import Result
+    from .._tasks.entry import Run
     from .._tasks.session_tasks import SessionTasks
     from .._tasks.table import TaskTable
 
@@ -106,7 +106,7 @@ class OpenHost:
         state: TaskState,
         policy: CancelPolicy,
         *,
-        result: Result | None = None,
+        run: Run | None = None,
         restart: JsonValue = None,
     ) -> Entry:
         """Register a new task; `policy` is its cancel policy unless `spec` names one."""
@@ -118,10 +118,10 @@ class OpenHost:
             task_id = checked_id(spec.id)
             self.table.check_free(session_id, task_id)
         record = changes.new_record(session_id, task_id, spec, state, policy, self.host_id, stamp)
-        entry = Entry(record, result, restart=restart, resumable=spec.resumable, fence=record.seq)
+        entry = Entry(record, run, restart=restart, resumable=spec.resumable, fence=record.seq)
         self.table.add(entry, changes.registered(record))
-        if result is None:
-            entry.heartbeat_ttl = spec.heartbeat_ttl
+        if run is None:
+            entry.external = External(spec.heartbeat_ttl)
             self.expect(entry, spec.heartbeat_ttl)
         return entry
 
@@ -154,8 +154,8 @@ class OpenHost:
             changes.ended(entry.record, how.state, self.stamp(), result=how.result, failure=how.failure),
             keep=keep,
         )
-        if entry.running:
-            entry.abort()
+        if entry.run is not None and entry.run.running:
+            entry.run.abort()
         if not entry.is_done:
             entry.notify()
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from .. import _transitions as changes
 from .._records import FailureKind, JsonValue, TaskFailure, TaskRecord
-from .._tasks.entry import End, Entry, Result
+from .._tasks.entry import End, Entry, Run
 from ..states import TaskState
 from .restart import is_crash_loop, restart_info_from_json
 from .run import start
@@ -45,7 +45,7 @@ def recover(host: OpenHost, entry: Entry) -> None:
         _abandon(host, entry, FailureKind.CRASH_LOOP, why)
     else:
         entry.resumable = entry.parked = True
-        entry.result = Result() if info.managed else None
+        entry.run = Run() if info.managed else None
         host.park(entry, by_stop=False)
 
 
@@ -62,7 +62,8 @@ def run_again(host: OpenHost, entry: Entry, bodies: Resume) -> bool:
     entry.parked = False
     host.table.publish(entry, changes.resumed(entry.record, host.host_id, host.stamp()))
     entry.fence = entry.record.seq
-    start(host, entry, info.spec(entry.record.attempt), body, ())
+    run = entry.run = entry.run or Run()
+    start(host, entry, run, info.spec(entry.record.attempt), body, ())
     return True
 
 

@@ -33,29 +33,32 @@ if TYPE_CHECKING:
     from .._journal.feed import Receipt
     from .._loop.calling import Body
     from .._records import Backoff, TaskSpec
-    from .._tasks.entry import Entry
+    from .._tasks.entry import Entry, Run
     from .open_host import OpenHost
 
 Args = TypeVarTuple("Args")
 
 
-def start(host: OpenHost, entry: Entry, spec: TaskSpec, body: Body[*Args], args: tuple[*Args]) -> None:
+def start(
+    host: OpenHost, entry: Entry, run: Run, spec: TaskSpec, body: Body[*Args], args: tuple[*Args]
+) -> None:
     """Start the body of a registered task, once its registration is durable."""
-    entry.running = True
-    host.bodies.start(_run, host, entry, spec, body, args, host.receipt())
+    run.running = True
+    host.bodies.start(_run, host, entry, run, spec, body, args, host.receipt())
 
 
 async def _run(
     host: OpenHost,
     entry: Entry,
+    run: Run,
     spec: TaskSpec,
     body: Body[*Args],
     args: tuple[*Args],
     registration: Receipt | None,
 ) -> None:
     try:
-        enter(TaskContext(host, entry))
-        if registration is not None and not await _is_durable(host, entry, registration):
+        enter(TaskContext(host, entry, run))
+        if registration is not None and not await _is_durable(host, entry, run, registration):
             return
         body_exit: BodyExit = STOPPED
         timeout = spec.timeout
@@ -65,12 +68,12 @@ async def _run(
             func = as_async(body, partial(_in_thread, host, entry, timeout))
             timeout = None if runs_in_thread(body) else timeout
         while not entry.must_stop:
-            body_exit = await run_once(host.bodies.scope(), entry, func, args, timeout)
+            body_exit = await run_once(host.bodies.scope(), entry, run, func, args, timeout)
             if not _may_retry(host, entry, body_exit):
                 break
             await _back_off(host, entry, spec.retry)
             body_exit = STOPPED
-        _finish(host, entry, body_exit)
+        _finish(host, entry, run, body_exit)
     finally:
         host.bodies.mark_ended()
 
@@ -84,11 +87,11 @@ async def _in_thread(
         host.heartbeats.dismiss(entry)
 
 
-async def _is_durable(host: OpenHost, entry: Entry, registration: Receipt) -> bool:
+async def _is_durable(host: OpenHost, entry: Entry, run: Run, registration: Receipt) -> bool:
     try:
         await registration.durable()
     except JournalError as error:
-        entry.running = False
+        run.running = False
         failure = TaskFailure(FailureKind.NOT_STARTED, str(error))
         host.end(entry, End(TaskState.FAILED, None, failure))
         return False
@@ -104,31 +107,31 @@ async def _back_off(host: OpenHost, entry: Entry, backoff: Backoff) -> None:
 
 
 def _may_retry(host: OpenHost, entry: Entry, body_exit: BodyExit) -> bool:
-    run = entry.record.attempt
-    if run.counted >= run.max_attempts or entry.must_stop or not host.open:
+    attempt = entry.record.attempt
+    if attempt.counted >= attempt.max_attempts or entry.must_stop or not host.open:
         return False
     return isinstance(body_exit, TimedOut) or (
         isinstance(body_exit, Raised) and isinstance(body_exit.error, Exception)
     )
 
 
-def _finish(host: OpenHost, entry: Entry, body_exit: BodyExit) -> None:
-    entry.running = False
-    if entry.interrupting and entry.live and not entry.cancel_requested and not _is_over(entry, body_exit):
+def _finish(host: OpenHost, entry: Entry, run: Run, body_exit: BodyExit) -> None:
+    run.running = False
+    if run.interrupting and entry.live and not entry.cancel_requested and not _is_over(run, body_exit):
         host.park(entry, by_stop=True)
         return
-    result, entry.result = entry.result, None
-    if result is not None and entry.live and entry.decided is None:
+    result, run.result = run.result, None
+    if result is not None and entry.live and run.decided is None:
         match body_exit:
             case Returned(value):
                 result.value, result.present = value, True
             case Raised(error):
                 result.error = error
-    host.end(entry, entry.decided or end_of(body_exit, saw_request=entry.saw_request))
+    host.end(entry, run.decided or end_of(body_exit, saw_request=run.saw_request))
 
 
-def _is_over(entry: Entry, body_exit: BodyExit) -> bool:
+def _is_over(run: Run, body_exit: BodyExit) -> bool:
     """Tell whether a body that its host interrupted has done its work all the same."""
     if isinstance(body_exit, Returned):
-        return body_exit.value is not None or not entry.saw_request
-    return entry.decided is not None or isinstance(body_exit, TimedOut)
+        return body_exit.value is not None or not run.saw_request
+    return run.decided is not None or isinstance(body_exit, TimedOut)

@@ -91,8 +91,8 @@ async def stop_engine(host: OpenHost, on_stop: OnStop, grace: float) -> None:
         entry.interrupt()
     ask(host, [entry for entry in managed if entry not in spared], None, "host stopped", cascade=False)
     if not await host.bodies.join(grace):
-        for entry in managed:
-            entry.abort()
+        for run in [entry.run for entry in managed if entry.run is not None]:
+            run.abort()
         for session in host.table.sessions.values():
             if session.hidden is not None:
                 session.hidden.cancel()

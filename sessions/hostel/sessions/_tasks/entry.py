@@ -1,4 +1,7 @@
-"""What a host keeps of one task beside its record: the parts that live only in this process."""
+"""What a host keeps of one task beside its record: the parts that live only in this process.
+
+Every task is an `Entry`. One whose body the host runs, now or when it is given one, has a `Run` as well; one
+that somebody else runs may have an `External`: how to stop it, and how often it is heard of."""
 
 from __future__ import annotations
 
@@ -41,14 +44,46 @@ class End:
 
 
 @attrs.define(eq=False)
-class Entry:
-    """One registered task. `result` is there exactly when the host runs its body."""
+class Run:
+    """The body of a managed task."""
 
-    record: TaskRecord
-    result: Result | None = None
+    result: Result | None = attrs.Factory(Result)
     scope: Scope | None = None
+    running: bool = False
+    """Whether code of ours runs for it at this moment."""
+    saw_request: bool = False
+    """Whether the body looked and learned that it should stop."""
+    aborted: bool = False
+    """Whether its scope is to be cancelled as soon as there is one."""
+    interrupting: bool = False
+    """Whether its host stops and it is to be run again by the next one."""
+    decided: End | None = None
+    waits: int = 0
+    """How many `waiting()` blocks the body is in."""
+
+    def abort(self) -> None:
+        """Cancel the scope around the body, now or as soon as it exists."""
+        self.aborted = True
+        if self.scope is not None:
+            self.scope.cancel()
+
+
+@attrs.define(eq=False)
+class External:
+    """What is known of who runs a task that the host does not run."""
+
+    heartbeat_ttl: float | None = None
     hook: Hook | None = None
     hook_call: HookCall | None = None
+
+
+@attrs.define(eq=False)
+class Entry:
+    """One registered task."""
+
+    record: TaskRecord
+    run: Run | None = None
+    external: External | None = None
     restart: JsonValue = None
     """What a journal keeps for running it again."""
     resumable: bool = False
@@ -69,19 +104,6 @@ class Entry:
     left_behind: tuple[str, ...] = ()
     """The sessions it has moved out of."""
 
-    running: bool = False
-    """Whether code of ours runs for it at this moment."""
-    saw_request: bool = False
-    """Whether the body looked and learned that it should stop."""
-    aborted: bool = False
-    """Whether its scope is to be cancelled as soon as there is one."""
-    interrupting: bool = False
-    """Whether its host stops and it is to be run again by the next one."""
-    decided: End | None = None
-    waits: int = 0
-    """How many `waiting()` blocks its body is in."""
-
-    heartbeat_ttl: float | None = None
     allowed: float = 0.0
     """How many seconds it was given last, for its heartbeat or in its thread."""
     silent_at: float = math.inf
@@ -96,7 +118,12 @@ class Entry:
     @property
     def managed(self) -> bool:
         """Whether the host runs its body."""
-        return self.result is not None
+        return self.run is not None
+
+    @property
+    def running(self) -> bool:
+        """Whether code of ours runs for it at this moment."""
+        return self.run is not None and self.run.running
 
     @property
     def live(self) -> bool:
@@ -111,20 +138,17 @@ class Entry:
     @property
     def must_stop(self) -> bool:
         """Whether its body has no reason to go on."""
-        return self.aborted or self.interrupting or self.record.state not in _GOING_ON
-
-    def abort(self) -> None:
-        """Cancel the scope around the body, now or as soon as it exists."""
-        self.aborted = True
-        if self.scope is not None:
-            self.scope.cancel()
+        run = self.run
+        return (run is not None and (run.aborted or run.interrupting)) or self.record.state not in _GOING_ON
 
     def interrupt(self) -> None:
         """Stop the body, which a later host will run again; tell it first if it is cooperative."""
-        self.interrupting = True
+        if self.run is None:
+            return
+        self.run.interrupting = True
         self.notify()
         if self.record.cancel_policy is CancelPolicy.ABORT_LOCAL:
-            self.abort()
+            self.run.abort()
 
     def mark_done(self) -> None:
         """Let everybody who waits for the end go on."""

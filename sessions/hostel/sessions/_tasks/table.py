@@ -329,7 +329,7 @@ class TaskTable:
 
     def _retire(self, entry: Entry, *, keep: bool) -> None:
         session = self.sessions[entry.record.session_id]
-        entry.hook = entry.restart = None
+        entry.external = entry.restart = None
         self._families.leave(entry)
         if not keep:
             self._drop(session, entry)
