@@ -19,6 +19,7 @@ _ALPHABET = bytes.maketrans(_BASE64, _SORTED)
 
 def new_id(at: float) -> str:
     """Return a fresh id for the moment `at` (seconds since the epoch)."""
+    # big end first, and an alphabet in ASCII order: ids sort as their moments do
     raw = int(at * 1000).to_bytes(6, "big") + os.urandom(12)
     return binascii.b2a_base64(raw, newline=False).translate(_ALPHABET).decode()
 

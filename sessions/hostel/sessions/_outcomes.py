@@ -25,6 +25,7 @@ def text_of(value: JsonValue) -> str:
     """Return JSON text of `value`, or for what is short at least something of that length."""
     if isinstance(value, (list, dict)):
         return to_text(value)
+    # six bytes are the most that one character takes as JSON
     if isinstance(value, str):
         return to_text(value) if len(value) * 6 > LARGE else value
     return ""

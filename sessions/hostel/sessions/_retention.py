@@ -53,6 +53,7 @@ class Shares:
         self.exceeded = self._total > self._limit
         if not after:
             del self._sizes[key]
+        # the index costs two bit lengths an event, so it is kept only once a limit was reached
         if self._by_length is not None and before.bit_length() != after.bit_length():
             self._leave(self._by_length, key, before.bit_length())
             self._join(self._by_length, key, after.bit_length())

@@ -148,6 +148,7 @@ def resumed(record: TaskRecord, host_id: str, stamp: Stamp) -> TaskEvent:
 
 def _next_attempt(record: TaskRecord, state: TaskState, host_id: str, stamp: Stamp) -> TaskEvent:
     at, seq = stamp
+    # a body that fails while it is waiting goes on waiting, for its next attempt
     if record.state is not state:
         _check(record, state)
     after = attrs.evolve(

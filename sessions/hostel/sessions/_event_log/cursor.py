@@ -129,6 +129,7 @@ class LogSubscription:
     def _is_behind(self) -> bool:
         """Tell whether something is lost ahead that could match and that is not told of."""
         log = self._log
+        # asked for every event: one comparison answers as long as nothing was lost anywhere
         if self._checked == log.losses:
             return False
         lost = log.lost(self._scope)

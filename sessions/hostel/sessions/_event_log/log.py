@@ -79,6 +79,7 @@ class EventLog:
             self._take_in(event.from_session_id, event, weight, value_size)
         if self._shares.exceeded:
             self._make_room(event)
+        # dropping from the middle of a list costs its length, so gaps are closed only when they are many
         if self._garbage and (
             self._garbage > max(GARBAGE, len(self.events) // 4)
             or self._garbage_bytes > self._retain_bytes // 2
@@ -150,6 +151,7 @@ class EventLog:
         self._shares.add(session_id, weight)
         if len(session.events) <= self._retain:
             return
+        # worth a pass over the session only if it frees a quarter of it
         if session.overtaken * 4 > self._retain:
             before = len(session.events)
             freed = session.coalesce()
@@ -158,6 +160,7 @@ class EventLog:
             self._drop_oldest(session_id)
 
     def _make_room(self, latest: TaskEvent) -> None:
+        # who keeps the most loses first, so that a noisy session cannot cost a quiet one its history
         while self._shares.exceeded:
             largest = self._shares.largest()
             if self._sessions[largest].events[0] is latest:  # larger than all that may be kept

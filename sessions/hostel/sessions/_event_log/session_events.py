@@ -42,6 +42,7 @@ class SessionEvents:
         """Return how many events of that kind are kept, of all kinds if None."""
         if kind is None:
             return len(self.events)
+        # counted from the first question on: most kinds are never asked for
         if kind not in self._kept:
             self._kept[kind] = sum(kind_of(event) == kind for event in self.events)
         return self._kept[kind]

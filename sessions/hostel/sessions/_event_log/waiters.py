@@ -50,6 +50,7 @@ class Waiters:
             await waiting.event.wait()
         finally:
             waiting.count -= 1
+            # the last one who was cancelled here takes the entry with it, unless an event has done so
             if not waiting.count and not waiting.seq:
                 self._take(filter)
         return waiting.seq

@@ -84,6 +84,7 @@ async def run_once(
     try:
         with scope:
             body_exit = Returned(await body(*args))
+    # its own scope catches what it cancels, so this came from elsewhere
     except anyio.get_cancelled_exc_class() as error:
         return STOPPED if entry.must_stop else Raised(error)
     except BaseException as error:  # noqa: BLE001 - the boundary of a task

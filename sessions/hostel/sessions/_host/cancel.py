@@ -38,6 +38,7 @@ def ask(
     """
     asked = dict.fromkeys(entries)
     hooks = [entry for entry in asked if _ask_one(host, entry, reason, actor)]
+    # children that have ended are not among them any more: they have handed their own up
     waiting = [child for entry in asked for child in entry.children or ()] if cascade else []
     while waiting:
         child = waiting.pop()
@@ -114,6 +115,7 @@ async def call_hook(
         if then is not None:
             then()
         return True
+    # a hook that is late but returns has stopped the task all the same
     call.then = then or call.then
     with anyio.move_on_after(seconds):
         await call.over.wait()

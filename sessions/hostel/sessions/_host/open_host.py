@@ -96,6 +96,7 @@ class OpenHost:
     async def known(self, session_id: str, spec: TaskSpec, take_in: Callable[[], Entry]) -> Entry:
         """Return the task of the session that has the idempotency key of `spec`, else what `take_in` adds."""
         self.check_takes(session_id)
+        # the journal is asked between looking and adding: nobody else may add the key meanwhile
         async with self.table.keyed:
             return await self.table.with_key(session_id, spec.idempotency_key or "") or take_in()
 
@@ -130,6 +131,7 @@ class OpenHost:
 
         :raises TaskAlreadyExists: if it has a live task of one of the ids.
         """
+        # all are checked before the first one moves: all or none
         for entry in entries:
             self.table.check_free(session_id, entry.record.id)
         if entries:
@@ -154,6 +156,7 @@ class OpenHost:
             changes.ended(entry.record, how.state, self.stamp(), result=how.result, failure=how.failure),
             keep=keep,
         )
+        # somebody else has ended the task: its body must not go on for nothing
         if entry.run is not None and entry.run.running:
             entry.run.abort()
         if not entry.is_done:

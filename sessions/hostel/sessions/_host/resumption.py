@@ -37,6 +37,7 @@ def recover(host: OpenHost, entry: Entry) -> None:
         why = f"host {record.host_id} is gone, and how to run it again is lost: {error!r}"
         _abandon(host, entry, FailureKind.HOST_LOST, why)
         return
+    # a pending one had not begun, or a stop had interrupted it: the crash is not its doing
     interrupted = record.state in (TaskState.RUNNING, TaskState.WAITING)
     if info is None or not info.resumable or (info.managed and entry.cancel_requested):
         _abandon(host, entry, FailureKind.HOST_LOST, f"host {record.host_id} is gone")

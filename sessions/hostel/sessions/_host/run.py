@@ -66,6 +66,7 @@ async def _run(
             func = body
         else:
             func = as_async(body, partial(_in_thread, host, entry, timeout))
+            # a thread has no deadline; its heartbeat is expected from when it gets its turn
             timeout = None if runs_in_thread(body) else timeout
         while not entry.must_stop:
             body_exit = await run_once(host.bodies.scope(), entry, run, func, args, timeout)
@@ -120,6 +121,7 @@ def _finish(host: OpenHost, entry: Entry, run: Run, body_exit: BodyExit) -> None
     if run.interrupting and entry.live and not entry.cancel_requested and not _is_over(run, body_exit):
         host.park(entry, by_stop=True)
         return
+    # the handle keeps the result; the host must not, or memory would follow what was returned
     result, run.result = run.result, None
     if result is not None and entry.live and run.decided is None:
         match body_exit:

@@ -90,12 +90,14 @@ async def stop_engine(host: OpenHost, on_stop: OnStop, grace: float) -> None:
     for entry in spared:
         entry.interrupt()
     ask(host, [entry for entry in managed if entry not in spared], None, "host stopped", cascade=False)
+    # told and not gone: from here on their scopes are cancelled
     if not await host.bodies.join(grace):
         for run in [entry.run for entry in managed if entry.run is not None]:
             run.abort()
         for session in host.table.sessions.values():
             if session.hidden is not None:
                 session.hidden.cancel()
+        # nothing can end code that swallows its cancellation; the host leaves it behind and says so
         if not await host.bodies.join(grace):
             stubborn = [entry.record.id for entry in managed if entry.running]
             log.warning("%d bodies ignore their cancellation, among them %s", len(host.bodies), stubborn)

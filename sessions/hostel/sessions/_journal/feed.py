@@ -45,6 +45,7 @@ class Receipt:
 
         :raises JournalError: if they could not be written; they stay queued.
         """
+        # shielded: a caller who is cancelled now must still learn whether its change is on the disk
         with anyio.CancelScope(shield=True):
             await self.over.wait()
         if self.error is not None:
@@ -92,6 +93,7 @@ class JournalFeed:
         """Return the receipt for all that was queued so far, or None if all of it is durable."""
         if self._next.changes:
             return self._next
+        # with nothing queued, the batch that is being written is the last that may hold the caller's change
         if self._failed is None:
             return self._written
         self._wake.set()
@@ -110,6 +112,7 @@ class JournalFeed:
             if self._failed is not None:
                 if self._closing:
                     return
+                # a full disk may have room again; whoever brings a change wakes the next try early
                 with anyio.move_on_after(RETRY_SECONDS):
                     self._wake = anyio.Event()
                     await self._wake.wait()
@@ -136,8 +139,10 @@ class JournalFeed:
         return why
 
     async def _write_one(self) -> None:
+        # the swap is the group commit: what comes during the write gathers in the next receipt
         batch, self._next = self._next, Receipt()
         if self._failed is not None:
+            # what failed goes first, so that order is never broken
             batch.prepend(self._failed)
         self._written, self._failed = batch, None
         try:

@@ -94,6 +94,7 @@ class HostLock:
         self._held = connect(file, "rw")
         try:
             self._held.execute(f"PRAGMA busy_timeout = {GLANCE_MILLISECONDS}")
+            # a journal file beside the lock file would need room on a disk that may be full
             self._held.execute("PRAGMA journal_mode = MEMORY")
             self._held.execute("BEGIN EXCLUSIVE")
         except sqlite3.Error as error:
@@ -113,6 +114,7 @@ def is_held(path: Path) -> bool:
     if not file.exists():
         return False
     with closing(connect(file, "ro")) as glance:
+        # a reader only looks whether the lock is taken, it never waits for it
         glance.execute("PRAGMA busy_timeout = 0")
         try:
             glance.execute("SELECT count(*) FROM sqlite_schema")
@@ -181,6 +183,7 @@ def connect_for_writing(path: Path) -> sqlite3.Connection:
 
 def create(path: Path) -> None:
     """Make a new journal, which is there whole or not at all."""
+    # made beside and renamed: a process that dies here leaves no half journal
     new = path.with_name(path.name + ".new")
     for left in ("", "-journal", "-wal", "-shm"):
         path.with_name(new.name + left).unlink(missing_ok=True)
@@ -206,6 +209,7 @@ def read_page(connection: sqlite3.Connection, after: int, through: int, limit: i
     try:
         forgotten = Forgotten(*connection.execute(FORGOTTEN).fetchone())
         rows = connection.execute(PAGE, (after, through, limit)).fetchall()
+        # SQLite reads a torn page without complaint; numbers out of order give it away
         if any(row[0] <= before[0] for before, row in pairwise([(after,), *rows])):
             raise Torn("the numbers of events are out of order")
         end, gone = min(through, forgotten.through), 0

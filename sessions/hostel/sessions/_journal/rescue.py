@@ -152,6 +152,7 @@ def rows_left(
     """Yield each row that can be read with its number, and None with the last number of each hole."""
     last, found = last_number(connection), after
     while after - found < VAIN_NUMBERS if last is None else after < last:
+        # each damaged page ends the query; the next one starts behind it
         try:
             for row in connection.execute(query, (after,)):
                 if row[0] <= after:  # what a torn page says
@@ -166,6 +167,7 @@ def rows_left(
         except sqlite3.DatabaseError as error:
             if not is_damage(error):
                 raise
+        # nothing at this number: try the next, one by one, until a row is readable again
         after += 1
     if found < after:
         note(f"{what} from number {found + 1} on cannot be read")
@@ -185,6 +187,7 @@ def last_number(connection: sqlite3.Connection) -> int | None:
 
 
 def _latest_event(connection: sqlite3.Connection, born: int, seq: int) -> TaskEvent | None:
+    # the index says which event is the latest; where that is gone an earlier one is better than none
     for number in (seq, *_numbers(connection, born)):
         try:
             event = event_from_text(connection.execute(EVENT, (number,)).fetchone()[0])

@@ -139,6 +139,7 @@ class SqliteJournal:
         :raises JournalCorrupt: if one of them cannot be read.
         """
         journal = self._opened
+        # one task or one key is found by an index; a list may read for seconds
         lane = journal.lists if query.task_id is None and query.key is None else journal.reader
         return await lane.run(read_finished, query)
 
@@ -156,6 +157,7 @@ class SqliteJournal:
         """
         journal, gone = self._opened, list[int]()
         surplus = await journal.lists.run(read_surplus, session_id, keep, before)
+        # in pieces: between two of them the host's own writes get their turn
         for first in range(0, len(surplus), PRUNED_AT_ONCE):
             gone += await journal.writer.run(forget_finished, surplus[first : first + PRUNED_AT_ONCE])
         return gone
@@ -187,12 +189,14 @@ class SqliteJournal:
         with ExitStack() as stack:
             lock = HostLock(self.path)
             stack.callback(lock.release)
+            # the lock comes first, so that two hosts never migrate one file
             self._bring_up_to_date()
             reader = stack.enter_context(closing(connect(self.path, "ro")))
             tasks = read_live(reader)
             lists = stack.enter_context(closing(connect(self.path, "ro")))
             writer = stack.enter_context(closing(connect_for_writing(self.path)))
             writer.executescript(CHANGES)
+            # all is open: from here on aclose() owns it
             stack.pop_all()
         return (lock, writer, reader, lists), tasks
 

@@ -57,6 +57,7 @@ class Spawner:
 
     async def join(self, seconds: float) -> bool:
         """Wait until no member runs, at most `seconds`; tell whether that was reached."""
+        # shielded: a host that is cancelled while it closes still waits for its own code
         with anyio.move_on_after(seconds, shield=True):
             while self._members:
                 self._idle = anyio.Event()

@@ -32,6 +32,7 @@ class Threads:
         A generator is iterated to its end.
         """
         await self._turns.acquire_on_behalf_of(owner)
+        # by owner, not by thread: a thread that is left gives its turn back at once
         self._owners.add(owner)
         begin()
 

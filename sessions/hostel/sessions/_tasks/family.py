@@ -38,6 +38,7 @@ class Families:
         if parent_id is None or not entry.live:
             return
         parent = self._find(parent_id, entry.record.session_id)
+        # a task that names its own descendant would make a circle, and a request to stop would run in it
         if parent is not None and entry not in _line_of(parent):
             _adopt(parent, entry)
         else:

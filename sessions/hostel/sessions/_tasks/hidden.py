@@ -96,6 +96,7 @@ class HiddenTasks:
         not wait for each other.
         """
         waiter = current()
+        # a hidden task must not wait for itself; see below for those that wait here
         if not isinstance(waiter, HiddenTask) or waiter not in self._running:
             await self._until(lambda: not self._running)
             return

@@ -251,6 +251,7 @@ class TaskTable:
         self.sessions[event.session_id].last_activity = event.at
         weight = weight_of(record, size)
         self.log.append(event, weight, size)
+        # without a journal an event is as durable as it will ever be
         if self.feed is None:
             self.show(event, entry)
         else:
@@ -383,6 +384,7 @@ class TaskTable:
         task_id, key = entry.record.id, entry.record.attempt.idempotency_key
         session.tasks[task_id] = entry
         if self._moved:
+            # a new task of that id hides the one that has left the session
             self._moved.pop((session.id, task_id), None)
         if key is not None:
             session.keys.setdefault(key, entry)
