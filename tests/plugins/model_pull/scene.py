@@ -13,8 +13,8 @@ from hostel.plugins.model_pull._events import (
     GroupEvent,
     Progress,
 )
-from hostel.plugins.model_pull._feed import Subscription
 from hostel.plugins.model_pull._manager import DownloadManager
+from hostel.plugins.model_pull._queue.event_bus import Subscription
 from hostel.plugins.model_pull.testing import Blob, Fault, LocalHub, Origin
 from hostel.sessions import LocalBackgroundTaskHost, TaskState
 

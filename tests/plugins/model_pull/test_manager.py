@@ -19,9 +19,9 @@ from hostel.plugins.model_pull._events import (
     StatusChanged,
 )
 from hostel.plugins.model_pull._manager import DownloadManager
-from hostel.plugins.model_pull._queue import NotInQueue, QueueFull
-from hostel.plugins.model_pull._request import DownloadId, DownloadRequest
-from hostel.plugins.model_pull._runs import Ending
+from hostel.plugins.model_pull._queue.download_request import DownloadId, DownloadRequest
+from hostel.plugins.model_pull._queue.queue import NotInQueue, QueueFull
+from hostel.plugins.model_pull._queue.runs import Ending
 from hostel.plugins.model_pull.testing import Blob, Fault, LocalHub, Origin
 from hostel.sessions import LocalBackgroundTaskHost, SessionClosing, TaskState
 

@@ -12,8 +12,8 @@ from hostel.plugins.model_pull._events import (
     Completed,
     Progress,
 )
-from hostel.plugins.model_pull._handle import DuplicateRequest, PullCancelled
-from hostel.plugins.model_pull._request import DownloadRequest
+from hostel.plugins.model_pull._queue.download_request import DownloadRequest
+from hostel.plugins.model_pull._queue.handle import DuplicateRequest, PullCancelled
 from hostel.plugins.model_pull.testing import Fault, LocalHub, Origin
 from hostel.sessions import TaskState
 

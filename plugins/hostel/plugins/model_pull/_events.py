@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import attrs
 
-from hostel.plugins.model_pull._runs import QueueRunSummary
+from ._queue.runs import QueueRunSummary
 
 
 class DownloadStatus(StrEnum):

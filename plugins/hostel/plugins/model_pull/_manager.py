@@ -11,31 +11,32 @@ from typing import TYPE_CHECKING, Any, Self
 import anyio
 import attrs
 
-from hostel.plugins.model_pull._choice import PREFERENCE
-from hostel.plugins.model_pull._desk import CLOSED, Desk
-from hostel.plugins.model_pull._disk import DiskReservations
-from hostel.plugins.model_pull._downloads import Downloads, Tools
-from hostel.plugins.model_pull._errors import PullError
-from hostel.plugins.model_pull._events import QueueSnapshot
-from hostel.plugins.model_pull._feed import Feed, Subscription
-from hostel.plugins.model_pull._fetch import ConnectionBudget, Limiter
-from hostel.plugins.model_pull._group import Group
-from hostel.plugins.model_pull._handle import (
+from hostel.sessions import AmbiguousTaskId, BackgroundTaskHost, TaskRecord, new_id
+
+from ._cache.disk_space import DiskReservations
+from ._cache.room import PATIENCE
+from ._engine import ConnectionBudget, Limiter
+from ._errors import PullError
+from ._events import QueueSnapshot
+from ._once import builtin_sources
+from ._queue.download_request import SESSION, DownloadId, DownloadRequest
+from ._queue.event_bus import Feed, Subscription
+from ._queue.group import Group
+from ._queue.handle import (
     CancelReceipt,
     OnProgress,
     PullHandle,
 )
-from hostel.plugins.model_pull._once import builtin_sources
-from hostel.plugins.model_pull._plan import Advise, PullOptions
-from hostel.plugins.model_pull._pull import FILES_AT_ONCE, Network
-from hostel.plugins.model_pull._queue import MAX_SIZE, SLOTS, NotInQueue, Queue, QueueItem
-from hostel.plugins.model_pull._request import SESSION, DownloadId, DownloadRequest
-from hostel.plugins.model_pull._room import PATIENCE
-from hostel.plugins.model_pull._saver import Saver
-from hostel.plugins.model_pull._shared import Transfers
-from hostel.plugins.model_pull._source import ModelSource
-from hostel.plugins.model_pull._store import QueueStore
-from hostel.sessions import AmbiguousTaskId, BackgroundTaskHost, TaskRecord, new_id
+from ._queue.persistence import QueueStore
+from ._queue.plan import Advise, PullOptions
+from ._queue.pull import FILES_AT_ONCE, Network
+from ._queue.queue import MAX_SIZE, SLOTS, NotInQueue, Queue, QueueItem
+from ._queue.requests import CLOSED, Desk
+from ._queue.saver import Saver
+from ._queue.scheduler import Downloads, Tools
+from ._queue.shared_transfers import Transfers
+from ._select.quantization import PREFERENCE
+from ._sources.base import ModelSource
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup

@@ -1,0 +1,114 @@
+"""One go at a file.
+
+The conductor's thread starts workers as the ledger wants them, records once a second what is in place,
+and at the end cuts every line and joins every thread, however it ended.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+
+from .._errors import StorageFailed
+from .transfer_state import Adopted, Ending, Ledger, Stopped
+from .worker import Worker
+
+RECORD_SECONDS = 1.0
+
+
+class Attempt:
+    """Run workers against one ledger until it ends; `run` is called once, `stop` from any thread.
+
+    :param hire: make the worker of an index
+    :param record: make durable what is in place; it may take long
+    :param published: whether somebody else has published the file
+    :param limited: whether a limiter decides how fast it goes, so that speed says nothing about the host
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        hire: Callable[[int], Worker],
+        *,
+        record: Callable[[], None],
+        published: Callable[[], bool],
+        limited: Callable[[], bool],
+    ) -> None:
+        self.ledger, self._limited = ledger, limited
+        self._hire, self._record, self._published = hire, record, published
+        self._lock = threading.Lock()
+        self._workers: dict[int, Worker] = {}
+        self._threads: list[threading.Thread] = []
+
+    @property
+    def connections(self) -> int:
+        return len(self._workers)
+
+    def run(self) -> Ending:
+        """Return how it ended; no thread is left by then."""
+        try:
+            while self.ledger.ending is None:
+                self._conduct()
+        except StorageFailed as error:
+            self.ledger.end(error)
+        finally:
+            self.stop(Stopped())
+            for thread in self._threads:
+                thread.join()
+        return self.ledger.ending or Stopped()
+
+    def stop(self, ending: Ending) -> None:
+        """End all traffic at once; `ending` counts only if there was none before."""
+        self.ledger.end(ending)
+        with self._lock:
+            for worker in self._workers.values():
+                worker.cut()
+
+    def _conduct(self) -> None:
+        """Keep the workers at it until the next record is due, then record."""
+        began, before = time.monotonic(), self.ledger.fetched
+        while self.ledger.ending is None and (left := began + RECORD_SECONDS - time.monotonic()) > 0:
+            self._staff()
+            self.ledger.wait(left)
+            self._expire()
+        if self.ledger.ending is not None:
+            return
+        if self._published():
+            self.ledger.end(Adopted())
+            return
+        rate = (self.ledger.fetched - before) / (time.monotonic() - began)
+        self.ledger.measured(rate, limited=self._limited())
+        self._record()
+
+    def _expire(self) -> None:
+        """End what trickles."""
+        with self._lock:
+            for worker in self._workers.values():
+                worker.expire(time.monotonic())
+
+    def _staff(self) -> None:
+        """Start the workers that are wanted and missing."""
+        self._threads = [thread for thread in self._threads if thread.is_alive()]
+        for index in range(self.ledger.wanted()):
+            if index not in self._workers and self.ledger.has_work():
+                self._start(index)
+
+    def _start(self, index: int) -> None:
+        worker = self._hire(index)
+        thread = threading.Thread(
+            target=self._work, args=(index, worker), name=f"hostel-fetch-{index}", daemon=True
+        )
+        with self._lock:
+            self._workers[index] = worker
+        thread.start()
+        self._threads.append(thread)
+
+    def _work(self, index: int, worker: Worker) -> None:
+        try:
+            worker.run()
+        except Exception as error:  # noqa: BLE001 - the thread's boundary: `run` hands the error on
+            self.ledger.end(error)
+        finally:
+            with self._lock:
+                del self._workers[index]
+            worker.close()
+            self.ledger.nudge()

@@ -1,0 +1,96 @@
+"""How the transfers of a process share the connections to a host.
+
+Every transfer joins the host of its origin. The host's gear says how many connections are wanted in all;
+they are dealt out evenly, the odd ones to who came first. With more transfers than connections the last
+ones have none and wait. A worker that finds itself above its transfer's share ends at the next chunk.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from .gear import Gear
+
+
+class ConnectionBudget:
+    """Connections per host, shared by every transfer that is given this object.
+
+    :param start: connections to a host before anything is known about it
+    :param ceiling: never more than this
+    """
+
+    def __init__(
+        self, start: int = 4, ceiling: int = 8, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        if not 1 <= start <= ceiling:
+            raise ValueError(f"1 <= start <= ceiling is needed, not start={start}, ceiling={ceiling}")
+        self._gear, self._clock = Gear(start, ceiling), clock
+        self._lock = threading.Lock()
+        self._hosts: dict[str, _Host] = {}
+
+    @contextmanager
+    def join(self, host: str) -> Iterator["Share"]:
+        """Take part in the connections to `host` until the block ends."""
+        with self._lock:
+            shared = self._hosts.setdefault(host, _Host(self._gear, self._clock))
+        share = Share(shared)
+        with shared.lock:
+            shared.shares.append(share)
+        try:
+            yield share
+        finally:
+            with shared.lock:
+                shared.shares.remove(share)
+
+    def wanted(self, host: str) -> int:
+        """Return how many connections to `host` are wanted in all."""
+        with self._lock:
+            shared = self._hosts.get(host)
+        return shared.gear.count if shared else self._gear.count
+
+
+class _Host:
+    def __init__(self, gear: Gear, clock: Callable[[], float]) -> None:
+        self.gear, self.clock = gear, clock
+        self.lock = threading.Lock()
+        self.shares: list[Share] = []
+        self.arrived = 0
+        self.best = 0.0
+
+
+class Share:
+    """One transfer's part of the connections to its host; safe to use from any thread."""
+
+    def __init__(self, host: _Host) -> None:
+        self._host = host
+
+    def allowance(self) -> int:
+        """Return how many connections this transfer may have open, possibly none."""
+        with self._host.lock:
+            each, odd = divmod(self._host.gear.count, len(self._host.shares))
+            return each + (self._host.shares.index(self) < odd)
+
+    def arrived(self, count: int) -> None:
+        with self._host.lock:
+            self._host.arrived += count
+
+    @property
+    def best(self) -> float:
+        """Return the most bytes per second that one connection to the host has brought."""
+        return self._host.best
+
+    def seen(self, rate: float) -> None:
+        """Tell what one connection has brought."""
+        with self._host.lock:
+            self._host.best = max(self._host.best, rate)
+
+    def troubled(self) -> None:
+        """Tell of a reset or a request to slow down."""
+        with self._host.lock:
+            self._host.gear = self._host.gear.troubled(self._host.clock())
+
+    def observe(self, *, fair: bool) -> None:
+        """Let the host's gear look at what has arrived; call it about once a second."""
+        with self._host.lock:
+            self._host.gear = self._host.gear.observed(self._host.clock(), self._host.arrived, fair=fair)

@@ -1,0 +1,126 @@
+"""The queue on disk, so that a new process goes on where the last one ended.
+
+One JSON file, readable by its owner only, replaced in one step; secrets of URLs are left out. A
+file that cannot be read is set aside and the queue begins empty; one of a newer hostel is refused. A
+lock beside it says who owns the queue: a second process reads it and keeps its own in memory.
+"""
+
+import json
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+from filelock import FileLock, Timeout
+
+from .._errors import StorageFailed
+from .download_request import DownloadRequest
+from .queue import FailedItem, Queue, QueueItem
+
+log = logging.getLogger("hostel.model_pull")
+
+VERSION = 1
+NAME = "downloads.json"
+
+
+class QueueStore:
+    """Keeps the queue of one data folder.
+
+    All verbs block: call them in a thread.
+    """
+
+    def __init__(self, data_dir: Path) -> None:
+        self.path = data_dir / NAME
+        self._lock = FileLock(self.path.with_suffix(".lock"), is_singleton=False, thread_local=False)
+
+    def claim(self) -> bool:
+        """Own the queue until `release`; False if another process does.
+
+        :raises StorageFailed: if the folder cannot be written
+        """
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            return False
+        except OSError as error:
+            raise StorageFailed(self.path, (error.strerror or str(error)).lower()) from error
+        return True
+
+    def release(self) -> None:
+        """Let another process own the queue."""
+        self._lock.release()
+
+    def load(self) -> Queue | None:
+        """Return the queue as it was saved last, None if there is none.
+
+        :raises StorageFailed: if a newer hostel wrote it
+        """
+        try:
+            saved = json.loads(self.path.read_text(encoding="utf-8"))
+            version = saved["version"]
+            if version > VERSION:
+                raise StorageFailed(self.path, f"a newer hostel wrote it (version {version})")
+            return queue_from_json(saved)
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, TypeError, LookupError):
+            aside = self.path.with_suffix(".unreadable")
+            self.path.replace(aside)
+            log.warning("the queue of downloads could not be read and begins empty; it is kept as %s", aside)
+            return None
+
+    def save(self, queue: Queue) -> None:
+        """Replace what is on disk.
+
+        :raises StorageFailed: if the disk refuses
+        """
+        draft = self.path.with_suffix(".tmp")
+        try:
+            draft.unlink(missing_ok=True)
+            draft.touch(mode=0o600)
+            with draft.open("w", encoding="utf-8") as file:
+                json.dump(queue_to_json(queue), file, indent=1)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(self.path)
+        except OSError as error:
+            raise StorageFailed(self.path, (error.strerror or str(error)).lower()) from error
+
+
+def queue_to_json(queue: Queue) -> dict[str, Any]:
+    """Return the queue as JSON values."""
+    return {
+        "version": VERSION,
+        "max_size": queue.max_size,
+        "active": [_item_to_json(item) for item in queue.active],
+        "pending": [_item_to_json(item) for item in queue.pending],
+        "failed": [
+            {**attrs.asdict(row, recurse=False), "item": _item_to_json(row.item)} for row in queue.failed
+        ],
+    }
+
+
+def queue_from_json(saved: Mapping[str, Any]) -> Queue:
+    """Read what `queue_to_json` wrote.
+
+    :raises ValueError, TypeError, LookupError: if it is something else
+    """
+    return Queue(
+        active=tuple(map(_item_from_json, saved["active"])),
+        pending=tuple(map(_item_from_json, saved["pending"])),
+        failed=tuple(FailedItem(**{**row, "item": _item_from_json(row["item"])}) for row in saved["failed"]),
+        max_size=saved["max_size"],
+    )
+
+
+def _item_to_json(item: QueueItem) -> dict[str, Any]:
+    request = {**item.request.to_params(), "session_id": item.request.session_id}
+    return {**attrs.asdict(item, recurse=False), "request": request}
+
+
+def _item_from_json(saved: Mapping[str, Any]) -> QueueItem:
+    requests = tuple((session, request) for session, request in saved["requests"])
+    return QueueItem(**{**saved, "request": DownloadRequest(**saved["request"]), "requests": requests})

@@ -1,0 +1,255 @@
+"""A plan carried out: room on the disk, every missing file, then the snapshot.
+
+The files of a model are one thing: the first that fails stops the others, and nothing is linked until
+all are here. What was fetched stays for the next time.
+"""
+
+import threading
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+import anyio
+import anyio.from_thread
+import anyio.lowlevel
+import anyio.to_thread
+import attrs
+
+from .._cache.disk_space import DiskReservations, partial_path
+from .._cache.layout import record_of
+from .._cache.room import PATIENCE, with_room
+from .._engine import (
+    ConnectionBudget,
+    Fetched,
+    Limiter,
+    Pace,
+    Verified,
+    discard_partial,
+    fetch,
+)
+from .._events import DownloadStatus
+from .._select.quantization import Choice
+from .._sources.remote_file import RemoteFile
+from .plan import PlannedFile, PullPlan
+from .progress import Emit, Tally
+from .shared_transfers import Listener
+
+FILES_AT_ONCE = 3
+TICK_SECONDS = 0.5
+
+
+class Bring(Protocol):
+    """Makes one blob of one remote file."""
+
+    async def __call__(self, file: RemoteFile, blob: Path, *, on_progress: Listener) -> Fetched: ...
+
+
+@attrs.frozen
+class Pulled:
+    """A model that is in the cache.
+
+    :ivar path: what a program loads: the model's file or first shard, else its folder
+    :ivar snapshot: the folder with all its files
+    :ivar size: bytes of all files
+    :ivar fetched: bytes that came over the network
+    :ivar cached: bytes of files that were here before
+    :ivar resumed: bytes that an earlier pull had left
+    """
+
+    path: Path
+    snapshot: Path
+    commit: str
+    choice: Choice | None
+    files: int
+    size: int
+    fetched: int
+    cached: int
+    resumed: int
+    seconds: float
+
+
+@attrs.frozen
+class Network:
+    """What the transfers of a process share; also the plain way to bring a file.
+
+    :ivar connections: how many there may be to a host, and which of them are good
+    :ivar limiter: bytes per second, None for no limit
+    """
+
+    connections: ConnectionBudget | None = None
+    limiter: Limiter | None = None
+
+    async def __call__(
+        self, file: RemoteFile, blob: Path, *, on_progress: Listener, limiter: Pace | None = None
+    ) -> Fetched:
+        return await fetch(
+            file,
+            blob,
+            budget=self.connections,
+            limiter=limiter or self.limiter,
+            record=record_of(blob.parent),
+            on_progress=on_progress,
+        )
+
+
+UNLIMITED = Network()
+
+
+async def carry_out(
+    plan: PullPlan,
+    bring: Bring,
+    emit: Emit,
+    *,
+    reservations: DiskReservations,
+    files_at_once: int = FILES_AT_ONCE,
+    recheck: bool = False,
+    room_patience: float = PATIENCE,
+) -> Pulled:
+    """Pull every file of the plan that is not here and link the snapshot.
+
+    What is here is held against its checksum once, and fetched again if it differs.
+
+    :param emit: told what happens, from `started` to the last file; must return at once
+    :param recheck: hold what is here against its checksums once more, and fetch again what has none
+    :param room_patience: seconds to wait for room if the disk fills up meanwhile
+    :raises PullError: if one file cannot be had; `NoSpace` before anything is fetched, or when patience ends
+    """
+    began = time.monotonic()
+    await anyio.to_thread.run_sync(plan.repo.prepare)
+    tally = Tally(plan, emit)
+    present = await _true_ones(plan, tally, recheck)
+    await _drop_overtaken(plan, present)
+    with reservations.reserve(plan.blobs):
+        tally.start(present)
+        cached = tally.done
+        missing = _distinct(plan.files, present)
+        fetched = await _bring_all(plan, missing, bring, tally, files_at_once, room_patience)
+    tally.change(DownloadStatus.REGISTERING)
+    snapshot = await anyio.to_thread.run_sync(_register, plan)
+    return Pulled(
+        path=snapshot / plan.main if plan.main else snapshot,
+        snapshot=snapshot,
+        commit=plan.commit,
+        choice=plan.choice,
+        files=len(plan.files),
+        size=tally.done,
+        fetched=sum(one.fetched for one in fetched),
+        cached=cached,
+        resumed=sum(one.resumed for one in fetched),
+        seconds=time.monotonic() - began,
+    )
+
+
+async def _bring_all(
+    plan: PullPlan,
+    missing: dict[str, list[int]],
+    bring: Bring,
+    tally: Tally,
+    files_at_once: int,
+    room_patience: float,
+) -> Sequence[Fetched]:
+    fetched: list[Fetched] = []
+    waiting = iter(missing.values())
+
+    async def work() -> None:
+        for indices in waiting:
+            first, file = indices[0], plan.files[indices[0]]
+            tally.file_started(first)
+            moved = partial(tally.file_moved, first)
+            result = await with_room(
+                partial(bring, file.remote, plan.repo.blob(file.key), on_progress=moved),
+                patience=room_patience,
+                on_short=partial(tally.file_short, first),
+            )
+            fetched.append(result)
+            for index in indices:
+                tally.file_finished(index, result)
+
+    failure: Exception | None = None
+    async with anyio.create_task_group() as ticking:
+        ticking.start_soon(_tick, tally)
+        failure = await _first_failure(work, min(files_at_once, len(missing)))
+        ticking.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+    return fetched
+
+
+async def _first_failure(work: Callable[[], Awaitable[None]], workers: int) -> Exception | None:
+    failures: list[Exception] = []
+    async with anyio.create_task_group() as group:
+
+        async def run() -> None:
+            try:
+                await work()
+            except Exception as error:  # noqa: BLE001 - raised by the caller, outside these task groups
+                failures.append(error)
+                group.cancel_scope.cancel()
+
+        for _ in range(workers):
+            group.start_soon(run)
+    return failures[0] if failures else None
+
+
+async def _tick(tally: Tally) -> None:
+    while True:
+        await anyio.sleep(TICK_SECONDS)
+        tally.tick()
+
+
+async def _drop_overtaken(plan: PullPlan, present: set[int]) -> None:
+    """Remove partials of files that somebody else has finished meanwhile."""
+    for index in present:
+        blob = plan.blobs[index][0]
+        if partial_path(blob).exists():
+            await discard_partial(blob)
+
+
+async def _true_ones(plan: PullPlan, tally: Tally, recheck: bool) -> set[int]:
+    """Return which files are here and true; what is not true is removed."""
+    left, found = threading.Event(), set[int]()
+
+    def tell() -> None:
+        anyio.from_thread.run_sync(tally.change, DownloadStatus.VERIFYING)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_set_when_cancelled, left)
+        found = await anyio.to_thread.run_sync(_verified, plan, recheck, left, tell)
+        tasks.cancel_scope.cancel()
+    await anyio.lowlevel.checkpoint_if_cancelled()
+    tally.change(DownloadStatus.DOWNLOADING)
+    return found
+
+
+async def _set_when_cancelled(event: threading.Event) -> None:
+    try:
+        await anyio.sleep_forever()
+    finally:
+        event.set()
+
+
+def _verified(plan: PullPlan, recheck: bool, left: threading.Event, tell: Callable[[], None]) -> set[int]:
+    blobs, verified = plan.blobs, Verified(record_of(plan.repo.blobs))
+    true = set()
+    for index in plan.present():
+        (blob, size), digest = blobs[index], plan.files[index].remote.digest
+        if verified.holds(blob, size, digest, anew=recheck, stopped=left.is_set, on_read=tell):
+            true.add(index)
+        elif not left.is_set():
+            blob.unlink(missing_ok=True)
+    return true
+
+
+def _distinct(files: Sequence[PlannedFile], present: set[int]) -> dict[str, list[int]]:
+    missing: dict[str, list[int]] = {}
+    for index, file in enumerate(files):
+        if index not in present:
+            missing.setdefault(file.key, []).append(index)
+    return missing
+
+
+def _register(plan: PullPlan) -> Path:
+    files = [(file.remote.path, file.key) for file in plan.files]
+    return plan.repo.register(plan.commit, files, revision=plan.ref)
