@@ -12,6 +12,7 @@ from hostel.plugins.model_pull._events import (
     Cancelled,
     Completed,
     DownloadStatus,
+    Ending,
     Failed,
     GroupEvent,
     Progress,
@@ -21,7 +22,6 @@ from hostel.plugins.model_pull._events import (
 from hostel.plugins.model_pull._manager import DownloadManager
 from hostel.plugins.model_pull._queue.download_request import DownloadId, DownloadRequest
 from hostel.plugins.model_pull._queue.queue import NotInQueue, QueueFull
-from hostel.plugins.model_pull._queue.runs import Ending
 from hostel.plugins.model_pull.testing import Blob, Fault, LocalHub, Origin
 from hostel.sessions import LocalBackgroundTaskHost, SessionClosing, TaskState
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         Completed,
         DownloadEvent,
         DownloadStatus,
+        Ending,
         Failed,
         FailedDownload,
         FileCompleted,
@@ -41,7 +42,9 @@ if TYPE_CHECKING:
         Notice,
         Progress,
         QueuedDownload,
+        QueueRunSummary,
         QueueSnapshot,
+        RunItem,
         Started,
         StatusChanged,
         to_json,
@@ -55,7 +58,6 @@ if TYPE_CHECKING:
     from ._queue.plan import PullOptions
     from ._queue.pull import Pulled
     from ._queue.queue import NotInQueue, QueueFull
-    from ._queue.runs import Ending, QueueRunSummary, RunItem
     from ._select.quantization import (
         GGLIB_PREFERENCE,
         PREFERENCE,
@@ -105,6 +107,7 @@ __getattr__ = lazily(
             "Completed",
             "DownloadEvent",
             "DownloadStatus",
+            "Ending",
             "Failed",
             "FailedDownload",
             "FileCompleted",
@@ -113,8 +116,10 @@ __getattr__ = lazily(
             "Missed",
             "Notice",
             "Progress",
+            "QueueRunSummary",
             "QueuedDownload",
             "QueueSnapshot",
+            "RunItem",
             "Started",
             "StatusChanged",
             "to_json",
@@ -132,7 +137,6 @@ __getattr__ = lazily(
         "_sources.reference": ("InvalidReference", "Reference", "parse_reference"),
         "_sources.remote_file": ("RemoteFile",),
         "_queue.download_request": ("DownloadId", "DownloadRequest"),
-        "_queue.runs": ("Ending", "QueueRunSummary", "RunItem"),
         "_sources.base": ("ModelSource",),
         "_sources.url": ("UrlSource",),
     },

@@ -13,26 +13,23 @@ import attrs
 
 from hostel.sessions import AmbiguousTaskId, BackgroundTaskHost, TaskRecord, new_id
 
-from ._cache.disk_space import DiskReservations
-from ._cache.room import PATIENCE
+from ._cache.disk_space import PATIENCE, DiskReservations
 from ._engine import ConnectionBudget, Limiter
 from ._errors import PullError
 from ._events import QueueSnapshot
 from ._once import builtin_sources
 from ._queue.download_request import SESSION, DownloadId, DownloadRequest
 from ._queue.event_bus import Feed, Subscription
-from ._queue.group import Group
+from ._queue.group import Group, OnProgress
 from ._queue.handle import (
     CancelReceipt,
-    OnProgress,
     PullHandle,
 )
-from ._queue.persistence import QueueStore
+from ._queue.persistence import QueueStore, Saver
 from ._queue.plan import Advise, PullOptions
 from ._queue.pull import FILES_AT_ONCE, Network
 from ._queue.queue import MAX_SIZE, SLOTS, NotInQueue, Queue, QueueItem
 from ._queue.requests import CLOSED, Desk
-from ._queue.saver import Saver
 from ._queue.scheduler import Downloads, Tools
 from ._queue.shared_transfers import Transfers
 from ._select.quantization import PREFERENCE

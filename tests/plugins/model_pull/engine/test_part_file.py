@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hostel.plugins.model_pull._cache.layout import part_path
 from hostel.plugins.model_pull._engine.net.response import Version
 from hostel.plugins.model_pull._engine.part_file import (
     Part,
     Sidecar,
     discard_files,
-    part_path,
     read_sidecar,
     sidecar_path,
 )

@@ -3,17 +3,28 @@
 What a pull still needs is asked of the disk each time: size minus what its blob or partial takes up
 already. A running pull's reservation thus shrinks as it writes, and two pulls never count the same free
 bytes. Files of unknown size count nothing. A cushion of max(1 GiB, 1 % of the disk) stays free.
+
+If the disk fills up all the same while a pull runs, the pull pauses and keeps its bytes. It goes on when
+there is enough space for what is missing, and gives up when nobody seems to make any.
 """
 
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
+
+import anyio
+import anyio.to_thread
 
 from .._errors import NoSpace
+from .layout import part_path
 
 CUSHION = 2**30
-PARTIAL_SUFFIX = ".hostel.part"
+PATIENCE = 300.0
+LOOK_SECONDS = 0.5
+T = TypeVar("T")
 
 
 class DiskReservations:
@@ -54,23 +65,55 @@ class DiskReservations:
             raise NoSpace(place, needed=needed, free=usage.free, reserved=reserved, cushion=cushion)
 
 
+async def with_room(
+    bring: Callable[[], Awaitable[T]], *, patience: float, on_short: Callable[[NoSpace], None]
+) -> T:
+    """Bring a file; each time that the disk is full, wait for room and go on.
+
+    :param patience: seconds without a byte written before giving up; 0 does not wait
+    :param on_short: told of each pause
+    :raises NoSpace: if there is still no room then
+    """
+    needed, since = None, 0.0
+    while True:
+        try:
+            return await bring()
+        except NoSpace as error:
+            full, now = error, time.monotonic()
+        if needed is None or full.needed < needed:
+            needed, since = full.needed, now
+        left = since + patience - now
+        if left <= 0:
+            raise full
+        on_short(full)
+        await _room(full, left)
+
+
 def still_needed(blob: Path, size: int) -> int:
     """Return the bytes a blob will yet take from the disk: nothing if it is here, less if it is begun."""
     try:
         blob.stat()
     except OSError:
-        return max(0, size - _allocated(partial_path(blob)))
+        return max(0, size - _allocated(part_path(blob)))
     return 0
-
-
-def partial_path(blob: Path) -> Path:
-    """Return where the bytes of a blob are until all are here."""
-    return blob.with_name(blob.name + PARTIAL_SUFFIX)
 
 
 def existing_ancestor(path: Path) -> Path:
     """Return the path or the nearest folder above it that exists."""
     return next(parent for parent in (path, *path.absolute().parents) if parent.exists())
+
+
+def free_bytes(folder: Path) -> int:
+    return shutil.disk_usage(folder).free
+
+
+async def _room(full: NoSpace, seconds: float) -> None:
+    place = existing_ancestor(Path(full.path).parent)
+    with anyio.move_on_after(seconds):
+        while True:
+            await anyio.sleep(LOOK_SECONDS)
+            if await anyio.to_thread.run_sync(free_bytes, place) >= full.needed:
+                return
 
 
 def _allocated(partial: Path) -> int:

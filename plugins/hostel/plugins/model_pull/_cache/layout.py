@@ -135,6 +135,11 @@ class CachedRepo:
             draft.write_text(commit, encoding="utf-8")
 
 
+def part_path(blob: Path) -> Path:
+    """Return where the bytes of a blob are until all are here."""
+    return blob.with_name(f"{blob.name}.hostel.part")
+
+
 def record_of(blobs: Path) -> Path:
     """Return where this user's pulls note which files of a folder of blobs they have found true."""
     return blobs.with_name(f".hostel-verified-{os.geteuid()}")

@@ -2,10 +2,9 @@
 
 from .concurrency import ConnectionBudget
 from .fetch import discard_partial, fetch
-from .part_file import free_bytes, partial_of
+from .part_file import partial_of
 from .rate_limiter import Limiter, Loosest, Pace, loosest
 from .report import Fetched, FetchPhase, FetchProgress, Partial
-from .verify import Verified
 
 __all__ = [
     "ConnectionBudget",
@@ -16,10 +15,8 @@ __all__ = [
     "Loosest",
     "Pace",
     "Partial",
-    "Verified",
     "discard_partial",
     "fetch",
-    "free_bytes",
     "loosest",
     "partial_of",
 ]

@@ -8,14 +8,15 @@ import anyio.lowlevel
 import anyio.to_thread
 import attrs
 
+from .._cache.layout import part_path
+from .._cache.verify import Verified
 from .._sources.remote_file import RemoteFile
 from .concurrency import ConnectionBudget
 from .lock import locked, locked_now
-from .part_file import discard_files, part_path
+from .part_file import discard_files
 from .rate_limiter import Pace
 from .report import Fetched, FetchPhase, FetchProgress
 from .transfer import Terms, Transfer
-from .verify import Verified
 
 REPORT_SECONDS = 0.15
 

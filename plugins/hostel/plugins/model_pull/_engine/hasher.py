@@ -4,8 +4,8 @@ import os
 import threading
 from typing import Self
 
+from .._cache.verify import STEP, begun
 from .._sources.remote_file import Digest, DigestAlgorithm
-from .verify import STEP, begun
 
 
 class FollowingHasher:

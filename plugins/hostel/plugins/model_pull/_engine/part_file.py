@@ -12,7 +12,6 @@ import contextlib
 import errno
 import json
 import os
-import shutil
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -20,6 +19,8 @@ from typing import Self
 
 import attrs
 
+from .._cache.disk_space import free_bytes
+from .._cache.layout import part_path
 from .._errors import NoSpace, StorageFailed
 from .._sources.remote_file import RemoteFile
 from .net.response import Version
@@ -31,10 +32,6 @@ FULL = {errno.ENOSPC, errno.EDQUOT}
 CLAIM_TRIAL = 8 << 20
 CLAIM_QUICK = 0.001
 NO_FALLOCATE = {errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
-
-
-def part_path(blob: Path) -> Path:
-    return blob.with_name(f"{blob.name}.hostel.part")
 
 
 def sidecar_path(part: Path) -> Path:
@@ -254,10 +251,6 @@ def _allocated(status: os.stat_result) -> int:
 def _drop_sidecar(part: Path) -> None:
     sidecar_path(part).unlink(missing_ok=True)
     _fresh_sidecar_path(part).unlink(missing_ok=True)
-
-
-def free_bytes(folder: Path) -> int:
-    return shutil.disk_usage(folder).free
 
 
 def sync_folder(folder: Path) -> None:

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from .._cache.layout import part_path
+from .._cache.verify import Mark, Verified, mark_of
 from .._errors import (
     ContentChanged,
     IntegrityFailed,
@@ -32,12 +34,11 @@ from .net.http1 import Address, SocketLine
 from .net.local import LocalSource
 from .net.redirects import Source
 from .net.response import Version
-from .part_file import Part, Sidecar, discard_files, part_path, read_sidecar
+from .part_file import Part, Sidecar, discard_files, read_sidecar
 from .ranges import UNKNOWN, RangePlan
 from .rate_limiter import Pace
 from .report import Fetched, FetchPhase, FetchProgress
 from .transfer_state import Adopted, Anew, Complete, Ending, Ledger, Stopped
-from .verify import Mark, Verified, mark_of
 from .worker import Worker
 
 if TYPE_CHECKING:

@@ -1,17 +1,57 @@
-"""One download while it waits and runs, and what those who wait for it watch."""
+"""One download while it waits and runs, and the requests that wait for it.
 
+A request knows its group and a group its requests: they are two sides of one thing, and stand in one file.
+"""
+
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import anyio
 
 from .._engine import Limiter, loosest
+from .._errors import PullError
 from .._events import DownloadEvent, DownloadStatus, Progress, StatusChanged
+from .download_request import DownloadRequest
 from .plan import PullPlan
 from .snapshot import Standing
 
 if TYPE_CHECKING:
-    from .handle import Request
+    from hostel.sessions import TaskContext, TaskHandle
+
     from .pull import Pulled
+
+OnProgress = Callable[[Progress], Awaitable[None] | None]
+
+
+class Request:
+    """One caller while he is served: his task, the group he waits for, and whom to tell."""
+
+    def __init__(self, id: str, wish: DownloadRequest, on_progress: OnProgress | None = None) -> None:
+        self.id, self.wish, self.on_progress = id, wish, on_progress
+        self.begun = anyio.Event()
+        self.left_behind = False
+        self.task: TaskHandle[str] | None = None
+        self.context: TaskContext | None = None
+        self.refusal: Exception | None = None
+        self.group: Group | None = None
+        self.shared = False
+        self.discard = False
+        self.cancelling = False
+        self.progress: Progress | None = None
+        self.callback_error: Exception | None = None
+
+    @property
+    def session_id(self) -> str:
+        """Return the session its task belongs to now."""
+        holder = self.task or self.context
+        return holder.session_id if holder else self.wish.session_id
+
+    def concerns(self, model_id: str) -> bool:
+        """Return whether the request is for that model, at whatever quantization and revision."""
+        try:
+            return self.wish.reference.model_id == model_id
+        except PullError:
+            return False
 
 
 class Group:
@@ -35,12 +75,12 @@ class Group:
         self.begun, self.done = anyio.Event(), anyio.Event()
         self.news = anyio.Event()
 
-    def enter(self, request: "Request") -> None:
+    def enter(self, request: Request) -> None:
         """Let a request wait for it; the loosest limit of all who wait holds."""
         self.requests[request.id] = request
         self._pace()
 
-    def leave(self, request: "Request") -> None:
+    def leave(self, request: Request) -> None:
         """Let a request go; the limit of the last one stays."""
         if self.requests.pop(request.id, None) is not None and self.requests:
             self._pace()

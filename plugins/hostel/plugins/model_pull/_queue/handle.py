@@ -1,23 +1,17 @@
 """What a caller holds of a pull, and what a cancel answers."""
 
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Generator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import anyio
 import attrs
 
-from hostel.sessions import TaskCancelled, TaskContext, TaskFailed, TaskHandle
+from hostel.sessions import TaskCancelled, TaskFailed
 
 from .._errors import PullError
 from .._events import Progress
-from .download_request import DownloadRequest
+from .group import Request
 from .pull import Pulled
-
-if TYPE_CHECKING:
-    from .group import Group
-
-OnProgress = Callable[[Progress], Awaitable[None] | None]
 
 
 @attrs.define
@@ -61,37 +55,6 @@ class CancelReceipt:
             self.newly_cancelled + other.newly_cancelled,
             self.already_terminal + other.already_terminal,
         )
-
-
-class Request:
-    """One caller while he is served: his task, the group he waits for, and whom to tell."""
-
-    def __init__(self, id: str, wish: DownloadRequest, on_progress: OnProgress | None = None) -> None:
-        self.id, self.wish, self.on_progress = id, wish, on_progress
-        self.begun = anyio.Event()
-        self.left_behind = False
-        self.task: TaskHandle[str] | None = None
-        self.context: TaskContext | None = None
-        self.refusal: Exception | None = None
-        self.group: Group | None = None
-        self.shared = False
-        self.discard = False
-        self.cancelling = False
-        self.progress: Progress | None = None
-        self.callback_error: Exception | None = None
-
-    @property
-    def session_id(self) -> str:
-        """Return the session its task belongs to now."""
-        holder = self.task or self.context
-        return holder.session_id if holder else self.wish.session_id
-
-    def concerns(self, model_id: str) -> bool:
-        """Return whether the request is for that model, at whatever quantization and revision."""
-        try:
-            return self.wish.reference.model_id == model_id
-        except PullError:
-            return False
 
 
 class PullHandle:

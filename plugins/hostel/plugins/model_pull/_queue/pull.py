@@ -17,15 +17,14 @@ import anyio.lowlevel
 import anyio.to_thread
 import attrs
 
-from .._cache.disk_space import DiskReservations, partial_path
-from .._cache.layout import record_of
-from .._cache.room import PATIENCE, with_room
+from .._cache.disk_space import PATIENCE, DiskReservations, with_room
+from .._cache.layout import part_path, record_of
+from .._cache.verify import Verified
 from .._engine import (
     ConnectionBudget,
     Fetched,
     Limiter,
     Pace,
-    Verified,
     discard_partial,
     fetch,
 )
@@ -203,7 +202,7 @@ async def _drop_overtaken(plan: PullPlan, present: set[int]) -> None:
     """Remove partials of files that somebody else has finished meanwhile."""
     for index in present:
         blob = plan.blobs[index][0]
-        if partial_path(blob).exists():
+        if part_path(blob).exists():
             await discard_partial(blob)
 
 

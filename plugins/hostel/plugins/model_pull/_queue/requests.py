@@ -28,13 +28,11 @@ from hostel.sessions import (
 from .._events import Progress
 from .download_request import DownloadRequest
 from .early_cancels import Tripwire
-from .group import Group
+from .group import Group, OnProgress, Request
 from .handle import (
     CancelReceipt,
     DuplicateRequest,
-    OnProgress,
     PullCancelled,
-    Request,
 )
 from .pull import Pulled
 from .scheduler import Downloads

@@ -20,8 +20,7 @@ import attrs
 
 from hostel.sessions import new_id
 
-from .._cache.disk_space import DiskReservations
-from .._cache.room import PATIENCE
+from .._cache.disk_space import PATIENCE, DiskReservations
 from .._engine import Limiter
 from .._errors import PullError, RevisionNotFound, SecretWithheld
 from .._events import (
@@ -29,9 +28,11 @@ from .._events import (
     Completed,
     DownloadEvent,
     DownloadStatus,
+    Ending,
     Failed,
     GroupEvent,
     Progress,
+    QueueRunSummary,
     QueueSnapshot,
     StatusChanged,
 )
@@ -39,14 +40,13 @@ from .._sources.base import ModelSource
 from .._sources.reference import HUB, Reference
 from .download_request import DownloadId, DownloadRequest
 from .event_bus import Feed
-from .group import Group
-from .handle import PullCancelled, Request
+from .group import Group, Request
+from .handle import PullCancelled
 from .plan import Advise, PullOptions, PullPlan, plan_pull
 from .pull import FILES_AT_ONCE, Pulled, carry_out
 from .queue import Queue, QueueItem
-from .runs import Ending, QueueRunSummary, Run
 from .shared_transfers import StartSoon, Transfers
-from .snapshot import snapshot_of
+from .snapshot import Run, snapshot_of
 
 DISCARD_SECONDS = 10.0
 NOTE_SECONDS = 5.0

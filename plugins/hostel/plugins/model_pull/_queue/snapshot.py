@@ -1,4 +1,4 @@
-"""The queue as its users see it."""
+"""The queue as its users see it, and what one run of it did, between one rest and the next."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,15 +7,18 @@ import attrs
 
 from .._events import (
     DownloadStatus,
+    Ending,
     FailedDownload,
     Progress,
     QueuedDownload,
+    QueueRunSummary,
     QueueSnapshot,
+    RunItem,
 )
 from .download_request import DownloadId
 from .queue import FailedItem, Queue, QueueItem
-from .runs import Ending, QueueRunSummary, RunItem
 
+NEWEST = 20
 _ABSENT = {"quantization": None, "percent": None, "rate": None, "eta": None}
 
 
@@ -25,6 +28,37 @@ class Standing:
 
     status: DownloadStatus
     progress: Progress | None
+
+
+@attrs.frozen
+class Run:
+    """A run under way; a value."""
+
+    run_id: str
+    started_at: float
+    _items: tuple[RunItem, ...] = ()
+
+    def ended(self, id: str, how: Ending, at: float) -> "Run":
+        """Return the run after one attempt has ended."""
+        before = next((item for item in self._items if item.id == id), None)
+        counts = dict(before.attempts) if before else {}
+        counts[how] = counts.get(how, 0) + 1
+        others = tuple(item for item in self._items if item.id != id)
+        return attrs.evolve(self, items=(*others, RunItem(id, counts, how, at)))
+
+    def summary(self, at: float | None = None) -> QueueRunSummary:
+        """Return what happened; `at` is when the queue came to rest, None if it has not."""
+        return QueueRunSummary(
+            self.run_id,
+            self.started_at,
+            at,
+            attempts=_nonzero(
+                {how: sum(item.attempts.get(how, 0) for item in self._items) for how in Ending}
+            ),
+            unique=_nonzero({how: sum(item.last is how for item in self._items) for how in Ending}),
+            items=self._items[-NEWEST:],
+            truncated=len(self._items) > NEWEST,
+        )
 
 
 def snapshot_of(
@@ -126,3 +160,7 @@ def _counts(saved: Mapping[str, int]) -> dict[Ending, int]:
 
 def _known(kind: type[attrs.AttrsInstance], saved: Mapping[str, Any]) -> dict[str, Any]:
     return {field.name: saved[field.name] for field in attrs.fields(kind) if field.name in saved}
+
+
+def _nonzero(counts: dict[Ending, int]) -> dict[Ending, int]:
+    return {how: count for how, count in counts.items() if count}

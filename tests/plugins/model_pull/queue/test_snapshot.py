@@ -1,4 +1,5 @@
-from hostel.plugins.model_pull._queue.runs import NEWEST, Ending, Run
+from hostel.plugins.model_pull._events import Ending
+from hostel.plugins.model_pull._queue.snapshot import NEWEST, Run
 
 
 def test_a_run_counts_attempts_and_models_apart() -> None:

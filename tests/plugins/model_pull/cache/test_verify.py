@@ -9,7 +9,8 @@ import anyio.to_thread
 import attrs
 import pytest
 
-from hostel.plugins.model_pull._engine import FetchProgress, Limiter, Verified, fetch
+from hostel.plugins.model_pull._cache.verify import Verified
+from hostel.plugins.model_pull._engine import FetchProgress, Limiter, fetch
 from hostel.plugins.model_pull._errors import ContentChanged, IntegrityFailed, NotFound
 from hostel.plugins.model_pull._sources.remote_file import Digest, DigestAlgorithm, RemoteFile
 from hostel.plugins.model_pull.testing import Blob, Fault, LocalHub, Origin

@@ -20,8 +20,7 @@ from hostel.plugins.model_pull import (
     StatusChanged,
     pull_once,
 )
-from hostel.plugins.model_pull._cache.disk_space import DiskReservations
-from hostel.plugins.model_pull._cache.room import LOOK_SECONDS, with_room
+from hostel.plugins.model_pull._cache.disk_space import LOOK_SECONDS, DiskReservations, with_room
 from hostel.plugins.model_pull._engine import Fetched
 from hostel.plugins.model_pull._errors import PullError
 from hostel.plugins.model_pull._once import builtin_sources
