@@ -60,7 +60,7 @@ class Scene:
                 self.events.append(event)
                 if condition(event):
                     return event
-        raise AssertionError("the feed ended")
+        raise AssertionError("the event bus ended")
 
     async def until_moving(self, id: str, done: int = 1) -> None:
         await self.until(

@@ -47,7 +47,7 @@ async def test_an_error_in_the_block_of_a_manager_is_raised_as_it_is() -> None:
                 raise KeyError("mine")
 
 
-async def test_g9_a_restart_restores_the_queue_and_goes_on(hub: LocalHub, tmp_path: Path) -> None:
+async def test_a_restart_restores_the_queue_and_goes_on(hub: LocalHub, tmp_path: Path) -> None:
     for number in range(3):
         hub.add_repo(f"org/m{number}", single(4 * MIB, seed=number))
     slow(hub, MIB)

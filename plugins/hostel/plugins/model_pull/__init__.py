@@ -1,7 +1,25 @@
 """Pull models from the Hugging Face Hub, plain URLs and folders: verified, resumable, shared and queued.
 
 Gives a runtime a `DownloadManager` (`runtime.get(DownloadManager)`), the task kind `model_pull`, and the
-commands `hostel pull` and `hostel downloads`.
+commands `hostel pull` and `hostel downloads`. Imports point down this list:
+
+    _plugin    what a runtime gets: manager, task kind, sources, commands, paths of its API
+    hookspecs  what other plugins may add: sources, advice, listeners
+    _http_api  `/api/downloads` of a runtime that serves
+    _cli       the commands
+    _manager   the verbs of downloads
+    _once      one model without queue: the shortest way through all below
+    _queue     requests, groups, the queue, one pull
+    _engine    one remote file becomes one verified local file
+    _cache     blobs, snapshots, disk space, checksums
+    _select    which files of a repository
+    _sources   the hub, URLs, folders
+    _web       origins, redirects, proxies
+    _events    what a pull tells
+    _errors    what can go wrong
+    _numbers   rates and times as people read them
+    _settings  the environment
+    testing    a local hub over real HTTP, for tests
 """
 
 from typing import TYPE_CHECKING

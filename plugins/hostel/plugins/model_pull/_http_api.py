@@ -79,10 +79,10 @@ class DownloadsApi:
         session = _given(body, "session_id", str, SESSION)
         params = {name: value for name, value in body.items() if name != "session_id"}
         try:
-            wish = DownloadRequest.from_params(params, session_id=session)
+            request = DownloadRequest.from_params(params, session_id=session)
         except TypeError as error:
             raise ValueError(str(error.args[0])) from error
-        name = str(await self.manager().queue_download(wish))
+        name = str(await self.manager().queue_download(request))
         rows = (await self.manager().get_queue_snapshot()).items
         return {"id": name, "position": next((row.position for row in rows if row.id == name), 0)}
 

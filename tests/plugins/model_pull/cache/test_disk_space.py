@@ -43,7 +43,7 @@ def test_a_partial_counts_by_what_it_takes_up(tmp_path: Path) -> None:
     assert still_needed(tmp_path / "blob", 2**20) == 0
 
 
-def test_car_two_pulls_do_not_count_on_the_same_free_bytes(tmp_path: Path) -> None:
+def test_two_pulls_do_not_count_on_the_same_free_bytes(tmp_path: Path) -> None:
     free = os.statvfs(tmp_path).f_bavail * os.statvfs(tmp_path).f_frsize
     room = DiskReservations(cushion=0)
     half = [(tmp_path / "one", int(free * 0.6))]

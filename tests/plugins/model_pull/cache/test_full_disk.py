@@ -20,7 +20,7 @@ from hostel.plugins.model_pull import (
     StatusChanged,
     pull_once,
 )
-from hostel.plugins.model_pull._cache.disk_space import LOOK_SECONDS, DiskReservations, with_room
+from hostel.plugins.model_pull._cache.disk_space import CHECK_SECONDS, DiskReservations, with_disk_space
 from hostel.plugins.model_pull._engine import Fetched
 from hostel.plugins.model_pull._errors import PullError
 from hostel.plugins.model_pull._once import builtin_sources
@@ -55,7 +55,7 @@ class Squatter:
 
 
 async def pull(
-    disk: Path, emit: Callable[[DownloadEvent], None], patience: float = 20, reference: str = "org/m"
+    disk: Path, emit: Callable[[DownloadEvent], None], seconds: float = 20, reference: str = "org/m"
 ) -> Pulled:
     options = PullOptions(cache_dir=disk / "hub", preference=PREFERENCE)
     plan = await plan_pull(parse_reference(reference), builtin_sources(), options)
@@ -65,7 +65,7 @@ async def pull(
         emit,
         reservations=DiskReservations(cushion=0),
         files_at_once=1,
-        room_patience=patience,
+        room_patience=seconds,
     )
 
 
@@ -127,7 +127,7 @@ async def test_when_patience_ends_the_partial_stays_and_the_next_pull_goes_on(
     slow = hub.fault(Fault(origin=Origin.CDN, bps=16 * MIB))
     squatter = Squatter(small_disk)
     with anyio.fail_after(60), pytest.raises(NoSpace) as caught:
-        await pull(small_disk, squatter.take, patience=0.2)
+        await pull(small_disk, squatter.take, seconds=0.2)
 
     assert caught.value.recoverable
     assert 0 < caught.value.needed < SIZE
@@ -183,7 +183,7 @@ async def test_patience_counts_from_the_last_byte_that_could_be_written(
         return Fetched(tmp_path / "blob", 1)
 
     with nullcontext() if enough else pytest.raises(NoSpace):
-        await with_room(bring, patience=2.5 * LOOK_SECONDS / 2, on_short=told.append)
+        await with_disk_space(bring, seconds=2.5 * CHECK_SECONDS / 2, on_short=told.append)
 
     assert len(told) == (3 if enough else 2)
 
@@ -199,7 +199,7 @@ async def test_without_patience_a_full_disk_ends_the_pull_at_once(hub: LocalHub,
         squatter.take(event)
 
     with pytest.raises(PullError):
-        await pull(small_disk, emit, patience=0)
+        await pull(small_disk, emit, seconds=0)
 
     assert not any(map(paused, events))
 

@@ -25,7 +25,7 @@ from hostel.plugins.model_pull import (
     PullError,
     to_json,
 )
-from hostel.plugins.model_pull._cli.remote import Served, ServedQueue, served
+from hostel.plugins.model_pull._cli.remote import RemoteQueue, RemoteQueues, remote_queues
 from hostel.plugins.model_pull._queue.snapshot import snapshot_from_json
 from hostel.plugins.model_pull.testing import Blob, Fault, LocalHub, Origin
 from hostel.runtime import Runtime, cards
@@ -51,22 +51,22 @@ async def ask(verb: Callable[..., T], *given: object, **named: object) -> T:
 
 
 @asynccontextmanager
-async def serving(data_dir: Path | None = None) -> AsyncIterator[tuple[DownloadManager, ServedQueue]]:
+async def serving(data_dir: Path | None = None) -> AsyncIterator[tuple[DownloadManager, RemoteQueue]]:
     async with Runtime([Inspector()], data_dir=data_dir, load_installed=False) as runtime:
-        found = await ask(served, data_dir or Path("nowhere"))
+        found = await ask(remote_queues, data_dir or Path("nowhere"))
         yield runtime.get(DownloadManager), found.queues[0]
 
 
 async def test_what_is_added_from_outside_is_queued_where_it_is_served(slow_hub: LocalHub) -> None:
     async with serving() as (manager, queue):
-        wishes = [DownloadRequest(f"org/{name}", session_id="s", limit=MIB) for name in "mno"]
-        places = [await ask(queue.add, wish) for wish in wishes]
+        requests = [DownloadRequest(f"org/{name}", session_id="s", limit=MIB) for name in "mno"]
+        places = [await ask(queue.add, request) for request in requests]
 
         assert places == [("org/m:Q8_0", 1), ("org/n:Q8_0", 2), ("org/o:Q8_0", 3)]
         assert await manager.pending_count() == 1
         shown = await ask(queue.snapshot)
         assert [row.status for row in shown.items][2] is DownloadStatus.QUEUED
-        assert {group.limiter.rate for group in manager._downloads.groups.values()} == {MIB}
+        assert {group.limiter.rate for group in manager._scheduler.groups.values()} == {MIB}
         await manager.cancel_all()
 
 
@@ -166,7 +166,7 @@ async def test_the_runtime_that_keeps_the_queue_of_the_folder_comes_first(
         serving(folder) as (manager, _),
         Runtime([Inspector()], load_installed=False, blocked=["model_pull"]),
     ):
-        found = await ask(served, folder)
+        found = await ask(remote_queues, folder)
 
         assert len(found.queues) == 2
         assert found.owns_stored
@@ -179,7 +179,7 @@ async def test_a_runtime_that_does_not_answer_is_named_and_passed_over(hub: Loca
         url = f"http://127.0.0.1:{deaf.getsockname()[1]}"
     cards.leave(url, "t" * 20, time.time())
     async with serving():
-        found: Served = await ask(served, tmp_path)
+        found: RemoteQueues = await ask(remote_queues, tmp_path)
 
     assert len(found.queues) == 1
     assert not found.owns_stored

@@ -2,17 +2,17 @@ import json
 
 import pytest
 
-from hostel.plugins.model_pull._cli.render import JsonScreen, LineScreen, announced, standing
+from hostel.plugins.model_pull._cli.render import JsonRenderer, LineRenderer, announced, standing
 from hostel.plugins.model_pull._events import Completed, Failed, Notice, Progress, QueueSnapshot, Started
 from hostel.plugins.model_pull._numbers import duration_text, rate_text
 
 
 def test_a_pipe_gets_a_line_for_what_matters(capsys: pytest.CaptureFixture[str]) -> None:
-    with LineScreen() as screen:
-        screen.show(Started("org/m:Q8_0", 3, 3 << 30, 1 << 30, "Q8_0", "Q8_0: asked for"))
-        screen.show(Progress("org/m:Q8_0", 1, 2))
-        screen.show(Notice("org/m:Q8_0", "f: reset; trying again."))
-        screen.show(Completed("org/m:Q8_0", "/cache/m.gguf"))
+    with LineRenderer() as renderer:
+        renderer.show(Started("org/m:Q8_0", 3, 3 << 30, 1 << 30, "Q8_0", "Q8_0: asked for"))
+        renderer.show(Progress("org/m:Q8_0", 1, 2))
+        renderer.show(Notice("org/m:Q8_0", "f: reset; trying again."))
+        renderer.show(Completed("org/m:Q8_0", "/cache/m.gguf"))
 
     assert capsys.readouterr().out.splitlines() == [
         "org/m:Q8_0: 3 files, 3.0 GiB, 1.0 GiB of it here (Q8_0: asked for)",
@@ -22,10 +22,10 @@ def test_a_pipe_gets_a_line_for_what_matters(capsys: pytest.CaptureFixture[str])
 
 
 def test_a_program_gets_the_events_of_downloads_and_not_the_queue(capsys: pytest.CaptureFixture[str]) -> None:
-    with JsonScreen() as screen:
-        screen.show(QueueSnapshot((), 10, 0, 0, ()))
-        screen.show(Progress("m", 1, None))
-        screen.show(Failed("m", "it broke", "NoSpace", recoverable=True))
+    with JsonRenderer() as renderer:
+        renderer.show(QueueSnapshot((), 10, 0, 0, ()))
+        renderer.show(Progress("m", 1, None))
+        renderer.show(Failed("m", "it broke", "NoSpace", recoverable=True))
 
     assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == [
         {"type": "progress", "id": "m", "downloaded": 1, "total": None},

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hostel.plugins.model_pull._engine import ConnectionBudget
-from hostel.plugins.model_pull._engine.concurrency import REST, WINDOW, Gear
+from hostel.plugins.model_pull._engine.concurrency import CALM_SECONDS, WINDOW_SECONDS, Concurrency
 
 
 @given(st.integers(1, 8), st.integers(1, 12))
@@ -69,30 +69,30 @@ def test_senseless_numbers_are_refused(start: int, ceiling: int) -> None:
 class Drive:
     """Let time pass at some rate, one look a second."""
 
-    def __init__(self, gear: Gear) -> None:
-        self.gear, self.now, self.arrived = gear, 100.0, 0
+    def __init__(self, concurrency: Concurrency) -> None:
+        self.concurrency, self.now, self.arrived = concurrency, 100.0, 0
 
     def window(self, rate: float, *, fair: bool = True) -> int:
-        for _ in range(int(WINDOW)):
-            self.gear = self.gear.observed(self.now, self.arrived, fair=fair)
+        for _ in range(int(WINDOW_SECONDS)):
+            self.concurrency = self.concurrency.observed(self.now, self.arrived, fair=fair)
             self.now += 1
             self.arrived += int(rate)
-        self.gear = self.gear.observed(self.now, self.arrived, fair=fair)
-        return self.gear.count
+        self.concurrency = self.concurrency.observed(self.now, self.arrived, fair=fair)
+        return self.concurrency.count
 
     def trouble(self) -> int:
-        self.gear = self.gear.troubled(self.now)
-        return self.gear.count
+        self.concurrency = self.concurrency.troubled(self.now)
+        return self.concurrency.count
 
 
 def test_connections_grow_one_by_one_while_each_pays() -> None:
-    drive = Drive(Gear(4, 8))
+    drive = Drive(Concurrency(4, 8))
 
     assert [drive.window(rate) for rate in (400, 500, 600, 700, 800, 800)] == [5, 6, 7, 8, 8, 8]
 
 
 def test_a_try_that_does_not_pay_is_taken_back_and_not_repeated_for_a_minute() -> None:
-    drive = Drive(Gear(4, 8))
+    drive = Drive(Concurrency(4, 8))
     counts = [drive.window(400) for _ in range(10)]
 
     assert counts[:2] == [5, 4]
@@ -101,37 +101,37 @@ def test_a_try_that_does_not_pay_is_taken_back_and_not_repeated_for_a_minute() -
 
 
 def test_trouble_halves_at_once_but_one_burst_counts_once() -> None:
-    drive = Drive(Gear(8, 8))
+    drive = Drive(Concurrency(8, 8))
 
     assert [drive.trouble() for _ in range(5)] == [4] * 5
-    drive.now += WINDOW
+    drive.now += WINDOW_SECONDS
     assert drive.trouble() == 2
 
 
 def test_the_last_connection_is_never_taken() -> None:
-    drive = Drive(Gear(1, 8))
+    drive = Drive(Concurrency(1, 8))
 
     assert drive.trouble() == 1
 
 
 def test_a_collapse_halves() -> None:
-    drive = Drive(Gear(8, 8))
+    drive = Drive(Concurrency(8, 8))
     drive.window(1000)
 
     assert drive.window(400) == 4
 
 
 def test_a_rate_that_something_else_holds_down_is_not_judged() -> None:
-    drive = Drive(Gear(4, 8))
+    drive = Drive(Concurrency(4, 8))
     drive.window(1000)
 
     assert [drive.window(10, fair=False) for _ in range(3)] == [5, 5, 5]
 
 
 def test_after_trouble_nothing_is_tried_for_a_minute() -> None:
-    drive = Drive(Gear(4, 8))
+    drive = Drive(Concurrency(4, 8))
     drive.trouble()
-    calm = [drive.window(100) for _ in range(int(REST / WINDOW) - 1)]
+    calm = [drive.window(100) for _ in range(int(CALM_SECONDS / WINDOW_SECONDS) - 1)]
 
     assert calm == [2] * len(calm)
     assert 3 in [drive.window(100) for _ in range(3)]
@@ -139,15 +139,15 @@ def test_after_trouble_nothing_is_tried_for_a_minute() -> None:
 
 @given(st.lists(st.none() | st.integers(0, 10**9), max_size=40), st.integers(1, 8))
 def test_there_is_always_a_connection_and_never_too_many(history: list[int | None], start: int) -> None:
-    drive = Drive(Gear(start, 8))
+    drive = Drive(Concurrency(start, 8))
     for rate in history:
         count = drive.trouble() if rate is None else drive.window(rate)
         assert 1 <= count <= 8
 
 
 def test_a_gear_is_a_value() -> None:
-    gear = Gear(4, 8)
-    gear.troubled(1.0)
+    concurrency = Concurrency(4, 8)
+    concurrency.troubled(1.0)
 
-    assert gear == Gear(4, 8)
-    assert attrs.evolve(gear) == gear
+    assert concurrency == Concurrency(4, 8)
+    assert attrs.evolve(concurrency) == concurrency

@@ -185,7 +185,7 @@ def test_a_typed_error_and_no_file_for(
         fault = attrs.evolve(fault, changed=attrs.evolve(SMALL, seed=99))
     hub.fault(fault)
     with pytest.raises(error) as caught:
-        pull(file, patience=0.2 if error is not IntegrityFailed else 5)
+        pull(file, retry_seconds=0.2 if error is not IntegrityFailed else 5)
 
     assert isinstance(caught.value, error)
     assert not blob.exists()
@@ -200,7 +200,7 @@ def test_nonsense_is_asked_about_a_few_times_only(hub: LocalHub, publish: Publis
     assert len(hub.exchanges(origin=Origin.CDN)) == 4
 
 
-def test_q2_the_damaged_file_is_named_with_both_checksums(
+def test_the_damaged_file_is_named_with_both_checksums(
     hub: LocalHub, blob: Path, publish: Publish, pull: Pull
 ) -> None:
     hub.fault(cdn(corrupt_at=5))
@@ -220,7 +220,7 @@ def test_an_expired_url_is_renewed_without_patience(
 ) -> None:
     file = publish(LARGE)
     hub.fault(cdn(status=403, nth=2, times=1))
-    pull(file, patience=0)
+    pull(file, retry_seconds=0)
 
     assert blob.read_bytes() == LARGE.read()
     assert len(hub.exchanges(origin=Origin.HUB)) == 2
@@ -242,7 +242,7 @@ def test_fetching_the_same_bytes_again_and_again_is_no_progress(
 ) -> None:
     hub.fault(cdn(no_range=True, close_after=5 * MIB))
     with pytest.raises(TransferFailed, match="ended early"):
-        pull(publish(SMALL), patience=1.5)
+        pull(publish(SMALL), retry_seconds=1.5)
 
 
 def test_urls_that_live_for_a_moment_are_renewed_again_and_again(pull: Pull) -> None:
@@ -255,7 +255,7 @@ def test_urls_that_live_for_a_moment_are_renewed_again_and_again(pull: Pull) -> 
         assert len(hub.exchanges(origin=Origin.HUB)) > 1
 
 
-def test_q5_a_silent_connection_is_replaced_and_keeps_what_it_brought(
+def test_a_silent_connection_is_replaced_and_keeps_what_it_brought(
     hub: LocalHub, blob: Path, publish: Publish, pull: Pull
 ) -> None:
     hub.fault(cdn(stall_after=7 * MIB, times=1))
@@ -279,7 +279,7 @@ def test_patience_is_time_without_a_byte_and_bytes_renew_it(
     hub: LocalHub, blob: Path, publish: Publish, pull: Pull
 ) -> None:
     hub.fault(cdn(close_after=MIB))
-    fetched = pull(publish(SMALL), patience=4)
+    fetched = pull(publish(SMALL), retry_seconds=4)
 
     assert fetched.seconds > 4
     assert blob.read_bytes() == SMALL.read()
@@ -292,7 +292,7 @@ def test_patience_ends_with_the_last_reason_and_keeps_the_bytes(
     hub.fault(cdn(reset_after=7 * MIB, times=1))
     armed = hub.fault(cdn(status=502, nth=2))
     with pytest.raises(TransferFailed) as caught:
-        pull(file, patience=2.0)
+        pull(file, retry_seconds=2.0)
 
     assert caught.value.reason == "status 502"
     assert caught.value.seconds >= 1.9
@@ -303,12 +303,10 @@ def test_patience_ends_with_the_last_reason_and_keeps_the_bytes(
     assert fetched.fetched == 13 * MIB
 
 
-def test_q10_no_patience_allows_exactly_one_try(
-    hub: LocalHub, blob: Path, publish: Publish, pull: Pull
-) -> None:
+def test_no_patience_allows_exactly_one_try(hub: LocalHub, blob: Path, publish: Publish, pull: Pull) -> None:
     hub.fault(cdn(status=500))
     with pytest.raises(TransferFailed):
-        pull(publish(SMALL), patience=0)
+        pull(publish(SMALL), retry_seconds=0)
 
     assert len(hub.exchanges(origin=Origin.CDN)) == 1
 
@@ -340,7 +338,7 @@ def test_trouble_is_told_while_it_lasts(hub: LocalHub, blob: Path, publish: Publ
     assert seen[-1].trouble is None
 
 
-def test_g12_an_unpinned_file_that_changes_meanwhile_is_begun_anew_not_spliced(
+def test_an_unpinned_file_that_changes_meanwhile_is_begun_anew_not_spliced(
     hub: LocalHub, blob: Path, publish: Publish, pull: Pull
 ) -> None:
     file = unpinned(publish(LARGE))
@@ -391,14 +389,14 @@ def test_resets_halve_the_connections(hub: LocalHub, blob: Path, publish: Publis
     assert next(progress.connections for progress in seen if progress.done > 80 * MIB) <= 2
 
 
-def test_q3_a_partial_that_is_longer_than_what_the_file_became_is_not_taken_for_it(
+def test_a_partial_that_is_longer_than_what_the_file_became_is_not_taken_for_it(
     hub: LocalHub, blob: Path, publish: Publish, pull: Pull
 ) -> None:
     file = attrs.evolve(unpinned(publish(LARGE)), size=None)
     hub.fault(cdn(close_after=15 * MIB, times=1))
     down = hub.fault(cdn(status=500, nth=2))
     with pytest.raises(TransferFailed):
-        pull(file, patience=0.5)
+        pull(file, retry_seconds=0.5)
     down.disarm()
     shorter = Blob(10 * MIB, seed=8)
     hub.overwrite("org/m", "m.gguf", shorter)
@@ -408,7 +406,7 @@ def test_q3_a_partial_that_is_longer_than_what_the_file_became_is_not_taken_for_
     assert fetched.size == shorter.size
 
 
-def test_q4_a_server_that_sends_everything_again_is_never_counted_beyond_the_total(
+def test_a_server_that_sends_everything_again_is_never_counted_beyond_the_total(
     hub: LocalHub, blob: Path, publish: Publish, pull: Pull
 ) -> None:
     hub.fault(cdn(close_after=7 * MIB, times=1))
@@ -420,14 +418,14 @@ def test_q4_a_server_that_sends_everything_again_is_never_counted_beyond_the_tot
     assert max(progress.done for progress in seen) == SMALL.size
 
 
-def test_q15_a_body_that_ends_early_is_never_a_file(
+def test_a_body_that_ends_early_is_never_a_file(
     hub: LocalHub, blob: Path, publish: Publish, pull: Pull
 ) -> None:
     file = attrs.evolve(unpinned(publish(SMALL)), size=None)
     hub.fault(cdn(close_after=7 * MIB, times=1))
     hub.fault(cdn(close_after=0, nth=2))
     with pytest.raises(TransferFailed):
-        pull(file, patience=0.5)
+        pull(file, retry_seconds=0.5)
 
     assert not blob.exists()
 
@@ -452,7 +450,7 @@ def test_what_is_here_is_kept_through_odd_answers(
     leave_half(hub, file, pull)
     odd = hub.fault(fault)
     with pytest.raises(PullError):
-        pull(file, patience=0.2)
+        pull(file, retry_seconds=0.2)
     assert odd.hits > 0
     odd.disarm()
 
@@ -464,7 +462,7 @@ def leave_half(hub: LocalHub, file: RemoteFile, pull: Pull) -> None:
     """Fetch the first 7 MiB, then fail."""
     cut, down = hub.fault(cdn(reset_after=7 * MIB, times=1)), hub.fault(cdn(status=502, nth=2))
     with pytest.raises(TransferFailed):
-        pull(file, patience=0)
+        pull(file, retry_seconds=0)
     cut.disarm()
     down.disarm()
 

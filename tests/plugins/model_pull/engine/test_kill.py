@@ -37,7 +37,7 @@ def pulling(file: RemoteFile, blob: Path) -> "subprocess.Popen[bytes]":
 
 
 @pytest.mark.parametrize("earliest", [0.02, 0.3, 0.6])
-def test_q1_after_kill_9_no_half_file_and_a_chunk_per_connection_and_a_second_are_fetched_again(
+def test_after_kill_9_no_half_file_and_a_chunk_per_connection_and_a_second_are_fetched_again(
     earliest: float, hub: LocalHub, blob: Path, publish: Publish
 ) -> None:
     content = Blob(100 * MIB, seed=4)
@@ -133,7 +133,7 @@ def test_a_partial_that_was_damaged_on_disk_is_noticed_and_begun_anew(
     hub.fault(Fault(origin=Origin.CDN, close_after=10 * MIB, times=1))
     hub.fault(Fault(origin=Origin.CDN, status=500, nth=2, times=1))
     with pytest.raises(Exception, match="not complete"):
-        anyio.run(lambda: fetch(file, blob, patience=0))
+        anyio.run(lambda: fetch(file, blob, retry_seconds=0))
     with part_path(blob).open("r+b") as part:
         part.seek(5 * MIB)
         part.write(b"damage")

@@ -112,7 +112,7 @@ async def test_a_file_that_changed_since_is_begun_anew_or_refused(nginx: Nginx, 
     await fetch_some(file, blob)
     (nginx.root / "c.gguf").write_bytes(other.read())
     with pytest.raises(ContentChanged):
-        await fetch(attrs.evolve(file, size=CONTENT.size), blob, patience=0)
+        await fetch(attrs.evolve(file, size=CONTENT.size), blob, retry_seconds=0)
     await fetch_some(file, blob)
     fetched = await fetch(attrs.evolve(file, url=f"{nginx.plain}/c.gguf"), blob)
 

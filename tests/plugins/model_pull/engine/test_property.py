@@ -55,7 +55,7 @@ calls = st.builds(
 
 
 async def made(call: Call, hub: LocalHub, file: RemoteFile, blob: Path) -> None:
-    """Make the call; it may be cancelled and may run out of patience."""
+    """Make the call; it may be cancelled and may use up its retry budget."""
 
     async def cancel_in_time() -> None:
         if call.cancel_after is not None:
@@ -68,7 +68,7 @@ async def made(call: Call, hub: LocalHub, file: RemoteFile, blob: Path) -> None:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(cancel_in_time)
         try:
-            await fetch(file, blob, budget=ConnectionBudget(call.connections), patience=1.0, stall=0.3)
+            await fetch(file, blob, budget=ConnectionBudget(call.connections), retry_seconds=1.0, stall=0.3)
         except PullError as error:
             assert error.recoverable or call.faults  # noqa: PT017 - nonsense struck too often in a row
         tasks.cancel_scope.cancel()

@@ -87,7 +87,7 @@ def test_a_file_that_turns_out_shorter_leaves_nothing_to_whoever_is_beyond_its_e
     plan = RangePlan()
     plan.take(0, CHUNK)
     plan.take(1, CHUNK)
-    plan.settle(5 * MIB)
+    plan.set_size(5 * MIB)
 
     assert plan.end_of(1) == 5 * MIB
     plan.place(0, mib(0, 5))
@@ -134,7 +134,7 @@ def test_bytes_beyond_the_lease_count_and_are_seen_as_present() -> None:
 def test_a_file_of_unknown_size_settles_when_it_tells() -> None:
     plan = RangePlan()
     assert plan.take(0, CHUNK) == mib(0, 16)
-    plan.settle(5 * MIB)
+    plan.set_size(5 * MIB)
 
     assert plan.end_of(0) == 5 * MIB
     assert not plan.complete

@@ -35,12 +35,12 @@ def test_a_limiter_beneath_another_obeys_the_stricter() -> None:
 
     assert mine.spend(100, 0.0) == pytest.approx(1.0)
     assert other.spend(1900, 0.0) == pytest.approx(2.0)
-    assert (mine.sip, other.sip) == (1024, 1024)
+    assert (mine.max_read, other.max_read) == (1024, 1024)
 
 
 def test_without_a_rate_nothing_waits() -> None:
     assert Limiter(None).spend(1 << 40, 0.0) == 0
-    assert Limiter(None).sip is None
+    assert Limiter(None).max_read is None
 
 
 def test_a_changed_rate_forgets_old_debt() -> None:
@@ -65,17 +65,17 @@ def test_a_senseless_rate_is_refused_and_changes_nothing(rate: float) -> None:
 
 def test_of_several_limiters_the_loosest_holds_and_alone_counts() -> None:
     slow, fast, pace = Limiter(10_240), Limiter(102_400), Loosest()
-    assert (pace.sip, pace.spend(1 << 40, 0.0)) == (None, 0.0)
+    assert (pace.max_read, pace.spend(1 << 40, 0.0)) == (None, 0.0)
     pace.add(slow)
     pace.add(fast)
 
-    assert pace.sip == 10_240
+    assert pace.max_read == 10_240
     assert pace.spend(102_400, 1.0) == pytest.approx(1.0)
     pace.remove(fast)
-    assert pace.sip == 1024
+    assert pace.max_read == 1024
     assert pace.spend(1024, 1.0) == pytest.approx(0.1)
     pace.add(Limiter(None))
-    assert pace.sip is None
+    assert pace.max_read is None
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hostel.plugins.model_pull._engine.retry_budget import LONGEST_WAIT, PROGRESS, Patience, backoff
+from hostel.plugins.model_pull._engine.retry_budget import LONGEST_WAIT, PROGRESS, RetryBudget, backoff
 
 
 @given(st.integers(1, 10_000), st.floats(0, 1, exclude_max=True))
@@ -15,29 +15,29 @@ def test_waiting_doubles_up_to_half_a_minute_and_varies_by_half(failures: int, c
 
 
 def test_bytes_renew_patience_and_forgive_nonsense() -> None:
-    patience = Patience(300, since=0.0)
-    assert patience.strike()
-    assert patience.left(299) == 1
-    patience.fed(299, PROGRESS)
+    budget = RetryBudget(300, since=0.0)
+    assert budget.strike()
+    assert budget.left(299) == 1
+    budget.fed(299, PROGRESS)
 
-    assert (patience.left(300), patience.quiet(300), patience.strikes) == (299, 1, 0)
+    assert (budget.left(300), budget.quiet(300), budget.strikes) == (299, 1, 0)
 
 
 def test_a_byte_now_and_then_is_no_progress_but_many_are() -> None:
-    patience = Patience(300, since=0.0)
+    budget = RetryBudget(300, since=0.0)
     for now in range(1, 300):
-        patience.fed(now, 1)
-    assert patience.left(299) == 1
-    patience.fed(299, PROGRESS - 299)
+        budget.fed(now, 1)
+    assert budget.left(299) == 1
+    budget.fed(299, PROGRESS - 299)
 
-    assert patience.left(299) == 300
+    assert budget.left(299) == 300
 
 
 def test_nonsense_is_not_endured_for_long() -> None:
-    patience = Patience(300, since=0.0)
+    budget = RetryBudget(300, since=0.0)
 
-    assert [patience.strike() for _ in range(4)] == [True, True, True, False]
+    assert [budget.strike() for _ in range(4)] == [True, True, True, False]
 
 
 def test_no_patience_allows_no_second_try() -> None:
-    assert Patience(0, since=5.0).left(5.0) <= 0
+    assert RetryBudget(0, since=5.0).left(5.0) <= 0

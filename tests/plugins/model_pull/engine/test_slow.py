@@ -81,7 +81,7 @@ async def test_a_byte_a_second_ends_in_a_clear_error(
 ) -> None:
     hub.fault(cdn(bps=1, no_range=no_range))
     with anyio.fail_after(60), pytest.raises(TransferFailed, match="far too slow"):
-        await fetch(publish(Blob(MIB)), blob, patience=2, stall=3)
+        await fetch(publish(Blob(MIB)), blob, retry_seconds=2, stall=3)
 
 
 async def test_heads_that_trickle_for_ever_end_in_a_clear_error(
@@ -89,7 +89,7 @@ async def test_heads_that_trickle_for_ever_end_in_a_clear_error(
 ) -> None:
     hub.fault(cdn(head_bps=10))
     with anyio.fail_after(60), pytest.raises(TransferFailed, match="trickles"):
-        await fetch(publish(Blob(MIB)), blob, patience=1, stall=0.5)
+        await fetch(publish(Blob(MIB)), blob, retry_seconds=1, stall=0.5)
 
 
 async def test_a_slow_network_is_enough_where_nothing_can_be_continued(
@@ -106,7 +106,7 @@ async def test_a_slow_network_is_enough_where_nothing_can_be_continued(
 
 async def test_a_limit_of_ones_own_is_no_slow_connection(hub: LocalHub, blob: Path, publish: Publish) -> None:
     with anyio.fail_after(60):
-        await fetch(publish(Blob(1500)), blob, stall=0.3, patience=0.5, limiter=Limiter(500))
+        await fetch(publish(Blob(1500)), blob, stall=0.3, retry_seconds=0.5, limiter=Limiter(500))
 
     assert len(hub.exchanges(origin=Origin.CDN)) == 1
 

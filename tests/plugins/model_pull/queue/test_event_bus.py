@@ -2,7 +2,7 @@ import anyio
 import pytest
 
 from hostel.plugins.model_pull._events import Completed, DownloadEvent, FileCompleted, Missed, Progress
-from hostel.plugins.model_pull._queue.event_bus import LONGEST, Feed, Subscription
+from hostel.plugins.model_pull._queue.event_bus import LONGEST, EventBus, Subscription
 
 
 async def rest_of(reader: Subscription) -> list[DownloadEvent]:
@@ -11,32 +11,32 @@ async def rest_of(reader: Subscription) -> list[DownloadEvent]:
 
 
 async def test_every_reader_gets_every_event_in_order() -> None:
-    feed = Feed()
-    readers = [feed.subscribe() for _ in range(2)]
+    bus = EventBus()
+    readers = [bus.subscribe() for _ in range(2)]
     events = [FileCompleted("m", str(number), 1) for number in range(5)]
     for event in events:
-        feed.publish(event)
+        bus.publish(event)
 
     for reader in readers:
         assert await rest_of(reader) == events
 
 
 async def test_unread_progress_is_replaced_by_newer_progress_of_the_same_download() -> None:
-    feed = Feed()
-    reader = feed.subscribe()
+    bus = EventBus()
+    reader = bus.subscribe()
     for done in range(100):
-        feed.publish(Progress("a", done, 100))
-        feed.publish(Progress("b", done, 100))
-    feed.publish(Completed("a", "/x"))
+        bus.publish(Progress("a", done, 100))
+        bus.publish(Progress("b", done, 100))
+    bus.publish(Completed("a", "/x"))
 
     assert await rest_of(reader) == [Progress("a", 99, 100), Progress("b", 99, 100), Completed("a", "/x")]
 
 
 async def test_a_reader_that_falls_behind_is_told_how_many_events_it_missed() -> None:
-    feed = Feed()
-    reader = feed.subscribe()
+    bus = EventBus()
+    reader = bus.subscribe()
     for number in range(LONGEST + 7):
-        feed.publish(FileCompleted("m", str(number), 1))
+        bus.publish(FileCompleted("m", str(number), 1))
 
     first, *rest = await rest_of(reader)
 
@@ -46,7 +46,7 @@ async def test_a_reader_that_falls_behind_is_told_how_many_events_it_missed() ->
 
 
 async def test_a_waiting_reader_is_woken_by_an_event_and_by_the_end() -> None:
-    feed = Feed()
+    bus = EventBus()
     read: list[DownloadEvent] = []
 
     async def listen(reader: Subscription) -> None:
@@ -56,20 +56,20 @@ async def test_a_waiting_reader_is_woken_by_an_event_and_by_the_end() -> None:
 
     with anyio.fail_after(60):
         async with anyio.create_task_group() as group:
-            group.start_soon(listen, feed.subscribe())
+            group.start_soon(listen, bus.subscribe())
             await anyio.wait_all_tasks_blocked()
-            feed.publish(Completed("a", "/x"))
+            bus.publish(Completed("a", "/x"))
             await anyio.wait_all_tasks_blocked()
             assert read == [Completed("a", "/x")]
-            feed.close()
+            bus.close()
 
-    assert await rest_of(feed.subscribe()) == []
+    assert await rest_of(bus.subscribe()) == []
 
 
 async def test_a_reader_that_left_is_told_nothing_more() -> None:
-    feed = Feed()
-    async with feed.subscribe() as reader:
+    bus = EventBus()
+    async with bus.subscribe() as reader:
         pass
-    feed.publish(Completed("a", "/x"))
+    bus.publish(Completed("a", "/x"))
 
     assert await rest_of(reader) == []

@@ -7,7 +7,7 @@ from anyio.lowlevel import checkpoint
 from hostel.plugins.model_pull._queue.keyed_lock import KeyedLock
 
 
-async def test_car_one_key_is_exclusive_and_another_is_free() -> None:
+async def test_one_key_is_exclusive_and_another_is_free() -> None:
     locks = KeyedLock[str]()
     entered: list[str] = []
 
@@ -24,7 +24,7 @@ async def test_car_one_key_is_exclusive_and_another_is_free() -> None:
     assert entered == ["b", "a"]
 
 
-async def test_car_no_lock_is_kept_once_nobody_needs_it() -> None:
+async def test_no_lock_is_kept_once_nobody_needs_it() -> None:
     locks = KeyedLock[int]()
     for key in range(100):
         async with locks.hold(key):
@@ -36,7 +36,7 @@ async def test_car_no_lock_is_kept_once_nobody_needs_it() -> None:
     assert len(locks) == 0
 
 
-async def test_car_there_are_never_two_locks_for_one_key() -> None:
+async def test_there_are_never_two_locks_for_one_key() -> None:
     locks = KeyedLock[str]()
     inside = most = 0
 

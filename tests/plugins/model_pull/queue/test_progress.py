@@ -16,7 +16,7 @@ from hostel.plugins.model_pull._events import (
     to_json,
 )
 from hostel.plugins.model_pull._queue.plan import PlannedFile, PullPlan
-from hostel.plugins.model_pull._queue.progress import Tally
+from hostel.plugins.model_pull._queue.progress import PullProgress
 from hostel.plugins.model_pull._sources.reference import Reference
 from hostel.plugins.model_pull._sources.remote_file import RemoteFile
 
@@ -53,9 +53,9 @@ class Told:
         return [event for event in self.events if isinstance(event, kind)]
 
 
-def tally_of(plan: PullPlan) -> tuple[Tally, Told, Clock]:
+def progress_of(plan: PullPlan) -> tuple[PullProgress, Told, Clock]:
     told, clock = Told(), Clock()
-    return Tally(plan, told.events.append, clock=clock), told, clock
+    return PullProgress(plan, told.events.append, clock=clock), told, clock
 
 
 def moved(
@@ -69,9 +69,9 @@ def fetched(size: int) -> Fetched:
 
 
 def test_what_is_here_counts_from_the_start(plan: PullPlan) -> None:
-    tally, told, _ = tally_of(plan)
+    progress, told, _ = progress_of(plan)
 
-    tally.start({1})
+    progress.start({1})
 
     assert told.events[0] == Started("org/m", files=3, total=350, present=200)
     assert told.events[1] == FileCompleted("org/m", "f1", 200, cached=True)
@@ -79,13 +79,13 @@ def test_what_is_here_counts_from_the_start(plan: PullPlan) -> None:
 
 
 def test_files_add_up_to_exactly_the_whole(plan: PullPlan) -> None:
-    tally, told, clock = tally_of(plan)
-    tally.start(set())
+    progress, told, clock = progress_of(plan)
+    progress.start(set())
 
     for index, size in ((2, 50), (0, 100), (1, 200)):
         clock.now += 1
-        tally.file_moved(index, moved(size // 2))
-        tally.file_finished(index, fetched(size))
+        progress.file_moved(index, moved(size // 2))
+        progress.file_finished(index, fetched(size))
 
     counts = [event.downloaded for event in told.events if isinstance(event, Progress)]
     assert counts == sorted(counts)
@@ -93,57 +93,57 @@ def test_files_add_up_to_exactly_the_whole(plan: PullPlan) -> None:
 
 
 def test_progress_never_goes_back_and_never_beyond_the_whole(plan: PullPlan) -> None:
-    tally, told, clock = tally_of(plan)
-    tally.start(set())
+    progress, told, clock = progress_of(plan)
+    progress.start(set())
 
     for done in (80, 20, 400):
         clock.now += 1
-        tally.file_moved(0, moved(done))
+        progress.file_moved(0, moved(done))
 
     assert [event.downloaded for event in told.events if isinstance(event, Progress)] == [0, 80, 80, 350]
 
 
 def test_a_size_that_nobody_told_is_taken_from_the_server_or_the_end() -> None:
-    tally, told, clock = tally_of(plan_of(None, 10))
-    tally.start(set())
+    progress, told, clock = progress_of(plan_of(None, 10))
+    progress.start(set())
     assert told.last.total is None
 
     clock.now += 1
-    tally.file_moved(0, FetchProgress(FetchPhase.DOWNLOADING, 5, 90))
+    progress.file_moved(0, FetchProgress(FetchPhase.DOWNLOADING, 5, 90))
     assert told.last.total == 100
-    tally.file_finished(0, fetched(95))
+    progress.file_finished(0, fetched(95))
     assert told.last.total == 105
 
 
 def test_progress_is_told_ten_times_a_second_and_its_last_count_always(plan: PullPlan) -> None:
-    tally, told, clock = tally_of(plan)
-    tally.start(set())
+    progress, told, clock = progress_of(plan)
+    progress.start(set())
     for step in range(1, 101):
         clock.now = step / 100
-        tally.file_moved(0, moved(step))
+        progress.file_moved(0, moved(step))
     assert len(told.all(Progress)) <= 12
 
-    tally.file_finished(0, fetched(100))
+    progress.file_finished(0, fetched(100))
 
     assert told.last.downloaded == 100
 
 
 def test_a_resume_is_no_burst_of_speed(plan: PullPlan) -> None:
-    tally, told, clock = tally_of(plan)
-    tally.start(set())
+    progress, told, clock = progress_of(plan)
+    progress.start(set())
     for second in range(1, 4):
         clock.now = float(second)
-        tally.file_moved(1, moved(150 + second, fetched=second))
+        progress.file_moved(1, moved(150 + second, fetched=second))
 
     assert told.last.rate == pytest.approx(1.0)
     assert told.last.eta == pytest.approx(350 - 153)
 
 
 def test_nothing_is_said_of_speed_in_the_first_second_and_it_is_absent_in_json(plan: PullPlan) -> None:
-    tally, told, clock = tally_of(plan)
-    tally.start(set())
+    progress, told, clock = progress_of(plan)
+    progress.start(set())
     clock.now = 1.0
-    tally.file_moved(0, moved(50))
+    progress.file_moved(0, moved(50))
 
     assert (told.last.rate, told.last.eta) == (None, None)
     assert "rate" not in to_json(told.last)
@@ -151,14 +151,14 @@ def test_nothing_is_said_of_speed_in_the_first_second_and_it_is_absent_in_json(p
 
 
 def test_a_stall_shows_as_a_falling_rate(plan: PullPlan) -> None:
-    tally, told, clock = tally_of(plan)
-    tally.start(set())
+    progress, told, clock = progress_of(plan)
+    progress.start(set())
     for second in range(1, 6):
         clock.now = float(second)
-        tally.file_moved(1, moved(second * 10))
+        progress.file_moved(1, moved(second * 10))
     before = told.last.rate
     clock.now = 60.0
-    tally.tick()
+    progress.tick()
 
     assert before is not None
     assert told.last.rate is not None
@@ -166,11 +166,11 @@ def test_a_stall_shows_as_a_falling_rate(plan: PullPlan) -> None:
 
 
 def test_verifying_is_told_once_nothing_is_downloading_any_more(plan: PullPlan) -> None:
-    tally, told, _ = tally_of(plan)
-    tally.start(set())
-    tally.file_moved(0, moved(100, phase=FetchPhase.VERIFYING))
-    tally.file_moved(1, moved(10))
-    tally.file_moved(1, moved(200, phase=FetchPhase.VERIFYING))
+    progress, told, _ = progress_of(plan)
+    progress.start(set())
+    progress.file_moved(0, moved(100, phase=FetchPhase.VERIFYING))
+    progress.file_moved(1, moved(10))
+    progress.file_moved(1, moved(200, phase=FetchPhase.VERIFYING))
 
     assert [event.status for event in told.events if isinstance(event, StatusChanged)] == [
         DownloadStatus.VERIFYING,
@@ -180,12 +180,14 @@ def test_verifying_is_told_once_nothing_is_downloading_any_more(plan: PullPlan) 
 
 
 def test_trouble_and_waiting_are_told_once_each(plan: PullPlan) -> None:
-    tally, told, _ = tally_of(plan)
-    tally.start(set())
+    progress, told, _ = progress_of(plan)
+    progress.start(set())
     for _ in range(3):
-        tally.file_moved(0, FetchProgress(FetchPhase.LOCKED_OUT, 0, 100))
+        progress.file_moved(0, FetchProgress(FetchPhase.LOCKED_OUT, 0, 100))
     for _ in range(3):
-        tally.file_moved(0, FetchProgress(FetchPhase.DOWNLOADING, 5, 100, trouble="the connection was reset"))
+        progress.file_moved(
+            0, FetchProgress(FetchPhase.DOWNLOADING, 5, 100, trouble="the connection was reset")
+        )
 
     assert [event.message for event in told.events if isinstance(event, Notice)] == [
         "f0: waiting for another process that downloads it.",
@@ -194,22 +196,22 @@ def test_trouble_and_waiting_are_told_once_each(plan: PullPlan) -> None:
 
 
 def test_files_that_move_at_once_take_turns(plan: PullPlan) -> None:
-    tally, told, clock = tally_of(plan)
-    tally.start(set())
+    progress, told, clock = progress_of(plan)
+    progress.start(set())
     for _ in range(6):
         clock.now += 0.15
         for index in range(3):
-            tally.file_moved(index, FetchProgress(FetchPhase.DOWNLOADING, 10, 50))
+            progress.file_moved(index, FetchProgress(FetchPhase.DOWNLOADING, 10, 50))
 
     paths = [event.path for event in told.all(Progress) if isinstance(event, Progress) and event.path]
     assert paths == ["f0", "f1", "f2"] * 2
 
 
 def test_trouble_is_told_as_one_sentence(plan: PullPlan) -> None:
-    tally, told, _ = tally_of(plan)
-    tally.start(set())
+    progress, told, _ = progress_of(plan)
+    progress.start(set())
     for trouble in ("status 503", "f0 changed at its source: pull it again."):
-        tally.file_moved(0, FetchProgress(FetchPhase.DOWNLOADING, 0, 50, trouble=trouble))
+        progress.file_moved(0, FetchProgress(FetchPhase.DOWNLOADING, 0, 50, trouble=trouble))
 
     notices = [event.message for event in told.all(Notice) if isinstance(event, Notice)]
     assert notices == [

@@ -361,7 +361,7 @@ async def test_an_interrupted_pull_does_not_disturb_huggingface_hub(hub: LocalHu
     assert found(own_home, "*.hostel.part*") == []
 
 
-async def test_q11_a_file_of_unknown_size_is_kept_and_not_fetched_again(hub: LocalHub) -> None:
+async def test_a_file_of_unknown_size_is_kept_and_not_fetched_again(hub: LocalHub) -> None:
     hub.add_repo("org/m", FILES)
 
     class Unsized(HubSource):

@@ -131,14 +131,14 @@ def test_a_size_out_of_range_is_refused(size: int) -> None:
         Queue().resize(size)
 
 
-def test_g14_a_model_of_many_shards_takes_one_place() -> None:
+def test_a_model_of_many_shards_takes_one_place() -> None:
     queue = Queue().add(attrs.evolve(item("big"), shard_count=11))
 
     assert len(queue.items) == 1
     assert len(queue.items) < MAX_SIZE
 
 
-def test_g13_a_download_that_fails_again_is_one_row() -> None:
+def test_a_download_that_fails_again_is_one_row() -> None:
     queue = failed(queue_of(1, 0), "1")
     queue, _ = queue.retry("1", group_id="g2", at=5.0)
 
@@ -148,7 +148,7 @@ def test_g13_a_download_that_fails_again_is_one_row() -> None:
     assert (row.item.attempts, row.error, row.recoverable) == (2, "it broke", True)
 
 
-def test_g5_retrying_keeps_what_the_download_is_and_returns_its_place() -> None:
+def test_retrying_keeps_what_the_download_is_and_returns_its_place() -> None:
     queue = queue_of(1, 2)
     queue = failed(attrs.evolve(queue, active=(attrs.evolve(queue.active[0], shard_count=3, total=9),)), "1")
 

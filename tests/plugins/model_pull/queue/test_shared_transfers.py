@@ -116,7 +116,7 @@ async def test_leaving_concerns_nobody_else_and_the_last_to_leave_stops_it(tmp_p
         assert (carrier.writing, len(transfers)) == (0, 0)
 
 
-async def test_q6_who_asks_while_it_stops_waits_and_begins_anew(tmp_path: Path) -> None:
+async def test_who_asks_while_it_stops_waits_and_begins_anew(tmp_path: Path) -> None:
     carrier = Carrier()
     scope = anyio.CancelScope()
 
@@ -167,7 +167,7 @@ async def test_the_loosest_limit_of_those_who_want_it_holds(tmp_path: Path) -> N
         group.start_soon(partial(transfers.bring, FILE, blob, on_progress=ignore, limiter=slow))
         await anyio.wait_all_tasks_blocked()
         assert carrier.pace is not None
-        assert carrier.pace.sip == 1024
+        assert carrier.pace.max_read == 1024
 
         async def join() -> None:
             with leaving:
@@ -175,9 +175,9 @@ async def test_the_loosest_limit_of_those_who_want_it_holds(tmp_path: Path) -> N
 
         group.start_soon(join)
         await anyio.wait_all_tasks_blocked()
-        assert carrier.pace.sip is None
+        assert carrier.pace.max_read is None
 
         leaving.cancel()
         await anyio.wait_all_tasks_blocked()
-        assert carrier.pace.sip == 1024
+        assert carrier.pace.max_read == 1024
         carrier.go.set()

@@ -10,9 +10,9 @@ def listing(*paths: str) -> list[RemoteFile]:
     return [RemoteFile(path, 10, None, f"https://h/{path}") for path in paths]
 
 
-def selected(*paths: str, wish: str | None = None) -> list[str]:
+def selected(*paths: str, wanted: str | None = None) -> list[str]:
     files = listing(*paths)
-    selection = chosen(files, choose("o/m", options_of(files), wish=wish))
+    selection = chosen(files, choose("o/m", options_of(files), wanted=wanted))
     return [file.path for file in selection.files]
 
 
@@ -33,7 +33,7 @@ def test_a_quantization_comes_with_its_small_files_and_without_the_rest() -> Non
 def test_all_shards_of_the_chosen_one_are_taken_in_order() -> None:
     shards = [f"Q8_0/m-Q8_0-0000{i}-of-00003.gguf" for i in (1, 2, 3)]
 
-    assert selected("m-Q4_K_M.gguf", *reversed(shards), wish="Q8_0") == shards
+    assert selected("m-Q4_K_M.gguf", *reversed(shards), wanted="Q8_0") == shards
 
 
 @pytest.mark.parametrize(

@@ -24,36 +24,36 @@ def options_of(*labels: str, sizes: dict[str, int] | None = None) -> list[QuantO
 
 
 def test_a_wish_is_met_in_any_case() -> None:
-    choice = choose("o/m", options_of("Q4_K_M", "Q8_0"), wish="q8_0")
+    choice = choose("o/m", options_of("Q4_K_M", "Q8_0"), wanted="q8_0")
 
     assert (choice.option.name, choice.reason) == ("Q8_0", Reason.ASKED)
 
 
 def test_a_wish_is_never_met_by_another_quantization() -> None:
     with pytest.raises(InvalidQuantization) as caught:
-        choose("o/m", options_of("Q4_K_M", "Q8_0", sizes={"Q8_0": 8 * GIB}), wish="Q5_K_M")
+        choose("o/m", options_of("Q4_K_M", "Q8_0", sizes={"Q8_0": 8 * GIB}), wanted="Q5_K_M")
 
     assert str(caught.value) == "o/m: there is no 'Q5_K_M'. It has Q4_K_M (1.0 GiB), Q8_0 (8.0 GiB)."
 
 
 def test_a_wish_without_ud_is_met_by_its_dynamic_form_and_says_so() -> None:
-    choice = choose("o/m", options_of("UD-Q4_K_XL", "Q8_0"), wish="Q4_K_XL")
+    choice = choose("o/m", options_of("UD-Q4_K_XL", "Q8_0"), wanted="Q4_K_XL")
 
     assert choice.option.name == "UD-Q4_K_XL"
     assert "the form of Q4_K_XL there is" in choice.why
 
 
 def test_the_exact_form_wins_over_the_dynamic_one() -> None:
-    assert choose("o/m", options_of("UD-Q6_K", "Q6_K"), wish="Q6_K").option.name == "Q6_K"
-    assert choose("o/m", options_of("UD-Q6_K", "Q6_K"), wish="ud-q6_k").option.name == "UD-Q6_K"
+    assert choose("o/m", options_of("UD-Q6_K", "Q6_K"), wanted="Q6_K").option.name == "Q6_K"
+    assert choose("o/m", options_of("UD-Q6_K", "Q6_K"), wanted="ud-q6_k").option.name == "UD-Q6_K"
 
 
 def test_models_of_one_label_are_told_apart_by_their_names() -> None:
     options = quant_options(group_models(["stories15M-q4_0.gguf", "stories42M-q4_0.gguf"]), {})
 
-    assert choose("o/m", options, wish="stories42M-q4_0").option.paths == ("stories42M-q4_0.gguf",)
+    assert choose("o/m", options, wanted="stories42M-q4_0").option.paths == ("stories42M-q4_0.gguf",)
     with pytest.raises(InvalidQuantization, match=r"'Q4_0' names 2 models.*stories15M-q4_0"):
-        choose("o/m", options, wish="Q4_0")
+        choose("o/m", options, wanted="Q4_0")
     with pytest.raises(InvalidQuantization, match="which of the 2 models"):
         choose("o/m", options)
 
@@ -86,14 +86,14 @@ def test_incomplete_groups_are_listed_and_never_taken() -> None:
 
     assert choose("o/m", options).option.name == "Q8_0"
     with pytest.raises(InvalidQuantization, match=r"shard 2 of 2 is missing.*Q8_0 \(1\.0 GiB\)"):
-        choose("o/m", options, wish="Q4_K_M")
+        choose("o/m", options, wanted="Q4_K_M")
 
 
 def test_raw_pieces_are_refused_by_name() -> None:
     options = quant_options(group_models(["m.Q6_K.gguf.part1of2", "m.Q6_K.gguf.part2of2"]), {})
 
     with pytest.raises(InvalidQuantization, match="joined by hand"):
-        choose("o/m", options, wish="Q6_K")
+        choose("o/m", options, wanted="Q6_K")
 
 
 def test_a_budget_buys_the_best_that_fits() -> None:
@@ -119,7 +119,7 @@ def test_a_plugin_may_choose_among_what_there_is() -> None:
 
 def test_a_repository_without_models_says_so() -> None:
     with pytest.raises(InvalidQuantization, match="no GGUF model"):
-        choose("o/m", [], wish="Q8_0")
+        choose("o/m", [], wanted="Q8_0")
 
 
 SOME = st.lists(st.sampled_from(PREFERENCE), min_size=1, unique=True)

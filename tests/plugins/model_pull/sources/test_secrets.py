@@ -45,13 +45,13 @@ def test_a_checksum_stays_when_a_secret_goes() -> None:
 
 @pytest.mark.parametrize("url", SIGNED)
 def test_a_request_for_it_is_kept_without_it_and_says_so(url: str) -> None:
-    wish = DownloadRequest(url)
+    request = DownloadRequest(url)
 
-    kept = DownloadRequest.from_params(json.loads(json.dumps(wish.to_params())))
+    kept = DownloadRequest.from_params(json.loads(json.dumps(request.to_params())))
 
-    assert "s3cret" not in repr(kept) + str(kept.reference) + wish.reference.model_id + wish.label
+    assert "s3cret" not in repr(kept) + str(kept.reference) + request.reference.model_id + request.label
     assert kept.withheld
-    assert wish.to_params(secrets=True) == {"repo_id": url}
+    assert request.to_params(secrets=True) == {"repo_id": url}
 
 
 async def test_no_secret_reaches_the_disk_and_a_fresh_url_goes_on(hub: LocalHub, tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ async def test_a_branch_a_tag_and_a_commit_each_name_a_revision(hub: LocalHub) -
         assert commit == file.commit
 
 
-async def test_g6_a_push_while_listing_does_not_mix_two_commits(hub: LocalHub) -> None:
+async def test_a_push_while_listing_does_not_mix_two_commits(hub: LocalHub) -> None:
     sha = hub.add_repo("org/m", FILES)
 
     files = await HubSource().resolve(parse_reference("org/m"))
@@ -161,7 +161,7 @@ async def test_a_url_is_one_file_of_known_size(hub: LocalHub) -> None:
     assert file.version is not None
 
 
-async def test_q12_the_query_of_a_url_stays_with_it(hub: LocalHub) -> None:
+async def test_the_query_of_a_url_stays_with_it(hub: LocalHub) -> None:
     sha = hub.add_repo("org/m", FILES)
     url = f"{hub.endpoint}/org/m/resolve/{sha}/m-Q8_0.gguf?Signature=s3cret&Expires=5"
 

@@ -22,8 +22,8 @@ from .._errors import NoSpace
 from .layout import part_path
 
 CUSHION = 2**30
-PATIENCE = 300.0
-LOOK_SECONDS = 0.5
+SPACE_SECONDS = 300.0
+CHECK_SECONDS = 0.5
 T = TypeVar("T")
 
 
@@ -65,12 +65,12 @@ class DiskReservations:
             raise NoSpace(place, needed=needed, free=usage.free, reserved=reserved, cushion=cushion)
 
 
-async def with_room(
-    bring: Callable[[], Awaitable[T]], *, patience: float, on_short: Callable[[NoSpace], None]
+async def with_disk_space(
+    bring: Callable[[], Awaitable[T]], *, seconds: float, on_short: Callable[[NoSpace], None]
 ) -> T:
     """Bring a file; each time that the disk is full, wait for room and go on.
 
-    :param patience: seconds without a byte written before giving up; 0 does not wait
+    :param seconds: seconds without a byte written before giving up; 0 does not wait
     :param on_short: told of each pause
     :raises NoSpace: if there is still no room then
     """
@@ -82,11 +82,11 @@ async def with_room(
             full, now = error, time.monotonic()
         if needed is None or full.needed < needed:
             needed, since = full.needed, now
-        left = since + patience - now
+        left = since + seconds - now
         if left <= 0:
             raise full
         on_short(full)
-        await _room(full, left)
+        await _wait_for_space(full, left)
 
 
 def still_needed(blob: Path, size: int) -> int:
@@ -107,11 +107,11 @@ def free_bytes(folder: Path) -> int:
     return shutil.disk_usage(folder).free
 
 
-async def _room(full: NoSpace, seconds: float) -> None:
+async def _wait_for_space(full: NoSpace, seconds: float) -> None:
     place = existing_ancestor(Path(full.path).parent)
     with anyio.move_on_after(seconds):
         while True:
-            await anyio.sleep(LOOK_SECONDS)
+            await anyio.sleep(CHECK_SECONDS)
             if await anyio.to_thread.run_sync(free_bytes, place) >= full.needed:
                 return
 

@@ -105,7 +105,7 @@ def pull(
     from .detach import detach_all
     from .pull_command import check_all, pull_all
 
-    wishes = [
+    requests = [
         DownloadRequest(
             model,
             quant,
@@ -119,11 +119,11 @@ def pull(
         )
         for model in models
     ]
-    check_all(wishes)
+    check_all(requests)
     if detach:
-        detach_all(wishes, as_json=as_json)
+        detach_all(requests, as_json=as_json)
     else:
-        pull_all(wishes, rate_limit=limit_rate, as_json=as_json)
+        pull_all(requests, rate_limit=limit_rate, as_json=as_json)
 
 
 def list_by_default(context: typer.Context, as_json: AsJson = False) -> None:

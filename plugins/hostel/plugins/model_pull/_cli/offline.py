@@ -40,7 +40,7 @@ class _Draft:
 
 
 @attrs.frozen
-class StoredQueue:
+class OfflineQueue:
     """The queue of one data folder.
 
     :raises StorageFailed: from each verb, if the disk refuses
@@ -80,7 +80,7 @@ class StoredQueue:
         return place
 
     def cancel(self, name: str, *, clear_cache: bool) -> None:
-        """Take a download out, and drop what was fetched of it if that is wished."""
+        """Take a download out, and drop what was fetched of it if that is asked for."""
         with self._changing() as draft:
             row = draft.queue.find_failed(name)
             item = row.item if row is not None else draft.queue.find(name)

@@ -24,7 +24,7 @@ from .._manager import DownloadManager
 from .._queue.persistence import QueueStore
 from .._queue.queue import LARGEST_SIZE, MAX_SIZE, Queue, QueueItem
 from .._sources.reference import InvalidReference
-from .render import print_json, screen
+from .render import print_json, renderer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from .._queue.download_request import DownloadRequest
     from .._queue.event_bus import Subscription
     from .._queue.handle import PullHandle
-    from .render import Screen
+    from .render import Renderer
 
 SESSION = "cli"
 INTERRUPTED = "interrupted; run the same command again and it goes on from there"
@@ -43,27 +43,27 @@ INTERRUPTED = "interrupted; run the same command again and it goes on from there
 class Attempt:
     """One model of the command line and how it ended; None means interrupted."""
 
-    wish: DownloadRequest
+    request: DownloadRequest
     handle: PullHandle | None = None
     outcome: Path | PullError | None = None
 
 
-def check_all(wishes: Sequence[DownloadRequest]) -> None:
+def check_all(requests: Sequence[DownloadRequest]) -> None:
     """End the command with exit code 2 if one of them names nothing, or there are too many."""
     try:
-        for wish in wishes:
-            _ = wish.reference
+        for request in requests:
+            _ = request.reference
     except InvalidReference as error:
         console.fail(error, console.USAGE)
-    if len(wishes) > LARGEST_SIZE:
+    if len(requests) > LARGEST_SIZE:
         console.fail(f"At most {LARGEST_SIZE} models at once.", console.USAGE)
 
 
-def pull_all(wishes: Sequence[DownloadRequest], *, rate_limit: int | None, as_json: bool) -> None:
+def pull_all(requests: Sequence[DownloadRequest], *, rate_limit: int | None, as_json: bool) -> None:
     """Pull the models, show how it goes, and exit with 0, 1, 130 or 143."""
-    attempts, code = [Attempt(wish) for wish in wishes], console.INTERRUPTED
+    attempts, code = [Attempt(request) for request in requests], console.INTERRUPTED
     try:
-        with screen(as_json=as_json) as shown:
+        with renderer(as_json=as_json) as shown:
             console.run(lambda: _run(attempts, shown, rate_limit))
     except KeyboardInterrupt:
         pass
@@ -80,7 +80,7 @@ def pull_all(wishes: Sequence[DownloadRequest], *, rate_limit: int | None, as_js
         raise typer.Exit(console.FAILED)
 
 
-async def _run(attempts: Sequence[Attempt], shown: Screen, rate_limit: int | None) -> None:
+async def _run(attempts: Sequence[Attempt], shown: Renderer, rate_limit: int | None) -> None:
     async with Runtime() as runtime:
         manager = runtime.get(DownloadManager)
         manager.rate_limit = rate_limit
@@ -88,7 +88,7 @@ async def _run(attempts: Sequence[Attempt], shown: Screen, rate_limit: int | Non
         async with anyio.create_task_group() as tasks, manager.subscribe() as events:
             tasks.start_soon(_show, events, shown)
             for attempt in attempts:
-                attempt.handle = manager.pull(attempt.wish, session_id=SESSION)
+                attempt.handle = manager.pull(attempt.request, session_id=SESSION)
             for attempt in attempts:
                 await _finish(attempt)
 
@@ -101,7 +101,7 @@ async def _finish(attempt: Attempt) -> None:
             attempt.outcome = error
 
 
-async def _show(events: Subscription, shown: Screen) -> None:
+async def _show(events: Subscription, shown: Renderer) -> None:
     async for event in events:
         shown.show(event)
 
@@ -111,9 +111,9 @@ def _conclude(attempt: Attempt, *, as_json: bool) -> None:
     if isinstance(attempt.outcome, PullError):
         sys.stderr.write(f"hostel: {attempt.outcome}\n")
         if as_json and name is None:
-            print_json(_failed(attempt.wish.label, str(attempt.outcome), type(attempt.outcome).__name__))
+            print_json(_failed(attempt.request.label, str(attempt.outcome), type(attempt.outcome).__name__))
     elif attempt.outcome is None and as_json:
-        print_json(_failed(name or attempt.wish.label, INTERRUPTED, "Interrupted"))
+        print_json(_failed(name or attempt.request.label, INTERRUPTED, "Interrupted"))
 
 
 def _failed(id: str, error: str, kind: str) -> dict[str, object]:
@@ -153,7 +153,7 @@ def _noted(queue: Queue, attempt: Attempt) -> Queue:
     item = QueueItem(
         name,
         name,
-        attempt.wish,
+        attempt.request,
         now,
         total=progress.total if progress else None,
         downloaded=progress.downloaded if progress else 0,

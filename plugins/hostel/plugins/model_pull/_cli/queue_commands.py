@@ -16,14 +16,14 @@ from .._errors import PullError, size_text
 from .._events import DownloadStatus, to_json
 from .._numbers import duration_text, rate_text
 from .._queue.queue import NotInQueue
-from .offline import StoredQueue
-from .remote import served
+from .offline import OfflineQueue
+from .remote import remote_queues
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from .._events import FailedDownload, QueuedDownload, QueueSnapshot
-    from .remote import ServedQueue
+    from .remote import RemoteQueue
 
 COLUMNS = ("place", "download", "state", "here", "of", "more")
 
@@ -53,7 +53,7 @@ def retry(name: str, *, rate_limit: int | None, as_json: bool) -> None:
 
     with _one_sentence():
         queue = _holder(name)
-        if not isinstance(queue, StoredQueue):
+        if not isinstance(queue, OfflineQueue):
             if rate_limit is not None:
                 console.fail(f"--limit-rate does not reach {queue.where}, which has {name}.", console.USAGE)
             say_queued(queue, name, queue.retry(name), as_json=as_json)
@@ -63,7 +63,7 @@ def retry(name: str, *, rate_limit: int | None, as_json: bool) -> None:
 
 
 def cancel(name: str, *, clear_cache: bool) -> None:
-    """Take a download out, and drop what was fetched of it if that is wished."""
+    """Take a download out, and drop what was fetched of it if that is asked for."""
     with _one_sentence():
         _holder(name).cancel(name, clear_cache=clear_cache)
 
@@ -75,14 +75,14 @@ def clear() -> None:
             queue.clear()
 
 
-def _queues() -> tuple[ServedQueue | StoredQueue, ...]:
-    found = served(data_dir())
+def _queues() -> tuple[RemoteQueue | OfflineQueue, ...]:
+    found = remote_queues(data_dir())
     for trouble in found.troubles:
         console.warn(trouble)
-    return found.queues if found.owns_stored else (*found.queues, StoredQueue(data_dir()))
+    return found.queues if found.owns_stored else (*found.queues, OfflineQueue(data_dir()))
 
 
-def _holder(name: str) -> ServedQueue | StoredQueue:
+def _holder(name: str) -> RemoteQueue | OfflineQueue:
     for queue in _queues():
         if queue.snapshot().has(name):
             return queue

@@ -54,7 +54,7 @@ class Refused(PullError):
 
 
 @attrs.frozen
-class ServedQueue:
+class RemoteQueue:
     """The queue of one runtime.
 
     :raises NotReached: from each verb, if it does not answer
@@ -87,9 +87,9 @@ class ServedQueue:
         folder = self._ask("GET", "/queue").get("stored_in")
         return None if folder is None else Path(str(folder)).resolve()
 
-    def add(self, wish: DownloadRequest) -> tuple[str, int]:
+    def add(self, request: DownloadRequest) -> tuple[str, int]:
         """Put a model into the queue and return the name and the place of its download; 0: it is here."""
-        body = {**wish.to_params(secrets=True), "session_id": wish.session_id}
+        body = {**request.to_params(secrets=True), "session_id": request.session_id}
         answer = self._ask("POST", "", body, seconds=RESOLVING_SECONDS)
         return str(answer["id"]), int(answer["position"])
 
@@ -127,7 +127,7 @@ class ServedQueue:
 
 
 @attrs.frozen
-class Served:
+class RemoteQueues:
     """The queues of all runtimes of this user that serve and pull models.
 
     :ivar queues: that of the data folder first
@@ -135,22 +135,22 @@ class Served:
     :ivar troubles: what kept a runtime out
     """
 
-    queues: tuple[ServedQueue, ...]
+    queues: tuple[RemoteQueue, ...]
     owns_stored: bool
     troubles: tuple[PullError, ...]
 
 
-def served(data_dir: Path) -> Served:
+def remote_queues(data_dir: Path) -> RemoteQueues:
     """Ask every runtime that has left a card."""
-    ours: list[ServedQueue] = []
-    others: list[ServedQueue] = []
+    ours: list[RemoteQueue] = []
+    others: list[RemoteQueue] = []
     troubles: list[PullError] = []
     for card in cards.running():
-        queue = ServedQueue(card)
+        queue = RemoteQueue(card)
         try:
             (ours if queue.stored_in() == data_dir.resolve() else others).append(queue)
         except NotReached as error:
             troubles.append(error)
         except Refused:
             continue  # no downloads there
-    return Served((*ours, *others), bool(ours), tuple(troubles))
+    return RemoteQueues((*ours, *others), bool(ours), tuple(troubles))

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 LINE_SECONDS = 5.0
 
 
-class Screen(Protocol):
+class Renderer(Protocol):
     """Shows events while it is open."""
 
     def __enter__(self) -> Self: ...
@@ -43,11 +43,11 @@ class Screen(Protocol):
     def show(self, event: DownloadEvent) -> None: ...
 
 
-def screen(*, as_json: bool) -> Screen:
+def renderer(*, as_json: bool) -> Renderer:
     """Return bars on a terminal, lines in a pipe, JSON where it is asked for."""
     if as_json:
-        return JsonScreen()
-    return BarScreen() if sys.stdout.isatty() else LineScreen()
+        return JsonRenderer()
+    return BarRenderer() if sys.stdout.isatty() else LineRenderer()
 
 
 class _Plain:
@@ -60,7 +60,7 @@ class _Plain:
         sys.stdout.flush()
 
 
-class JsonScreen(_Plain):
+class JsonRenderer(_Plain):
     """One JSON object a line."""
 
     def show(self, event: DownloadEvent) -> None:
@@ -68,11 +68,11 @@ class JsonScreen(_Plain):
             print_json(to_json(event))
 
 
-class LineScreen(_Plain):
+class LineRenderer(_Plain):
     """A line for what matters, and one every five seconds for progress."""
 
     def __init__(self) -> None:
-        self._told = time.monotonic()
+        self._last_told = time.monotonic()
 
     def show(self, event: DownloadEvent) -> None:
         line = self._line(event)
@@ -84,8 +84,8 @@ class LineScreen(_Plain):
         match event:
             case Started():
                 return f"{event.id}: {announced(event)}"
-            case Progress() if time.monotonic() - self._told >= LINE_SECONDS:
-                self._told = time.monotonic()
+            case Progress() if time.monotonic() - self._last_told >= LINE_SECONDS:
+                self._last_told = time.monotonic()
                 return f"{event.id}: {standing(event)}"
             case FileCompleted() if not event.cached:
                 return f"{event.id}: {event.path} is here"
@@ -97,7 +97,7 @@ class LineScreen(_Plain):
                 return None
 
 
-class BarScreen:
+class BarRenderer:
     """A bar for each download and one for each of its files that is on its way."""
 
     def __init__(self) -> None:

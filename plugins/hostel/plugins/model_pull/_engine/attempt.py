@@ -1,7 +1,7 @@
 """One go at a file.
 
-The conductor's thread starts workers as the ledger wants them, records once a second what is in place,
-and at the end cuts every line and joins every thread, however it ended.
+The conductor's thread starts workers as the state wants them, records once a second what is in place,
+and at the end cuts every connection and joins every thread, however it ended.
 """
 
 import threading
@@ -9,14 +9,14 @@ import time
 from collections.abc import Callable
 
 from .._errors import StorageFailed
-from .transfer_state import Adopted, Ending, Ledger, Stopped
+from .transfer_state import Adopted, Ending, Stopped, TransferState
 from .worker import Worker
 
 RECORD_SECONDS = 1.0
 
 
 class Attempt:
-    """Run workers against one ledger until it ends; `run` is called once, `stop` from any thread.
+    """Run workers against one state until it ends; `run` is called once, `stop` from any thread.
 
     :param hire: make the worker of an index
     :param record: make durable what is in place; it may take long
@@ -26,14 +26,14 @@ class Attempt:
 
     def __init__(
         self,
-        ledger: Ledger,
+        state: TransferState,
         hire: Callable[[int], Worker],
         *,
         record: Callable[[], None],
         published: Callable[[], bool],
         limited: Callable[[], bool],
     ) -> None:
-        self.ledger, self._limited = ledger, limited
+        self.state, self._limited = state, limited
         self._hire, self._record, self._published = hire, record, published
         self._lock = threading.Lock()
         self._workers: dict[int, Worker] = {}
@@ -46,37 +46,37 @@ class Attempt:
     def run(self) -> Ending:
         """Return how it ended; no thread is left by then."""
         try:
-            while self.ledger.ending is None:
+            while self.state.ending is None:
                 self._conduct()
         except StorageFailed as error:
-            self.ledger.end(error)
+            self.state.end(error)
         finally:
             self.stop(Stopped())
             for thread in self._threads:
                 thread.join()
-        return self.ledger.ending or Stopped()
+        return self.state.ending or Stopped()
 
     def stop(self, ending: Ending) -> None:
         """End all traffic at once; `ending` counts only if there was none before."""
-        self.ledger.end(ending)
+        self.state.end(ending)
         with self._lock:
             for worker in self._workers.values():
                 worker.cut()
 
     def _conduct(self) -> None:
         """Keep the workers at it until the next record is due, then record."""
-        began, before = time.monotonic(), self.ledger.fetched
-        while self.ledger.ending is None and (left := began + RECORD_SECONDS - time.monotonic()) > 0:
+        began, before = time.monotonic(), self.state.fetched
+        while self.state.ending is None and (left := began + RECORD_SECONDS - time.monotonic()) > 0:
             self._staff()
-            self.ledger.wait(left)
+            self.state.wait(left)
             self._expire()
-        if self.ledger.ending is not None:
+        if self.state.ending is not None:
             return
         if self._published():
-            self.ledger.end(Adopted())
+            self.state.end(Adopted())
             return
-        rate = (self.ledger.fetched - before) / (time.monotonic() - began)
-        self.ledger.measured(rate, limited=self._limited())
+        rate = (self.state.fetched - before) / (time.monotonic() - began)
+        self.state.measured(rate, limited=self._limited())
         self._record()
 
     def _expire(self) -> None:
@@ -88,8 +88,8 @@ class Attempt:
     def _staff(self) -> None:
         """Start the workers that are wanted and missing."""
         self._threads = [thread for thread in self._threads if thread.is_alive()]
-        for index in range(self.ledger.wanted()):
-            if index not in self._workers and self.ledger.has_work():
+        for index in range(self.state.wanted()):
+            if index not in self._workers and self.state.has_work():
                 self._start(index)
 
     def _start(self, index: int) -> None:
@@ -106,9 +106,9 @@ class Attempt:
         try:
             worker.run()
         except Exception as error:  # noqa: BLE001 - the thread's boundary: `run` hands the error on
-            self.ledger.end(error)
+            self.state.end(error)
         finally:
             with self._lock:
                 del self._workers[index]
             worker.close()
-            self.ledger.nudge()
+            self.state.nudge()

@@ -30,7 +30,7 @@ async def fetch(
     limiter: Pace | None = None,
     verify: bool = True,
     record: Path | None = None,
-    patience: float = 300.0,
+    retry_seconds: float = 300.0,
     stall: float = 15.0,
     connect_timeout: float = 10.0,
     on_progress: Callable[[FetchProgress], None] | None = None,
@@ -47,12 +47,12 @@ async def fetch(
     :param limiter: bytes per second, possibly beneath another limiter; None is unlimited
     :param verify: hold the content against `file.digest` before it gets its name
     :param record: remembers across calls which blobs were found true, so that each is read once; None forgets
-    :param patience: seconds without progress before giving up; 0 allows no second try
+    :param retry_seconds: seconds without progress before giving up; 0 allows no second try
     :param stall: seconds a connection may be silent before it is replaced; one far too slow has no more
     :param on_progress: called in the event loop, 4 to 10 times a second while something changes
     :raises PullError: one of its kinds, see there
     """
-    terms = Terms(connections, limiter, verify, Verified(record), patience, stall, connect_timeout)
+    terms = Terms(connections, limiter, verify, Verified(record), retry_seconds, stall, connect_timeout)
     if connections is not None and connections < 1:
         raise ValueError(f"at least one connection is needed, not {connections}")
     telling = _Telling(on_progress)

@@ -167,7 +167,7 @@ class Part:
             return False
         return True
 
-    def give_room(self, done: tuple[Span, ...]) -> None:
+    def release_space(self, done: tuple[Span, ...]) -> None:
         """Give back what was claimed behind the last byte in place."""
         with self._stored():
             os.truncate(self.fd, done[-1].end if done else 0)

@@ -66,7 +66,7 @@ class RangePlan:
         """Return whether `take` would find something."""
         return next(self._free(), None) is not None or self._largest_rest() is not None
 
-    def settle(self, size: int) -> None:
+    def set_size(self, size: int) -> None:
         """Set the size of a file that has told it only after its first bytes came."""
         self.size = size
         for worker, held in self._held.items():
@@ -117,9 +117,9 @@ class RangePlan:
         """
         if workers <= 1:
             return CHUNK_MAX
-        wish = CHUNK if rate is None else int(min(max(rate * CHUNK_SECONDS, CHUNK_MIN), CHUNK_MAX))
+        best = CHUNK if rate is None else int(min(max(rate * CHUNK_SECONDS, CHUNK_MIN), CHUNK_MAX))
         left = sum(map(len, self._free()))
-        return min(wish, max(SPLIT_MIN, left // (2 * workers)))
+        return min(best, max(SPLIT_MIN, left // (2 * workers)))
 
     def _free(self) -> Iterator[Span]:
         taken = sorted([*self.done, *self._held.values()])

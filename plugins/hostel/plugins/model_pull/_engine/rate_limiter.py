@@ -20,7 +20,7 @@ class Pace(Protocol):
     """How fast a transfer may go."""
 
     @property
-    def sip(self) -> int | None:
+    def max_read(self) -> int | None:
         """Return how many bytes to read at most at once, None for any number."""
         ...
 
@@ -54,9 +54,9 @@ class Limiter:
             self._level, self._at = 0.0, None
 
     @property
-    def sip(self) -> int | None:
+    def max_read(self) -> int | None:
         """Return how many bytes to read at most at once, None for any number."""
-        above = self._parent.sip if self._parent else None
+        above = self._parent.max_read if self._parent else None
         if self._rate is None:
             return above
         own = max(1024, int(self._rate * BURST_SECONDS))
@@ -94,9 +94,9 @@ class Loosest:
         self._limiters = tuple(left)
 
     @property
-    def sip(self) -> int | None:
+    def max_read(self) -> int | None:
         holding = self._holding()
-        return holding.sip if holding else None
+        return holding.max_read if holding else None
 
     def spend(self, count: int, now: float) -> float:
         holding = self._holding()

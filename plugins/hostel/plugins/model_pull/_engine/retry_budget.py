@@ -20,7 +20,7 @@ def backoff(failures: int, chance: float) -> float:
 
 
 @attrs.define
-class Patience:
+class RetryBudget:
     """Seconds without progress that are allowed; owned by one transfer, used under its lock."""
 
     budget: float
@@ -33,9 +33,9 @@ class Patience:
         """Tell that so many bytes arrived that were missing."""
         self.strikes, self.crumbs = 0, self.crumbs + count
         if self.crumbs >= PROGRESS:
-            self.rested(now)
+            self.restarted(now)
 
-    def rested(self, now: float) -> None:
+    def restarted(self, now: float) -> None:
         """Tell that it was held up here and not by the server."""
         self.since, self.crumbs = now, 0
 

@@ -1,6 +1,6 @@
 """The whole way of one file, in one thread: attempts until it is complete and true, then its name.
 
-An attempt may end with the wish for another one: the server has no ranges, the version changed, the
+An attempt may ask for another one: the server has no ranges, the version changed, the
 checksum is wrong. What stays in place and how to ask is decided here. Whatever happens, the threads are
 joined, the sidecar tells what is in place, and a part that nobody could continue is removed.
 """
@@ -29,8 +29,8 @@ from .._sources.remote_file import Digest, RemoteFile
 from .attempt import Attempt
 from .concurrency import ConnectionBudget, Share
 from .hasher import FollowingHasher
-from .net.connection import EnvironmentLine, Line
-from .net.http1 import Address, SocketLine
+from .net.connection import Connection, EnvironmentConnection
+from .net.http1 import Address, SocketConnection
 from .net.local import LocalSource
 from .net.redirects import Source
 from .net.response import Version
@@ -38,7 +38,7 @@ from .part_file import Part, Sidecar, discard_files, read_sidecar
 from .ranges import UNKNOWN, RangePlan
 from .rate_limiter import Pace
 from .report import Fetched, FetchPhase, FetchProgress
-from .transfer_state import Adopted, Anew, Complete, Ending, Ledger, Stopped
+from .transfer_state import Adopted, Anew, Complete, Ending, Stopped, TransferState
 from .worker import Worker
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Terms:
     limiter: Pace | None = None
     verify: bool = True
     verified: Verified = attrs.field(factory=lambda: Verified(None))
-    patience: float = 300.0
+    retry_seconds: float = 300.0
     stall: float = 15.0
     connect_timeout: float = 10.0
 
@@ -109,7 +109,7 @@ class Transfer:
                 raise
             except NoSpace as full:
                 done = read_sidecar(part.path, self._file).done
-                part.give_room(done)
+                part.release_space(done)
                 left = max(full.needed, (self._file.size or 0) - sum(map(len, done)))
                 raise NoSpace(full.path, left, full.free) from full.__cause__
             finally:
@@ -132,35 +132,35 @@ class Transfer:
             attempt, before = self._attempt, self._fetched
         if attempt is None:
             return FetchProgress(self._phase, 0, self._file.size)
-        ledger = attempt.ledger
-        with ledger.look() as plan:
+        state = attempt.state
+        with state.frozen() as plan:
             self._high = max(self._high, plan.done_bytes)
         return FetchProgress(
             self._phase,
             self._high,
-            ledger.size,
-            fetched=before + ledger.fetched,
+            state.size,
+            fetched=before + state.fetched,
             connections=attempt.connections,
             attempt=self._attempts,
-            trouble=ledger.trouble,
+            trouble=state.trouble,
         )
 
     def _pursue(self, part: Part, share: Share) -> Fetched | None:
         way = self._first_way(part)
         while True:
-            ending, digest, ledger = self._try(part, share, way)
+            ending, digest, state = self._try(part, share, way)
             match ending:
                 case Complete() if digest == self._wanted:
-                    return self._publish(part, ledger, digest)
+                    return self._publish(part, state, digest)
                 case Complete():
                     way = self._once_more(part, digest)
                 case Anew():
-                    way = self._another_way(part, way, ledger, ending)
+                    way = self._another_way(part, way, state, ending)
                 case Adopted() if self._is_here():
                     part.discard()
-                    return self._told(part, ledger, self._blob.stat().st_size, adopted=True)
+                    return self._result(part, state, self._blob.stat().st_size, adopted=True)
                 case Adopted():
-                    way = _Way(RangePlan(way.plan.size, way.plan.done), ledger.version, way.solo, way.ranges)
+                    way = _Way(RangePlan(way.plan.size, way.plan.done), state.version, way.solo, way.ranges)
                 case Stopped():
                     return None
                 case Exception():
@@ -172,42 +172,42 @@ class Transfer:
             part.reserve(found.size)
         return _Way(RangePlan(_plan_size(found.size), found.done), found.version)
 
-    def _try(self, part: Part, share: Share, way: _Way) -> tuple[Ending, Digest | None, Ledger]:
+    def _try(self, part: Part, share: Share, way: _Way) -> tuple[Ending, Digest | None, TransferState]:
         """Make one attempt; for a complete file the checksum comes with the ending."""
         with self._hashing(part, way) as hasher:
-            ledger = Ledger(
+            state = TransferState(
                 self._file.path,
                 way.plan,
                 way.version,
                 share=share,
-                patience=self._terms.patience,
+                retry_seconds=self._terms.retry_seconds,
                 pinned=self._wanted is not None,
                 solo=way.solo,
                 most=self._source.most or self._terms.connections,
                 on_frontier=hasher.reach if hasher else _ignore,
             )
-            record = functools.partial(self._record, part, ledger)
+            record = functools.partial(self._record, part, state)
             attempt = Attempt(
-                ledger,
-                functools.partial(self._hire, part, ledger, way.ranges),
+                state,
+                functools.partial(self._hire, part, state, way.ranges),
                 record=record,
                 published=self._has_appeared,
                 limited=self._limited,
             )
             with self._lock:
                 self._attempts += 1
-                self._fetched += self._attempt.ledger.fetched if self._attempt else 0
+                self._fetched += self._attempt.state.fetched if self._attempt else 0
                 self._attempt, self._hasher = attempt, hasher
                 if self._stopped:
-                    ledger.end(Stopped())
+                    state.end(Stopped())
             ending = attempt.run()
             if not isinstance(ending, Adopted | Anew):
                 record()
             if not isinstance(ending, Complete) or hasher is None:
-                return ending, None, ledger
+                return ending, None, state
             self._phase = FetchPhase.VERIFYING
             digest = hasher.result(way.plan.size)
-            return (ending if digest else Stopped()), digest, ledger
+            return (ending if digest else Stopped()), digest, state
 
     @contextmanager
     def _hashing(self, part: Part, way: _Way) -> Iterator[FollowingHasher | None]:
@@ -221,12 +221,12 @@ class Transfer:
             except OSError as error:
                 raise StorageFailed(part.path, error.strerror or str(error)) from error
 
-    def _hire(self, part: Part, ledger: Ledger, ranges: bool, index: int) -> Worker:
+    def _hire(self, part: Part, state: TransferState, ranges: bool, index: int) -> Worker:
         return Worker(
             index,
-            ledger,
+            state,
             self._source,
-            self._line(),
+            self._connection(),
             part.write,
             part.reserve,
             limiter=self._terms.limiter,
@@ -234,24 +234,24 @@ class Transfer:
             stall=self._terms.stall,
         )
 
-    def _line(self) -> Line:
+    def _connection(self) -> Connection:
         connect_timeout, stall = self._terms.connect_timeout, self._terms.stall
 
-        def proxied(proxy: str) -> Line:
-            from .net.proxy import ProxiedLine  # httpx takes long to import
+        def proxied(proxy: str) -> Connection:
+            from .net.proxy import ProxyConnection  # httpx takes long to import
 
-            return ProxiedLine(proxy, self._tls, connect_timeout=connect_timeout, stall=stall)
+            return ProxyConnection(proxy, self._tls, connect_timeout=connect_timeout, stall=stall)
 
-        direct = SocketLine(self._tls, self._reached, connect_timeout=connect_timeout, stall=stall)
-        return EnvironmentLine(direct, proxied)
+        direct = SocketConnection(self._tls, self._reached, connect_timeout=connect_timeout, stall=stall)
+        return EnvironmentConnection(direct, proxied)
 
     def _limited(self) -> bool:
-        return self._terms.limiter is not None and self._terms.limiter.sip is not None
+        return self._terms.limiter is not None and self._terms.limiter.max_read is not None
 
-    def _record(self, part: Part, ledger: Ledger) -> None:
-        with ledger.look() as plan:
+    def _record(self, part: Part, state: TransferState) -> None:
+        with state.frozen() as plan:
             told = attrs.evolve(
-                Sidecar.begun(self._file), size=ledger.size, version=ledger.version, done=plan.done
+                Sidecar.begun(self._file), size=state.size, version=state.version, done=plan.done
             )
         if told.done:
             part.record(told)
@@ -268,27 +268,27 @@ class Transfer:
         huge = (self._file.size or 0) >= ALWAYS_RANGES
         return _Way(RangePlan(_plan_size(self._file.size)), solo=True, ranges=huge)
 
-    def _another_way(self, part: Part, way: _Way, ledger: Ledger, anew: Anew) -> _Way:
+    def _another_way(self, part: Part, way: _Way, state: TransferState, anew: Anew) -> _Way:
         if self._attempts > RESTARTS:
             if anew.version is None:
                 raise TransferFailed(self._file.path, "the server cannot continue what it began", 0)
-            old, new = (version.if_range or "unknown" for version in (ledger.version, anew.version))
+            old, new = (version.if_range or "unknown" for version in (state.version, anew.version))
             raise ContentChanged(self._file.path, old, new)
         if anew.version is not None:
             self._source.forget()
-        version = anew.version or ledger.version
+        version = anew.version or state.version
         solo = way.solo or anew.version is None
         if anew.keep:
             return _Way(RangePlan(way.plan.size, way.plan.done), version, solo, way.ranges)
         part.begin_anew(self._file.size)
         return _Way(RangePlan(_plan_size(self._file.size)), version, solo, way.ranges)
 
-    def _publish(self, part: Part, ledger: Ledger, digest: Digest | None) -> Fetched:
+    def _publish(self, part: Part, state: TransferState, digest: Digest | None) -> Fetched:
         self._phase = FetchPhase.PUBLISHING
-        part.publish(self._blob, ledger.plan.size)
+        part.publish(self._blob, state.plan.size)
         if digest is not None:
             self._terms.verified.note(self._blob, digest)
-        return self._told(part, ledger, ledger.plan.size, digest=digest)
+        return self._result(part, state, state.plan.size, digest=digest)
 
     def _is_here(self) -> bool:
         """Return whether the blob is here and true, which may take reading it."""
@@ -306,10 +306,10 @@ class Transfer:
         mark = mark_of(self._blob)
         return mark not in (None, self._refused) and self._file.size in (None, mark and mark[0])
 
-    def _told(
+    def _result(
         self,
         part: Part,
-        ledger: Ledger,
+        state: TransferState,
         size: int,
         *,
         digest: Digest | None = None,
@@ -319,8 +319,8 @@ class Transfer:
             self._blob,
             size,
             digest=digest,
-            etag=ledger.version.etag,
-            fetched=self._fetched + ledger.fetched,
+            etag=state.version.etag,
+            fetched=self._fetched + state.fetched,
             resumed=sum(map(len, part.resumed.done)),
             adopted=adopted,
             attempts=self._attempts,

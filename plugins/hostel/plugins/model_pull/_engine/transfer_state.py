@@ -1,7 +1,7 @@
 """What the workers of one attempt share, behind one lock that nobody holds while waiting for anything else.
 
-It knows what is in place, who fetches what, which version the bytes belong to, how patient to be, and how
-it ended. The first ending counts. Workers ask it what to do next; the conductor waits on it.
+It knows what is in place, who fetches what, which version the bytes belong to, what is left of the retry
+budget, and how it ended. The first ending counts. Workers ask it what to do next; the conductor waits on it.
 """
 
 import random
@@ -16,7 +16,7 @@ from .._errors import PullError, TransferFailed
 from .concurrency import Share
 from .net.response import Body, Version
 from .ranges import UNKNOWN, RangePlan, Span
-from .retry_budget import Patience, backoff
+from .retry_budget import RetryBudget, backoff
 
 PARALLEL_FROM = 32 << 20
 """Smaller files are not worth a second connection."""
@@ -55,7 +55,7 @@ class Stopped:
 Ending = Complete | Adopted | Anew | Stopped | Exception
 
 
-class Ledger:
+class TransferState:
     """The shared state of one attempt.
 
     :param pinned: a checksum decides at the end, so that another ETag alone does not condemn what is in place
@@ -70,7 +70,7 @@ class Ledger:
         version: Version,
         *,
         share: Share,
-        patience: float,
+        retry_seconds: float,
         pinned: bool,
         solo: bool,
         most: int | None,
@@ -82,7 +82,7 @@ class Ledger:
         self.ending: Ending | None = Complete() if plan.complete else None
         self.stopped = threading.Event()
         self._path, self._plan, self._share, self._most = path, plan, share, most
-        self._patience = Patience(patience, time.monotonic())
+        self._retry_budget = RetryBudget(retry_seconds, time.monotonic())
         self._on_frontier = on_frontier
         self._accepted = False
         self._rate: float | None = None
@@ -101,7 +101,7 @@ class Ledger:
         return None if self._plan.size == UNKNOWN else self._plan.size
 
     @contextmanager
-    def look(self) -> Iterator[RangePlan]:
+    def frozen(self) -> Iterator[RangePlan]:
         """Hold everything still."""
         with self._changed:
             yield self._plan
@@ -131,7 +131,7 @@ class Ledger:
         allowed = self._share.allowance()
         with self._changed:
             if allowed == 0:
-                self._patience.rested(time.monotonic())
+                self._retry_budget.restarted(time.monotonic())
             return self._most_of(allowed) if self._accepted else min(1, allowed)
 
     def _most_of(self, allowed: int) -> int:
@@ -175,7 +175,7 @@ class Ledger:
             if self.ending is not None:
                 return False
             if self._plan.size == UNKNOWN and body.total is not None:
-                self._plan.settle(body.total)
+                self._plan.set_size(body.total)
             known = self.pinned or bool(self.version and self.version == body.version)
             nothing_yet = not self._plan.done and self._busy == {worker}
             if not body.ranged and not nothing_yet and (not self.solo or not known):
@@ -207,7 +207,7 @@ class Ledger:
             self.fetched += len(span)
             self.gained += gained
             if gained:
-                self._patience.fed(time.monotonic(), gained)
+                self._retry_budget.fed(time.monotonic(), gained)
                 self.trouble = None
             self._on_frontier(self._plan.frontier)
             if self._plan.complete:
@@ -216,7 +216,7 @@ class Ledger:
     def held_up(self) -> None:
         """Tell that a limiter held up a worker: no fault of the server."""
         with self._changed:
-            self._patience.rested(time.monotonic())
+            self._retry_budget.restarted(time.monotonic())
 
     def is_too_slow(self, rate: float, *, ranged: bool) -> bool:
         """Return whether a connection of so many bytes per second should make way for another.
@@ -225,10 +225,10 @@ class Ledger:
         """
         return rate < max(SLOWEST, self._share.best / FAR if ranged else 0)
 
-    def settle(self, size: int) -> None:
+    def set_size(self, size: int) -> None:
         """Learn the size of a file from its end."""
         with self._changed:
-            self._plan.settle(size)
+            self._plan.set_size(size)
             if self._plan.complete:
                 self.end(Complete())
 
@@ -243,13 +243,13 @@ class Ledger:
     def struck(self, error: PullError) -> None:
         """Tell of an answer that makes no sense; the attempt ends with `error` if that goes on."""
         with self._changed:
-            if not self._patience.strike():
+            if not self._retry_budget.strike():
                 self.end(error)
 
     def pause(
         self, worker: int, reason: str, *, asked: float | None, failures: int, last: PullError | None
     ) -> None:
-        """Wait before the next try, or end the attempt if there is no patience left.
+        """Wait before the next try, or end the attempt if the retry budget is used up.
 
         :param asked: seconds the server asks for
         :param last: the error to end with, None for TransferFailed
@@ -257,10 +257,10 @@ class Ledger:
         now = time.monotonic()
         with self._changed:
             self.trouble = reason
-            left = self._patience.left(now)
+            left = self._retry_budget.left(now)
             alone = not self._busy - {worker}
             if left <= 0 or (alone and asked is not None and asked > left):
-                self.end(last or TransferFailed(self._path, reason, self._patience.quiet(now)))
+                self.end(last or TransferFailed(self._path, reason, self._retry_budget.quiet(now)))
                 return
         delay = backoff(failures, random.random()) if asked is None else asked
         self.stopped.wait(min(delay, left))

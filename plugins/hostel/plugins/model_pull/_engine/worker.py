@@ -1,8 +1,8 @@
-"""One worker: a thread with one line and one buffer that takes spans, asks for them and puts them in place.
+"""One worker: a thread with one connection and one buffer.
 
-Bytes are received into the buffer until it is full or a tenth of a second has passed, then written with
-one call; on any failure what was received is written first. Only this module decides what an answer leads
-to.
+It takes spans, asks for them and puts them in place. Bytes are received into the buffer until it is full or a
+tenth of a second has passed, then written with one call; on any failure what was received is written first.
+Only this module decides what an answer leads to.
 """
 
 import time
@@ -10,13 +10,13 @@ from collections.abc import Callable
 
 from .._errors import BadResponse, ContentChanged, PullError
 from .._numbers import rate_text
-from .net.connection import Line, LineBroken, Reply
+from .net.connection import Connection, ConnectionBroken, Reply
 from .net.local import LocalSource
 from .net.redirects import Expired, Source
 from .net.response import Body, Busy, Changed, Nonsense
 from .ranges import Span
 from .rate_limiter import Pace
-from .transfer_state import Ledger
+from .transfer_state import TransferState
 
 BUFFER = 1 << 20
 FLUSH_SECONDS = 0.1
@@ -35,14 +35,14 @@ class _Again(Exception):
 
 
 class Worker:
-    """Fetch spans until the ledger has none for this worker."""
+    """Fetch spans until the state has none for this worker."""
 
     def __init__(
         self,
         index: int,
-        ledger: Ledger,
+        state: TransferState,
         source: Source | LocalSource,
-        line: Line,
+        connection: Connection,
         write: Callable[[memoryview, int], None],
         reserve: Callable[[int], None],
         *,
@@ -50,7 +50,7 @@ class Worker:
         ranges: bool,
         stall: float,
     ) -> None:
-        self._index, self._ledger, self._source, self._line = index, ledger, source, line
+        self._index, self._state, self._source, self._connection = index, state, source, connection
         self._write, self._reserve = write, reserve
         self._limiter, self._ranges = limiter, ranges
         self._buffer = memoryview(bytearray(BUFFER))
@@ -60,63 +60,63 @@ class Worker:
 
     def run(self) -> None:
         failures = 0
-        while (span := self._ledger.take(self._index)) is not None:
-            before = self._ledger.gained
+        while (span := self._state.take(self._index)) is not None:
+            before = self._state.gained
             try:
                 self._fetch(span)
                 failures = 0
-            except LineBroken as broken:
-                self._line.close()
-                if broken.stale or self._ledger.stopped.is_set():
+            except ConnectionBroken as broken:
+                self._connection.close()
+                if broken.stale or self._state.stopped.is_set():
                     continue
                 failures = self._failed(self._again(broken), failures, before)
             except _Again as again:
                 failures = self._failed(again, failures, before)
 
-    def _again(self, broken: LineBroken) -> _Again:
+    def _again(self, broken: ConnectionBroken) -> _Again:
         if not broken.nonsense:
             return _Again(broken.reason, crowded=broken.reset, wait=0.0 if broken.slow else None)
         error = BadResponse(self._source.url, broken.reason)
-        self._ledger.struck(error)
+        self._state.struck(error)
         return _Again(broken.reason, error=error)
 
     def cut(self) -> None:
         """End all traffic; safe from any thread."""
-        self._line.cut()
+        self._connection.cut()
 
     def expire(self, now: float) -> None:
         """End the traffic of an answer that trickles; safe from any thread."""
-        self._line.expire(now)
+        self._connection.expire(now)
 
     def close(self) -> None:
-        self._line.close()
+        self._connection.close()
 
     def _failed(self, again: _Again, failures: int, before: int) -> int:
-        self._ledger.give_back(self._index)
+        self._state.give_back(self._index)
         if again.crowded:
-            self._ledger.crowded()
-        failures = 1 if self._ledger.gained > before else failures + 1
-        self._ledger.pause(self._index, again.reason, asked=again.wait, failures=failures, last=again.error)
+            self._state.crowded()
+        failures = 1 if self._state.gained > before else failures + 1
+        self._state.pause(self._index, again.reason, asked=again.wait, failures=failures, last=again.error)
         return failures
 
     def _fetch(self, span: Span) -> None:
         asked = span if self._ranges else None
-        answer, reply = self._source.ask(self._line, asked, self._ledger.size, self._ledger.version)
+        answer, reply = self._source.ask(self._connection, asked, self._state.size, self._state.version)
         match answer:
             case Body():
-                size = self._ledger.size
-                if self._ledger.accept(self._index, answer):
+                size = self._state.size
+                if self._state.accept(self._index, answer):
                     if size is None and answer.total:
                         self._reserve(answer.total)
                     self._receive(reply, answer)
             case Busy(reason, wait, crowded):
                 raise _Again(reason, wait=wait, crowded=crowded)
             case Changed(version):
-                self._ledger.changed(version)
+                self._state.changed(version)
             case Expired(status, fresh):
                 self._renew(status, fresh=fresh)
             case Nonsense(error):
-                self._ledger.struck(error)
+                self._state.struck(error)
                 raise _Again(str(error), error=error)
 
     def _renew(self, status: int, *, fresh: bool) -> None:
@@ -124,7 +124,7 @@ class Worker:
         now = time.monotonic()
         if fresh:
             error = BadResponse(self._source.url, f"the place it names answers with status {status}")
-            self._ledger.struck(error)
+            self._state.struck(error)
             raise _Again(str(error), error=error)
         if self._renewed_at is not None and now - self._renewed_at < FREE_RENEWAL_SECONDS:
             raise _Again(f"status {status} again soon after a fresh url")
@@ -132,30 +132,30 @@ class Worker:
 
     def _receive(self, reply: Reply, body: Body) -> None:
         self._at, self._filled = body.start, 0
-        end = self._ledger.size if body.length is None else body.start + body.length
+        end = self._state.size if body.length is None else body.start + body.length
         try:
             self._pump(reply, body, end)
         finally:
             self._flush()
-        if self._ledger.stopped.is_set():
+        if self._state.stopped.is_set():
             return
         if end is None:
-            self._ledger.settle(self._at)
-        elif self._at < (self._ledger.end_of(self._index) if body.ranged else end):
-            raise LineBroken("the content ended early")
+            self._state.set_size(self._at)
+        elif self._at < (self._state.end_of(self._index) if body.ranged else end):
+            raise ConnectionBroken("the content ended early")
         elif body.length is None and reply.readinto(self._buffer[:1]):
             self._too_long(end)
 
     def _too_long(self, size: int) -> None:
         error = ContentChanged(self._source.path, f"{size} bytes", "more")
-        self._ledger.struck(error)
+        self._state.struck(error)
         raise _Again(str(error), error=error)
 
     def _pump(self, reply: Reply, body: Body, end: int | None) -> None:
         flushed = since = time.monotonic()
         came = 0
-        while room := self._room(body, end):
-            count = reply.readinto(self._buffer[self._filled : self._filled + room])
+        while most := self._max_read(body, end):
+            count = reply.readinto(self._buffer[self._filled : self._filled + most])
             if count == 0:
                 return
             self._filled += count
@@ -166,8 +166,8 @@ class Worker:
                 self._flush()
                 flushed = now
             if pause > 0:
-                self._ledger.stopped.wait(pause)
-                self._ledger.held_up()
+                self._state.stopped.wait(pause)
+                self._state.held_up()
                 since, came = time.monotonic(), 0
             elif now - since >= self._window:
                 self._judge(came / (now - since), ranged=body.ranged)
@@ -175,27 +175,27 @@ class Worker:
 
     def _judge(self, rate: float, *, ranged: bool) -> None:
         """Give up a connection that is far too slow, each time later: it may be the network that is."""
-        if self._ledger.is_too_slow(rate, ranged=ranged):
+        if self._state.is_too_slow(rate, ranged=ranged):
             self._window *= 2
-            raise LineBroken(f"it is far too slow ({rate_text(rate)})", slow=True)
+            raise ConnectionBroken(f"it is far too slow ({rate_text(rate)})", slow=True)
         self._window = self._shortest
 
-    def _room(self, body: Body, end: int | None) -> int:
+    def _max_read(self, body: Body, end: int | None) -> int:
         """Return how many bytes may be received now: into the buffer, of this span, by the limit."""
         at = self._at + self._filled
-        stop = self._ledger.end_of(self._index) if body.ranged else end
-        room = BUFFER - self._filled
+        stop = self._state.end_of(self._index) if body.ranged else end
+        most = BUFFER - self._filled
         if stop is not None:
-            room = min(room, stop - at)
-        sip = self._limiter.sip if self._limiter else None
-        return max(0, room if sip is None else min(room, sip))
+            most = min(most, stop - at)
+        max_read = self._limiter.max_read if self._limiter else None
+        return max(0, most if max_read is None else min(most, max_read))
 
     def _flush(self) -> None:
         """Write what was received and is not in place yet."""
         if not self._filled:
             return
         span = Span(self._at, self._at + self._filled)
-        for gap in self._ledger.missing(span):
+        for gap in self._state.missing(span):
             self._write(self._buffer[gap.start - span.start : gap.end - span.start], gap.start)
         self._at, self._filled = span.end, 0
-        self._ledger.placed(self._index, span)
+        self._state.placed(self._index, span)

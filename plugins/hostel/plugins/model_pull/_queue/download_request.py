@@ -64,7 +64,7 @@ _each = attrs.validators.deep_iterable(_text)
 
 @attrs.frozen
 class DownloadRequest:
-    """One caller's wish for one model.
+    """What one caller asks for: one model.
 
     :ivar repo_id: `org/repo`, a URL or a folder; may hold `:QUANT` and `@revision` too
     :ivar quantization: None leaves the choice to the order of preference

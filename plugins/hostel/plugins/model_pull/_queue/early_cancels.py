@@ -20,7 +20,7 @@ class EarlyCancel:
     at: float
 
 
-class Tripwire:
+class EarlyCancels:
     """Remembers early cancels."""
 
     def __init__(self) -> None:

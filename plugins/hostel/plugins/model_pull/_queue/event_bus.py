@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 LONGEST = 1024
 
 
-class Feed:
+class EventBus:
     """Tells every reader."""
 
     def __init__(self) -> None:
@@ -54,8 +54,8 @@ class Feed:
 class Subscription:
     """An async iterator of events, and an async context manager that ends it."""
 
-    def __init__(self, feed: Feed) -> None:
-        self._feed = feed
+    def __init__(self, bus: EventBus) -> None:
+        self._bus = bus
         self._backlog: OrderedDict[Hashable, DownloadEvent] = OrderedDict()
         self._numbers = count()
         self._missed = 0
@@ -86,7 +86,7 @@ class Subscription:
     def close(self) -> None:
         """Take no more events; those in the backlog can still be read."""
         self._closed = True
-        self._feed.drop(self)
+        self._bus.drop(self)
         self._news.set()
 
     def _put(self, event: DownloadEvent) -> None:

@@ -26,8 +26,8 @@ OnProgress = Callable[[Progress], Awaitable[None] | None]
 class Request:
     """One caller while he is served: his task, the group he waits for, and whom to tell."""
 
-    def __init__(self, id: str, wish: DownloadRequest, on_progress: OnProgress | None = None) -> None:
-        self.id, self.wish, self.on_progress = id, wish, on_progress
+    def __init__(self, id: str, wanted: DownloadRequest, on_progress: OnProgress | None = None) -> None:
+        self.id, self.wanted, self.on_progress = id, wanted, on_progress
         self.begun = anyio.Event()
         self.left_behind = False
         self.task: TaskHandle[str] | None = None
@@ -44,12 +44,12 @@ class Request:
     def session_id(self) -> str:
         """Return the session its task belongs to now."""
         holder = self.task or self.context
-        return holder.session_id if holder else self.wish.session_id
+        return holder.session_id if holder else self.wanted.session_id
 
     def concerns(self, model_id: str) -> bool:
         """Return whether the request is for that model, at whatever quantization and revision."""
         try:
-            return self.wish.reference.model_id == model_id
+            return self.wanted.reference.model_id == model_id
         except PullError:
             return False
 
@@ -86,7 +86,7 @@ class Group:
             self._pace()
 
     def _pace(self) -> None:
-        rate = loosest(request.wish.limit for request in self.requests.values())
+        rate = loosest(request.wanted.limit for request in self.requests.values())
         if rate != self.limiter.rate:
             self.limiter.rate = rate
 

@@ -67,7 +67,7 @@ class PullHandle:
         self._request = request
 
     def __repr__(self) -> str:
-        return f"<PullHandle {self.request_id} {self._request.wish.label}>"
+        return f"<PullHandle {self.request_id} {self._request.wanted.label}>"
 
     @property
     def request_id(self) -> str:
@@ -104,7 +104,7 @@ class PullHandle:
     def limit(self) -> float | None:
         """Return the bytes per second that its download may take, the loosest limit of all who share it."""
         group = self._request.group
-        return group.limiter.rate if group is not None else self._request.wish.limit
+        return group.limiter.rate if group is not None else self._request.wanted.limit
 
     @property
     def callback_error(self) -> Exception | None:

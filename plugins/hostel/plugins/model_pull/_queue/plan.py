@@ -130,15 +130,15 @@ def blob_key(file: RemoteFile) -> str:
 async def _select(
     reference: Reference, files: Sequence[RemoteFile], options: PullOptions, advise: Advise | None
 ) -> Selection:
-    model, wish = reference.model_id, reference.quantization
+    model, wanted = reference.model_id, reference.quantization
     if reference.path is not None:
         return whole(f"{model} ({reference.path})", [file for file in files if file.path == reference.path])
     offered = options_of(files)
-    if wish is None and (options.include or not offered):
+    if wanted is None and (options.include or not offered):
         return whole(model, files)
-    advice = await advise(model, offered) if advise is not None and wish is None else None
+    advice = await advise(model, offered) if advise is not None and wanted is None else None
     choice = choose(
-        model, offered, wish=wish, preference=options.preference, budget=options.budget, advice=advice
+        model, offered, wanted=wanted, preference=options.preference, budget=options.budget, advice=advice
     )
     return chosen(files, choice)
 

@@ -28,7 +28,7 @@ INTERVAL = 0.1
 Emit = Callable[[DownloadEvent], None]
 
 
-class Tally:
+class PullProgress:
     """Counts the files of a plan and tells `emit` what is news.
 
     :param clock: seconds of a steady clock
@@ -44,7 +44,7 @@ class Tally:
         self._short: set[int] = set()
         self._status = DownloadStatus.DOWNLOADING
         self._rate = RateEstimate()
-        self._told = -INTERVAL
+        self._last_told = -INTERVAL
         self._moved: dict[int, None] = {}
 
     @property
@@ -93,7 +93,7 @@ class Tally:
         now = self._clock()
         self._rate = self._rate.sampled(now, sum(self._read))
         self._moved.setdefault(index)
-        if now - self._told >= INTERVAL:
+        if now - self._last_told >= INTERVAL:
             self.tell(next(iter(self._moved)))
 
     def file_short(self, index: int, full: NoSpace) -> None:
@@ -121,13 +121,13 @@ class Tally:
 
     def tick(self) -> None:
         """Tell the progress again if nothing was told lately."""
-        if self._clock() - self._told >= INTERVAL:
+        if self._clock() - self._last_told >= INTERVAL:
             self.tell()
 
     def tell(self, index: int | None = None) -> None:
         """Tell the progress of the whole and of one file."""
         now = self._clock()
-        self._told = now
+        self._last_told = now
         if index is not None:
             self._moved.pop(index, None)
         done, total, read = self.done, self.total, sum(self._read)

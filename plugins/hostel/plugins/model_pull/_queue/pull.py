@@ -17,7 +17,7 @@ import anyio.lowlevel
 import anyio.to_thread
 import attrs
 
-from .._cache.disk_space import PATIENCE, DiskReservations, with_room
+from .._cache.disk_space import SPACE_SECONDS, DiskReservations, with_disk_space
 from .._cache.layout import part_path, record_of
 from .._cache.verify import Verified
 from .._engine import (
@@ -32,7 +32,7 @@ from .._events import DownloadStatus
 from .._select.quantization import Choice
 from .._sources.remote_file import RemoteFile
 from .plan import PlannedFile, PullPlan
-from .progress import Emit, Tally
+from .progress import Emit, PullProgress
 from .shared_transfers import Listener
 
 FILES_AT_ONCE = 3
@@ -104,7 +104,7 @@ async def carry_out(
     reservations: DiskReservations,
     files_at_once: int = FILES_AT_ONCE,
     recheck: bool = False,
-    room_patience: float = PATIENCE,
+    room_patience: float = SPACE_SECONDS,
 ) -> Pulled:
     """Pull every file of the plan that is not here and link the snapshot.
 
@@ -113,19 +113,19 @@ async def carry_out(
     :param emit: told what happens, from `started` to the last file; must return at once
     :param recheck: hold what is here against its checksums once more, and fetch again what has none
     :param room_patience: seconds to wait for room if the disk fills up meanwhile
-    :raises PullError: if one file cannot be had; `NoSpace` before anything is fetched, or when patience ends
+    :raises PullError: if one file cannot be had; `NoSpace` before anything is fetched, or when that wait ends
     """
     began = time.monotonic()
     await anyio.to_thread.run_sync(plan.repo.prepare)
-    tally = Tally(plan, emit)
-    present = await _true_ones(plan, tally, recheck)
+    progress = PullProgress(plan, emit)
+    present = await _true_ones(plan, progress, recheck)
     await _drop_overtaken(plan, present)
     with reservations.reserve(plan.blobs):
-        tally.start(present)
-        cached = tally.done
+        progress.start(present)
+        cached = progress.done
         missing = _distinct(plan.files, present)
-        fetched = await _bring_all(plan, missing, bring, tally, files_at_once, room_patience)
-    tally.change(DownloadStatus.REGISTERING)
+        fetched = await _bring_all(plan, missing, bring, progress, files_at_once, room_patience)
+    progress.change(DownloadStatus.REGISTERING)
     snapshot = await anyio.to_thread.run_sync(_register, plan)
     return Pulled(
         path=snapshot / plan.main if plan.main else snapshot,
@@ -133,7 +133,7 @@ async def carry_out(
         commit=plan.commit,
         choice=plan.choice,
         files=len(plan.files),
-        size=tally.done,
+        size=progress.done,
         fetched=sum(one.fetched for one in fetched),
         cached=cached,
         resumed=sum(one.resumed for one in fetched),
@@ -145,7 +145,7 @@ async def _bring_all(
     plan: PullPlan,
     missing: dict[str, list[int]],
     bring: Bring,
-    tally: Tally,
+    progress: PullProgress,
     files_at_once: int,
     room_patience: float,
 ) -> Sequence[Fetched]:
@@ -155,20 +155,20 @@ async def _bring_all(
     async def work() -> None:
         for indices in waiting:
             first, file = indices[0], plan.files[indices[0]]
-            tally.file_started(first)
-            moved = partial(tally.file_moved, first)
-            result = await with_room(
+            progress.file_started(first)
+            moved = partial(progress.file_moved, first)
+            result = await with_disk_space(
                 partial(bring, file.remote, plan.repo.blob(file.key), on_progress=moved),
-                patience=room_patience,
-                on_short=partial(tally.file_short, first),
+                seconds=room_patience,
+                on_short=partial(progress.file_short, first),
             )
             fetched.append(result)
             for index in indices:
-                tally.file_finished(index, result)
+                progress.file_finished(index, result)
 
     failure: Exception | None = None
     async with anyio.create_task_group() as ticking:
-        ticking.start_soon(_tick, tally)
+        ticking.start_soon(_tick, progress)
         failure = await _first_failure(work, min(files_at_once, len(missing)))
         ticking.cancel_scope.cancel()
     if failure is not None:
@@ -192,10 +192,10 @@ async def _first_failure(work: Callable[[], Awaitable[None]], workers: int) -> E
     return failures[0] if failures else None
 
 
-async def _tick(tally: Tally) -> None:
+async def _tick(progress: PullProgress) -> None:
     while True:
         await anyio.sleep(TICK_SECONDS)
-        tally.tick()
+        progress.tick()
 
 
 async def _drop_overtaken(plan: PullPlan, present: set[int]) -> None:
@@ -206,19 +206,19 @@ async def _drop_overtaken(plan: PullPlan, present: set[int]) -> None:
             await discard_partial(blob)
 
 
-async def _true_ones(plan: PullPlan, tally: Tally, recheck: bool) -> set[int]:
+async def _true_ones(plan: PullPlan, progress: PullProgress, recheck: bool) -> set[int]:
     """Return which files are here and true; what is not true is removed."""
     left, found = threading.Event(), set[int]()
 
     def tell() -> None:
-        anyio.from_thread.run_sync(tally.change, DownloadStatus.VERIFYING)
+        anyio.from_thread.run_sync(progress.change, DownloadStatus.VERIFYING)
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_set_when_cancelled, left)
         found = await anyio.to_thread.run_sync(_verified, plan, recheck, left, tell)
         tasks.cancel_scope.cancel()
     await anyio.lowlevel.checkpoint_if_cancelled()
-    tally.change(DownloadStatus.DOWNLOADING)
+    progress.change(DownloadStatus.DOWNLOADING)
     return found
 
 

@@ -1,7 +1,7 @@
 """Requests: each is served in a managed task of its caller's session, and its id is the task's.
 
 A request exists from the moment it is made, which needs no await; its task follows. So a cancel may come
-before the task, and even before the request: that one waits on the tripwire. A callback that raises is
+before the task, and even before the request: that one is remembered. A callback that raises is
 not called again and concerns nobody else. A request that is cancelled leaves its group before its task
 ends.
 """
@@ -27,7 +27,7 @@ from hostel.sessions import (
 
 from .._events import Progress
 from .download_request import DownloadRequest
-from .early_cancels import Tripwire
+from .early_cancels import EarlyCancels
 from .group import Group, OnProgress, Request
 from .handle import (
     CancelReceipt,
@@ -35,55 +35,57 @@ from .handle import (
     PullCancelled,
 )
 from .pull import Pulled
-from .scheduler import Downloads
+from .scheduler import Scheduler
 
 KIND = "model_pull"
 CLOSED = "the downloads stop"
 
 
-class Desk:
+class Requests:
     """Serves the requests of one manager.
 
     :ivar left_to_host: the host stops soon, and what becomes of tasks whose downloads have stopped is its
         matter: it interrupts those that a later one can run again
     """
 
-    def __init__(self, host: BackgroundTaskHost, downloads: Downloads) -> None:
-        self._host, self._downloads = host, downloads
-        self._tripwire = Tripwire()
-        self.requests: dict[str, Request] = {}
+    def __init__(self, host: BackgroundTaskHost, scheduler: Scheduler) -> None:
+        self._host, self._scheduler = host, scheduler
+        self._early_cancels = EarlyCancels()
+        self.alive: dict[str, Request] = {}
         self.left_to_host = False
 
     def open(
-        self, wish: DownloadRequest, on_progress: OnProgress | None = None, request_id: str | None = None
+        self, wanted: DownloadRequest, on_progress: OnProgress | None = None, request_id: str | None = None
     ) -> Request:
         """Make a request; `begin` gives it its task.
 
         :raises DuplicateRequest: if one of that id is alive
         """
         id = request_id or new_id(time.time())
-        if id in self.requests:
+        if id in self.alive:
             raise DuplicateRequest(id)
-        request = self.requests[id] = Request(id, wish, on_progress)
+        request = self.alive[id] = Request(id, wanted, on_progress)
         return request
 
     async def begin(self, request: Request) -> None:
         """Start the managed task of a request, or note in it why there is none."""
-        wish = request.wish
+        wanted = request.wanted
         try:
             spec = TaskSpec(
                 id=request.id,
                 kind=KIND,
                 producer=KIND,
-                label=wish.label,
-                params=wish.to_params(),
+                label=wanted.label,
+                params=wanted.to_params(),
                 resumable=True,
             )
-            request.task = await self._host.spawn_managed(wish.session_id, spec, partial(self.serve, request))
+            request.task = await self._host.spawn_managed(
+                wanted.session_id, spec, partial(self.serve, request)
+            )
         except Exception as error:  # noqa: BLE001 - whoever waits for the request is told, and the others go on
             request.refusal = error
-            self.requests.pop(request.id, None)
-            await self._downloads.leave(request)
+            self.alive.pop(request.id, None)
+            await self._scheduler.leave(request)
         finally:
             request.begun.set()
 
@@ -94,16 +96,16 @@ class Desk:
         except SessionsError:
             return
         if not request.begun.is_set():
-            self.requests.pop(request.id, None)
-            await self._downloads.leave(request)
+            self.alive.pop(request.id, None)
+            await self._scheduler.leave(request)
             request.begun.set()
 
-    async def attend(self, wish: DownloadRequest) -> str:
-        """Serve a wish in the managed task that is running."""
+    async def attend(self, wanted: DownloadRequest) -> str:
+        """Serve what is wanted in the managed task that is running."""
         context = current_task()
-        request = self.requests.get(context.id)
+        request = self.alive.get(context.id)
         if request is None or request.begun.is_set():
-            request = self.open(attrs.evolve(wish, session_id=context.session_id), None, context.id)
+            request = self.open(attrs.evolve(wanted, session_id=context.session_id), None, context.id)
         request.begun.set()
         return await self.serve(request)
 
@@ -121,8 +123,8 @@ class Desk:
                 await anyio.sleep_forever()
         finally:
             with anyio.CancelScope(shield=True):
-                await self._downloads.leave(request)
-            self.requests.pop(request.id, None)
+                await self._scheduler.leave(request)
+            self.alive.pop(request.id, None)
         if isinstance(group.outcome, Pulled):
             return str(group.outcome.path)
         raise group.outcome or PullCancelled(request.id)
@@ -130,7 +132,7 @@ class Desk:
     async def close(self) -> None:
         """Cancel the tasks of all requests, unless they are left to the host; others may be left by one."""
         if not self.left_to_host:
-            ours = [one for one in self.requests.values() if one.begun.is_set() or not one.left_behind]
+            ours = [one for one in self.alive.values() if one.begun.is_set() or not one.left_behind]
             await self.cancel(ours, CLOSED)
 
     async def cancel(
@@ -149,15 +151,15 @@ class Desk:
 
     async def cancel_id(self, request_id: str, reason: str | None, *, clear_cache: bool) -> CancelReceipt:
         """Cancel one request, or remember to if it is not known yet."""
-        if request_id in self.requests:
-            return await self.cancel([self.requests[request_id]], reason, clear_cache=clear_cache)
+        if request_id in self.alive:
+            return await self.cancel([self.alive[request_id]], reason, clear_cache=clear_cache)
         try:
             record = await self._host.get(request_id)
         except SessionsError:
             record = None
         if record is not None and record.is_terminal:
             return CancelReceipt(matched=1, already_terminal=1)
-        self._tripwire.set(request_id, time.monotonic(), reason=reason, clear_cache=clear_cache)
+        self._early_cancels.set(request_id, time.monotonic(), reason=reason, clear_cache=clear_cache)
         return CancelReceipt()
 
     async def _cancel(self, request: Request, reason: str | None, *, clear_cache: bool) -> CancelReceipt:
@@ -172,7 +174,7 @@ class Desk:
         return CancelReceipt(1, newly_cancelled=int(first and not won), already_terminal=int(won))
 
     async def _heed_early_cancel(self, request: Request, context: TaskContext) -> None:
-        early = self._tripwire.take(request.id, time.monotonic())
+        early = self._early_cancels.take(request.id, time.monotonic())
         if early is not None:
             request.discard = request.discard or early.clear_cache
             await self._host.request_cancel(context.id, early.reason, session_id=context.session_id)
@@ -180,7 +182,7 @@ class Desk:
 
     async def _find_group(self, request: Request, context: TaskContext) -> Group:
         await context.progress("looking for the model")
-        return await self._downloads.join(request, await self._downloads.plan(request.wish))
+        return await self._scheduler.join(request, await self._scheduler.plan(request.wanted))
 
     async def _follow(self, request: Request, group: Group, context: TaskContext) -> None:
         if not group.begun.is_set():

@@ -20,7 +20,7 @@ import attrs
 
 from hostel.sessions import new_id
 
-from .._cache.disk_space import PATIENCE, DiskReservations
+from .._cache.disk_space import SPACE_SECONDS, DiskReservations
 from .._engine import Limiter
 from .._errors import PullError, RevisionNotFound, SecretWithheld
 from .._events import (
@@ -39,7 +39,7 @@ from .._events import (
 from .._sources.base import ModelSource
 from .._sources.reference import HUB, Reference
 from .download_request import DownloadId, DownloadRequest
-from .event_bus import Feed
+from .event_bus import EventBus
 from .group import Group, Request
 from .handle import PullCancelled
 from .plan import Advise, PullOptions, PullPlan, plan_pull
@@ -69,10 +69,10 @@ class Tools:
     limiter: Limiter
     advise: Advise | None = None
     files_at_once: int = FILES_AT_ONCE
-    room_patience: float = PATIENCE
+    room_patience: float = SPACE_SECONDS
 
 
-class Downloads:
+class Scheduler:
     """The groups of one process and the queue they stand in.
 
     :param start_soon: owns the tasks of groups
@@ -80,34 +80,40 @@ class Downloads:
     """
 
     def __init__(
-        self, tools: Tools, queue: Queue, feed: Feed, *, start_soon: StartSoon, on_change: Callable[[], None]
+        self,
+        tools: Tools,
+        queue: Queue,
+        bus: EventBus,
+        *,
+        start_soon: StartSoon,
+        on_change: Callable[[], None],
     ) -> None:
         self.queue = queue
         self.groups: dict[str, Group] = {}
         self.closing = False
-        self._tools, self._feed = tools, feed
+        self._tools, self._bus = tools, bus
         self._start_soon, self._on_change = start_soon, on_change
         self._noted = time.monotonic()
         self._run: Run | None = None
         self._last_run: QueueRunSummary | None = None
 
-    async def plan(self, wish: DownloadRequest, reference: Reference | None = None) -> PullPlan:
-        """Resolve a wish.
+    async def plan(self, wanted: DownloadRequest, reference: Reference | None = None) -> PullPlan:
+        """Resolve what is wanted.
 
-        :param reference: instead of the wish's own
+        :param reference: instead of its own
         :raises PullError: if it cannot be met
         """
-        if wish.withheld:
-            raise SecretWithheld(wish.repo_id)
+        if wanted.withheld:
+            raise SecretWithheld(wanted.repo_id)
         options = attrs.evolve(
             self._tools.options,
-            cache_dir=wish.cache_dir or self._tools.options.cache_dir,
-            budget=wish.budget if wish.budget is not None else self._tools.options.budget,
-            include=wish.include,
-            exclude=wish.exclude,
+            cache_dir=wanted.cache_dir or self._tools.options.cache_dir,
+            budget=wanted.budget if wanted.budget is not None else self._tools.options.budget,
+            include=wanted.include,
+            exclude=wanted.exclude,
         )
         return await plan_pull(
-            reference or wish.reference, self._tools.sources, options, advise=self._tools.advise
+            reference or wanted.reference, self._tools.sources, options, advise=self._tools.advise
         )
 
     async def join(self, request: Request, plan: PullPlan) -> Group:
@@ -123,9 +129,9 @@ class Downloads:
             await anyio.sleep_forever()
         request.shared = group is not None
         if group is None:
-            group = self._admit(request.wish, plan)
+            group = self._admit(request.wanted, plan)
         self.attach(request, group)
-        self._pump()
+        self._start_next()
         return group
 
     def attach(self, request: Request, group: Group) -> None:
@@ -142,7 +148,7 @@ class Downloads:
 
     def begin(self) -> None:
         """Let those run that may."""
-        self._pump()
+        self._start_next()
         self._changed()
 
     async def leave(self, request: Request) -> None:
@@ -150,7 +156,7 @@ class Downloads:
         group = request.group
         if group is None:
             if request.discard:
-                await self.discard(request.wish)
+                await self.discard(request.wanted)
             return
         group.leave(request)
         if group.done.is_set():
@@ -180,7 +186,7 @@ class Downloads:
     def change(self, queue: Queue) -> None:
         """Take another queue."""
         self.queue = queue
-        self._pump()
+        self._start_next()
         self._changed()
 
     def note_requests(self, group: Group) -> None:
@@ -198,12 +204,12 @@ class Downloads:
         pinned = _pinned(plan)
         return next((group for group in self.groups.values() if group.name == pinned.id), None)
 
-    def _admit(self, wish: DownloadRequest, plan: PullPlan) -> Group:
+    def _admit(self, wanted: DownloadRequest, plan: PullPlan) -> Group:
         if any(group.name == plan.id for group in self.groups.values()):
             plan = _pinned(plan)
-        group = Group(new_id(time.time()), plan.id, plan, force=wish.force, limiter=self._limiter())
-        if wish.force or len(plan.present()) < len(plan.files):
-            self.queue = self.queue.add(_item(group, wish, plan))
+        group = Group(new_id(time.time()), plan.id, plan, force=wanted.force, limiter=self._limiter())
+        if wanted.force or len(plan.present()) < len(plan.files):
+            self.queue = self.queue.add(_item(group, wanted, plan))
             self.groups[group.id] = group
             self._changed()
         else:
@@ -211,7 +217,7 @@ class Downloads:
             self._launch(group)
         return group
 
-    def _pump(self) -> None:
+    def _start_next(self) -> None:
         while not self._held and (item := self.queue.next()) is not None:
             self.queue = self.queue.start(item.id, time.time())
             self._launch(self.groups[item.group_id])
@@ -274,14 +280,14 @@ class Downloads:
         del self.groups[group.id]
         self._note_bytes(group)
         if outcome is not None or not self.closing:
-            self._settle(group, outcome)
+            self._record_end(group, outcome)
         group.begun.set()
         group.done.set()
         group.wake()
-        self._pump()
+        self._start_next()
         self._changed()
 
-    def _settle(self, group: Group, outcome: Pulled | Exception | None) -> None:
+    def _record_end(self, group: Group, outcome: Pulled | Exception | None) -> None:
         if isinstance(outcome, Exception):
             kind, text = type(outcome).__name__, str(outcome) or type(outcome).__name__
             again = isinstance(outcome, PullError) and outcome.recoverable
@@ -314,9 +320,9 @@ class Downloads:
         now = time.time()
         self._emit(group, event)
         run = (self._run or Run(new_id(now), now)).ended(group.name, how, now)
-        resting = not self.groups and not self.queue.items
-        self._run = None if resting else run
-        self._last_run = run.summary(now) if resting else self._last_run
+        idle = not self.groups and not self.queue.items
+        self._run = None if idle else run
+        self._last_run = run.summary(now) if idle else self._last_run
 
     async def _stop(self, group: Group) -> None:
         if group.stopping or group.done.is_set():
@@ -330,11 +336,11 @@ class Downloads:
         with anyio.CancelScope(shield=True):
             await group.done.wait()
 
-    async def discard(self, wish: DownloadRequest) -> None:
+    async def discard(self, wanted: DownloadRequest) -> None:
         """Drop what earlier pulls have left of a model that nobody waits for."""
         with anyio.move_on_after(DISCARD_SECONDS):
             try:
-                plan = await self.plan(wish)
+                plan = await self.plan(wanted)
             except PullError:
                 return
             if self._alive(plan) is None:
@@ -345,26 +351,26 @@ class Downloads:
             await self._discard_files(group.plan)
 
     async def _discard_files(self, plan: PullPlan) -> None:
-        wanted = {blob for group in self.groups.values() if group.plan for blob, _ in group.plan.blobs}
+        needed = {blob for group in self.groups.values() if group.plan for blob, _ in group.plan.blobs}
         for blob, _ in plan.blobs:
-            if blob not in wanted:
+            if blob not in needed:
                 await self._tools.transfers.discard(blob)
         await anyio.to_thread.run_sync(
-            plan.repo.drop_unlinked, [blob for blob, _ in plan.blobs if blob not in wanted]
+            plan.repo.drop_unlinked, [blob for blob, _ in plan.blobs if blob not in needed]
         )
 
     def _emit(self, group: Group, event: DownloadEvent) -> None:
         before = group.status
         group.note(event)
-        self._feed.publish(event)
+        self._bus.publish(event)
         if isinstance(event, Progress) and time.monotonic() - self._noted >= NOTE_SECONDS:
             self._note_all_bytes()
         if DownloadStatus.PAUSED in (before, group.status) and before is not group.status:
-            self._pump()
+            self._start_next()
             self._changed()
 
     def _changed(self) -> None:
-        self._feed.publish(self.snapshot())
+        self._bus.publish(self.snapshot())
         self._on_change()
 
 
@@ -373,8 +379,8 @@ def _pinned(plan: PullPlan) -> PullPlan:
     return attrs.evolve(plan, id=f"{plan.id}@{plan.commit[:8]}")
 
 
-def _item(group: Group, wish: DownloadRequest, plan: PullPlan) -> QueueItem:
+def _item(group: Group, wanted: DownloadRequest, plan: PullPlan) -> QueueItem:
     shards = len(plan.choice.option.paths) if plan.choice else len(plan.files)
     return QueueItem(
-        group.name, group.id, wish, time.time(), shard_count=shards, total=plan.total, commit=plan.commit
+        group.name, group.id, wanted, time.time(), shard_count=shards, total=plan.total, commit=plan.commit
     )

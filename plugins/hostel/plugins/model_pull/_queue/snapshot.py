@@ -1,4 +1,4 @@
-"""The queue as its users see it, and what one run of it did, between one rest and the next."""
+"""The queue as its users see it, and what one run of it did, while it was never empty."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -47,7 +47,7 @@ class Run:
         return attrs.evolve(self, items=(*others, RunItem(id, counts, how, at)))
 
     def summary(self, at: float | None = None) -> QueueRunSummary:
-        """Return what happened; `at` is when the queue came to rest, None if it has not."""
+        """Return what happened; `at` is when the queue became empty, None if it has not."""
         return QueueRunSummary(
             self.run_id,
             self.started_at,

@@ -1,9 +1,9 @@
 """Which quantization of a model is pulled.
 
-A wish is met exactly, by the same label with or without ``UD-``, or by the file's own name; else it fails and
-lists what there is. Without a wish: a plugin's answer, else the best that fits the budget, else the only
-one, else the first hit in the order of preference. Incomplete and raw groups are listed and never taken. The
-answer says why.
+One that is asked for is met exactly, by the same label with or without ``UD-``, or by the file's own name;
+else it fails and lists what there is. If none is asked for: a plugin's answer, else the best that fits the
+budget, else the only one, else the first hit in the order of preference. Incomplete and raw groups are
+listed and never taken. The answer says why.
 """
 
 from collections import Counter
@@ -105,7 +105,7 @@ def choose(
     model: str,
     options: Sequence[QuantOption],
     *,
-    wish: str | None = None,
+    wanted: str | None = None,
     preference: Sequence[str] = PREFERENCE,
     budget: int | None = None,
     advice: str | None = None,
@@ -113,14 +113,14 @@ def choose(
     """Choose one option.
 
     :param model: named in errors
-    :param wish: what the user asked for, in any case
+    :param wanted: what the user asked for, in any case
     :param preference: labels, most wanted first
     :param budget: bytes of memory or disk that the model may take; None sets no limit
     :param advice: the name that a plugin answered
-    :raises InvalidQuantization: if the wish is not there, nothing fits, or nothing is preferred
+    :raises InvalidQuantization: if what is wanted is not there, nothing fits, or nothing is preferred
     """
-    if wish is not None:
-        return _asked(model, options, wish)
+    if wanted is not None:
+        return _asked(model, options, wanted)
     whole = [option for option in options if option.problem is None]
     if advice is not None:
         found = _named(whole, advice)
@@ -134,29 +134,29 @@ def choose(
     return _preferred(model, options, whole, preference)
 
 
-def _asked(model: str, options: Sequence[QuantOption], wish: str) -> Choice:
-    found = _named(options, wish)
+def _asked(model: str, options: Sequence[QuantOption], wanted: str) -> Choice:
+    found = _named(options, wanted)
     if found is None:
-        shared = [option for option in options if option.label == (canonical_label(wish) or wish)]
-        why = f"{wish!r} names {len(shared)} models" if shared else f"there is no {wish!r}"
-        raise _invalid(model, wish, why, options)
+        shared = [option for option in options if option.label == (canonical_label(wanted) or wanted)]
+        why = f"{wanted!r} names {len(shared)} models" if shared else f"there is no {wanted!r}"
+        raise _invalid(model, wanted, why, options)
     if found.problem is not None:
-        raise _invalid(model, wish, f"{found.name} cannot be pulled, {found.problem}", options)
-    exact = found.name.lower() == wish.lower() or found.label == canonical_label(wish)
+        raise _invalid(model, wanted, f"{found.name} cannot be pulled, {found.problem}", options)
+    exact = found.name.lower() == wanted.lower() or found.label == canonical_label(wanted)
     return Choice(
-        found, Reason.ASKED, f"{found.name}: " + ("asked for" if exact else f"the form of {wish} there is")
+        found, Reason.ASKED, f"{found.name}: " + ("asked for" if exact else f"the form of {wanted} there is")
     )
 
 
-def _named(options: Sequence[QuantOption], wish: str) -> QuantOption | None:
-    label = canonical_label(wish)
-    wanted = [wish.lower()]
+def _named(options: Sequence[QuantOption], wanted: str) -> QuantOption | None:
+    label = canonical_label(wanted)
+    names = [wanted.lower()]
     if label is not None:
-        wanted += [
+        names += [
             label.lower(),
             (label.removeprefix("UD-") if label.startswith("UD-") else f"UD-{label}").lower(),
         ]
-    for name in wanted:
+    for name in names:
         for option in options:
             if option.name.lower() == name:
                 return option
@@ -185,8 +185,8 @@ def _preferred(
     return Choice(first[0], Reason.PREFERRED, f"{first[0].name}: first in the order of preference")
 
 
-def _invalid(model: str, wish: str | None, why: str, options: Sequence[QuantOption]) -> InvalidQuantization:
-    return InvalidQuantization(model, wish, why, tuple(map(str, options)))
+def _invalid(model: str, wanted: str | None, why: str, options: Sequence[QuantOption]) -> InvalidQuantization:
+    return InvalidQuantization(model, wanted, why, tuple(map(str, options)))
 
 
 def _rank(order: Sequence[str], label: str | None) -> int:

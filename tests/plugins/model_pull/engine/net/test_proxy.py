@@ -167,4 +167,4 @@ async def test_a_proxy_that_is_not_there_is_trouble(
         dead = f"http://127.0.0.1:{sock.getsockname()[1]}"
     monkeypatch.setenv("HTTP_PROXY", dead)
     with pytest.raises(TransferFailed, match="proxy"):
-        await fetch(publish(Blob(MIB)), blob, patience=0)
+        await fetch(publish(Blob(MIB)), blob, retry_seconds=0)

@@ -1,9 +1,9 @@
-"""A line: one worker's way to ask for bytes, which any thread can cut.
+"""A connection: one worker's way to ask for bytes, which any thread can cut.
 
 `get` and `Reply.readinto` block in the worker; `cut` is called from elsewhere, ends what they wait for at
-once and leaves the line dead. `close` is the worker's own and the line may be used again. Errors of
-sockets, TLS and HTTP libraries become `LineBroken` here and nowhere else. Two implementations: plain
-sockets under http.client, and httpx where the environment names a proxy.
+once and leaves the connection dead. `close` is the worker's own, and the connection may be used again after
+it. Errors of sockets, TLS and HTTP libraries become `ConnectionBroken` here and nowhere else. There are two
+implementations: plain sockets under http.client, and httpx where the environment names a proxy.
 """
 
 import math
@@ -18,7 +18,7 @@ from .response import Headers
 USER_AGENT = "hostel"
 
 
-class LineBroken(Exception):
+class ConnectionBroken(Exception):
     """The connection failed, stalled or ended early.
 
     :param reset: the peer, or something between, cut it: a hint that there are too many
@@ -52,18 +52,18 @@ class Deadline:
 
     @contextmanager
     def awaiting(self) -> Iterator[None]:
-        """Wait for one thing inside; raises LineBroken if `passed` has found that it takes too long."""
+        """Wait for one thing inside; raises ConnectionBroken if `passed` has found that it takes too long."""
         self._missed, self._due = False, time.monotonic() + self._seconds
         try:
             yield
         except Exception as error:
             if self._missed:
-                raise LineBroken("it trickles", slow=True) from error
+                raise ConnectionBroken("it trickles", slow=True) from error
             raise
         finally:
             self._due = math.inf
         if self._missed:  # http.client takes a head that was cut off for a whole one
-            raise LineBroken("it trickles", slow=True)
+            raise ConnectionBroken("it trickles", slow=True)
 
     def passed(self, now: float) -> bool:
         """Return whether it takes too long, once; safe from any thread."""
@@ -87,7 +87,7 @@ class Reply(Protocol):
         ...
 
 
-class Line(Protocol):
+class Connection(Protocol):
     def get(self, url: str, headers: Headers) -> Reply:
         """Send a GET, without following redirects; the content of the reply before is given up."""
         ...
@@ -103,13 +103,13 @@ class Line(Protocol):
         ...
 
 
-class EnvironmentLine:
+class EnvironmentConnection:
     """Take the plain way, or the proxy's where the environment names one for a url."""
 
-    def __init__(self, direct: Line, proxied: Callable[[str], Line]) -> None:
+    def __init__(self, direct: Connection, proxied: Callable[[str], Connection]) -> None:
         self._direct = direct
         self._proxied = proxied
-        self._by_proxy: dict[str, Line] = {}
+        self._by_proxy: dict[str, Connection] = {}
         self._cut = False
 
     def get(self, url: str, headers: Headers) -> Reply:
@@ -123,17 +123,17 @@ class EnvironmentLine:
         return self._by_proxy[proxy].get(url, headers)
 
     def close(self) -> None:
-        for line in self._lines():
-            line.close()
+        for connection in self._connections():
+            connection.close()
 
     def cut(self) -> None:
         self._cut = True
-        for line in self._lines():
-            line.cut()
+        for connection in self._connections():
+            connection.cut()
 
     def expire(self, now: float) -> None:
-        for line in self._lines():
-            line.expire(now)
+        for connection in self._connections():
+            connection.expire(now)
 
-    def _lines(self) -> list[Line]:
+    def _connections(self) -> list[Connection]:
         return [self._direct, *list(self._by_proxy.values())]

@@ -1,4 +1,4 @@
-"""The plain line: http.client over a socket of our own, so that it can be cut from outside.
+"""The plain connection: http.client over a socket of our own, so that it can be cut from outside.
 
 http.client reads heads and chunked bodies; content of known length is received straight into the caller's
 buffer, one receive at a time, so that a stall or a cut loses nothing. The socket is known before
@@ -16,7 +16,7 @@ from typing import Any
 
 from ..._errors import BadResponse
 from ..._web import Origin, origin_of, target_of
-from .connection import USER_AGENT, Deadline, LineBroken, Reply
+from .connection import USER_AGENT, ConnectionBroken, Deadline, Reply
 from .response import Headers
 
 DRAIN = 64 << 10
@@ -27,10 +27,10 @@ TROUBLE = (OSError, http.client.HTTPException)
 CUT_BY_PEER = {errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED, errno.ECONNREFUSED}
 
 
-class SocketLine:
+class SocketConnection:
     """One keep-alive connection, opened where it is asked to go.
 
-    :param reached: where each origin answered last, shared by lines so that a dead address is tried once
+    :param reached: where each origin answered last; shared, so that a dead address is tried once
     :param connect_timeout: seconds for the last of an origin's addresses; the others get fewer
     :param stall: seconds without a byte before the connection counts as broken
     """
@@ -60,7 +60,7 @@ class SocketLine:
             return self._ask(origin, url, headers)
         except TROUBLE as error:
             if used and isinstance(error, ConnectionError):
-                raise LineBroken("the kept connection was gone", stale=True) from error
+                raise ConnectionBroken("the kept connection was gone", stale=True) from error
             raise _translation(error, url) from error
 
     def close(self) -> None:
@@ -97,12 +97,12 @@ class SocketLine:
         try:
             with self._deadline.awaiting():
                 return reply.spent()
-        except LineBroken:
+        except ConnectionBroken:
             return False
 
     def _ask(self, origin: Origin, url: str, headers: Headers) -> Reply:
         if self._connection is None:
-            self._connection = _Connection(origin, self._open)
+            self._connection = _HttpConnection(origin, self._open)
         connection = self._connection
         if connection.sock is None:
             connection.connect()
@@ -169,7 +169,7 @@ class SocketLine:
             raise
         try:
             if cut:
-                raise LineBroken("cut")
+                raise ConnectionBroken("cut")
             secure.do_handshake()
         except BaseException:
             secure.close()
@@ -179,7 +179,7 @@ class SocketLine:
     def _hold(self, sock: socket.socket) -> None:
         with self._lock:
             if self._cut:
-                raise LineBroken("cut")
+                raise ConnectionBroken("cut")
             self._socket = sock
 
 
@@ -203,7 +203,7 @@ class _Response(http.client.HTTPResponse):
         return count
 
 
-class _Connection(http.client.HTTPConnection):
+class _HttpConnection(http.client.HTTPConnection):
     response_class = _Response
 
     def __init__(self, origin: Origin, opening: Callable[[Origin], socket.socket]) -> None:
@@ -254,19 +254,19 @@ def _translation(error: Exception, url: str) -> Exception:
         case ssl.SSLCertVerificationError():
             return BadResponse(url, f"its certificate is not trusted ({error.verify_message})")
         case TimeoutError():
-            return LineBroken("it was silent for too long")
+            return ConnectionBroken("it was silent for too long")
         case http.client.RemoteDisconnected():
-            return LineBroken("it hung up without an answer", reset=True)
+            return ConnectionBroken("it hung up without an answer", reset=True)
         case socket.gaierror():
-            return LineBroken(f"its name cannot be resolved ({error.strerror})")
+            return ConnectionBroken(f"its name cannot be resolved ({error.strerror})")
         case ssl.SSLError() if not isinstance(error, ssl.SSLEOFError):
-            return LineBroken(f"it does not speak TLS ({error.reason})", nonsense=True)
+            return ConnectionBroken(f"it does not speak TLS ({error.reason})", nonsense=True)
         case OSError():
-            return LineBroken(error.strerror or str(error), reset=error.errno in CUT_BY_PEER)
+            return ConnectionBroken(error.strerror or str(error), reset=error.errno in CUT_BY_PEER)
         case http.client.IncompleteRead():
-            return LineBroken("the content ended early")
+            return ConnectionBroken("the content ended early")
         case _:
-            return LineBroken(f"it does not speak HTTP ({type(error).__name__})", nonsense=True)
+            return ConnectionBroken(f"it does not speak HTTP ({type(error).__name__})", nonsense=True)
 
 
 def _shut(sock: socket.socket) -> None:

@@ -12,12 +12,12 @@ import attrs
 from ..._errors import ContentChanged, NotFound, StorageFailed
 from ..._sources.remote_file import RemoteFile
 from ..ranges import Span
-from .connection import Line, Reply
+from .connection import Connection, Reply
 from .response import Answer, Body, Changed, Headers, Version
 
 
 class LocalSource:
-    """Read one local file, for one worker; no line is needed.
+    """Read one local file, for one worker; no connection is needed.
 
     :ivar disowned: the file has another size than was listed
     """
@@ -39,7 +39,9 @@ class LocalSource:
     def url(self) -> str:
         return self._file.url
 
-    def ask(self, _line: Line, span: Span | None, size: int | None, version: Version) -> tuple[Answer, Reply]:
+    def ask(
+        self, _connection: Connection, span: Span | None, size: int | None, version: Version
+    ) -> tuple[Answer, Reply]:
         """Return `span` (None: everything) of the file.
 
         :raises ContentChanged: if its size is not the one that was listed

@@ -1,6 +1,6 @@
-"""The line through a proxy: httpx, which knows tunnels, proxy authentication and SOCKS.
+"""The connection through a proxy: httpx, which knows tunnels, proxy authentication and SOCKS.
 
-httpcore's trace tells each socket as soon as it is connected, which is what makes the line cuttable.
+httpcore's trace tells each socket as soon as it is connected, which is what makes the connection cuttable.
 """
 
 import contextlib
@@ -12,14 +12,14 @@ from collections.abc import Callable, Mapping
 import httpx
 
 from ..._errors import BadResponse
-from .connection import USER_AGENT, Deadline, LineBroken, Reply
+from .connection import USER_AGENT, ConnectionBroken, Deadline, Reply
 from .response import Headers
 
 TROUBLE = (ImportError, httpx.HTTPError, httpx.StreamError, httpx.InvalidURL)
 CONNECTED = ".connect_tcp.complete"
 
 
-class ProxiedLine:
+class ProxyConnection:
     """One connection through `proxy`."""
 
     def __init__(
@@ -125,17 +125,17 @@ def _translation(error: Exception, url: str) -> Exception:
         case ImportError():
             return BadResponse(url, "its proxy speaks SOCKS, which needs `pip install 'httpx[socks]'`")
         case httpx.TimeoutException():
-            return LineBroken("it was silent for too long")
+            return ConnectionBroken("it was silent for too long")
         case httpx.ProxyError():
-            return LineBroken(f"the proxy refuses ({error})")
+            return ConnectionBroken(f"the proxy refuses ({error})")
         case httpx.RemoteProtocolError():
-            return LineBroken("the content ended early")
+            return ConnectionBroken("the content ended early")
         case httpx.ReadError() | httpx.WriteError():
-            return LineBroken("the connection was reset", reset=True)
+            return ConnectionBroken("the connection was reset", reset=True)
         case httpx.ConnectError():
             return _connect_failure(url, error)
         case _:
-            return LineBroken(f"it does not speak HTTP ({type(error).__name__})", nonsense=True)
+            return ConnectionBroken(f"it does not speak HTTP ({type(error).__name__})", nonsense=True)
 
 
 def _connect_failure(url: str, error: httpx.ConnectError) -> Exception:
@@ -144,7 +144,7 @@ def _connect_failure(url: str, error: httpx.ConnectError) -> Exception:
         cause = cause.__cause__ or cause.__context__
     if isinstance(cause, ssl.SSLCertVerificationError):
         return BadResponse(url, f"its certificate is not trusted ({cause.verify_message})")
-    return LineBroken(f"no connection through the proxy ({error})")
+    return ConnectionBroken(f"no connection through the proxy ({error})")
 
 
 def _shut(sock: socket.socket) -> None:

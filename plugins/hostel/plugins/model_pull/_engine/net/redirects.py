@@ -28,7 +28,7 @@ from ..._errors import (
 from ..._sources.remote_file import Digest, DigestAlgorithm, RemoteFile
 from ..._web import MAX_REDIRECTS, origin_of, redirected, size_of
 from ..ranges import Span
-from .connection import Line, Reply
+from .connection import Connection, Reply
 from .response import (
     Answer,
     Asked,
@@ -57,7 +57,7 @@ class Expired:
 
 
 class Source:
-    """Ask for parts of one remote file; safe to use from several threads, each with a line of its own.
+    """Ask for parts of one remote file; safe to use from several threads, each with a connection of its own.
 
     :param pinned: a checksum decides at the end
     :ivar disowned: the origin has named another checksum or size
@@ -90,7 +90,7 @@ class Source:
         return self._file.url
 
     def ask(
-        self, line: Line, span: Span | None, size: int | None, version: Version
+        self, connection: Connection, span: Span | None, size: int | None, version: Version
     ) -> tuple[Answer | Expired, Reply]:
         """Ask for `span` (None: for everything, without a range) and read the head of the answer.
 
@@ -102,18 +102,18 @@ class Source:
             with self._walking:
                 place = self._place
                 if place is None:
-                    return self._walk(line, span, size, version)
-        return self._at(line, Asked(self._file.path, place, span, size, version))
+                    return self._walk(connection, span, size, version)
+        return self._at(connection, Asked(self._file.path, place, span, size, version))
 
     def forget(self) -> None:
         """Let the next request start from the origin."""
         self._place = None
 
     def close(self) -> None:
-        """End; lines are closed by their workers."""
+        """End; connections are closed by their workers."""
 
-    def _at(self, line: Line, asked: Asked) -> tuple[Answer | Expired, Reply]:
-        reply, answer = self._get(line, asked)
+    def _at(self, connection: Connection, asked: Asked) -> tuple[Answer | Expired, Reply]:
+        reply, answer = self._get(connection, asked)
         if not isinstance(answer, Refused | Moved) and not self._is_new(answer):
             return answer, reply
         if isinstance(answer, Refused) and asked.url == self._file.url:
@@ -123,11 +123,11 @@ class Source:
         return Expired(reply.status, fresh=False), reply
 
     def _walk(
-        self, line: Line, span: Span | None, size: int | None, version: Version
+        self, connection: Connection, span: Span | None, size: int | None, version: Version
     ) -> tuple[Answer | Expired, Reply]:
         url = self._file.url
         for _ in range(MAX_REDIRECTS + 1):
-            reply, answer = self._get(line, Asked(self._file.path, url, span, size, version))
+            reply, answer = self._get(connection, Asked(self._file.path, url, span, size, version))
             at_origin = origin_of(url) == self._origin
             if at_origin:
                 self._check_promise(reply.headers)
@@ -150,7 +150,7 @@ class Source:
         known = not self._pinned or len(self._believed) > MOST_VERSIONS
         return isinstance(answer, Body) and not known and answer.version not in self._believed
 
-    def _get(self, line: Line, asked: Asked) -> tuple[Reply, Answer]:
+    def _get(self, connection: Connection, asked: Asked) -> tuple[Reply, Answer]:
         headers = {"Accept-Encoding": "identity"}
         if asked.span is not None:
             headers["Range"] = f"bytes={asked.span.start}-{asked.span.end - 1}"
@@ -158,7 +158,7 @@ class Source:
                 headers["If-Range"] = asked.version.if_range
         if origin_of(asked.url) == self._origin:
             headers |= self._secrets
-        reply = line.get(asked.url, headers)
+        reply = connection.get(asked.url, headers)
         return reply, read_head(reply.status, reply.headers, asked, self._clock())
 
     def _check_promise(self, headers: Headers) -> None:
