@@ -27,11 +27,11 @@ from ._queue.handle import (
 )
 from ._queue.persistence import QueueStore, Saver
 from ._queue.plan import Advise, PullOptions
-from ._queue.pull import FILES_AT_ONCE, Network
+from ._queue.pull import FILES_AT_ONCE
 from ._queue.queue import MAX_SIZE, SLOTS, NotInQueue, Queue, QueueItem
 from ._queue.requests import CLOSED, Requests
 from ._queue.scheduler import Scheduler, Tools
-from ._queue.shared_transfers import Transfers
+from ._queue.shared_transfers import Network, Transfers
 from ._select.quantization import PREFERENCE
 from ._sources.base import ModelSource
 

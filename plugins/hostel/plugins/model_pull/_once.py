@@ -7,7 +7,8 @@ from ._errors import PullError
 from ._events import Completed, DownloadEvent, Failed
 from ._queue.plan import DEFAULT_OPTIONS, Advise, PullOptions, plan_pull
 from ._queue.progress import Emit
-from ._queue.pull import UNLIMITED, Network, Pulled, carry_out
+from ._queue.pull import Pulled, carry_out
+from ._queue.shared_transfers import UNLIMITED, Network
 from ._sources.base import ModelSource
 from ._sources.folder import FolderSource
 from ._sources.hub import HubSource

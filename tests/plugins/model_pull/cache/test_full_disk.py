@@ -25,7 +25,8 @@ from hostel.plugins.model_pull._engine import Fetched
 from hostel.plugins.model_pull._errors import PullError
 from hostel.plugins.model_pull._once import builtin_sources
 from hostel.plugins.model_pull._queue.plan import plan_pull
-from hostel.plugins.model_pull._queue.pull import UNLIMITED, Pulled, carry_out
+from hostel.plugins.model_pull._queue.pull import Pulled, carry_out
+from hostel.plugins.model_pull._queue.shared_transfers import UNLIMITED
 from hostel.plugins.model_pull._select.quantization import PREFERENCE
 from hostel.plugins.model_pull._sources.reference import parse_reference
 from hostel.plugins.model_pull.testing import Blob, Fault, LocalHub, Origin
@@ -177,13 +178,13 @@ async def test_patience_counts_from_the_last_byte_that_could_be_written(
     tries = [NoSpace(tmp_path / "blob", each, 0) for each in needed]
     told: list[NoSpace] = []
 
-    async def bring() -> Fetched:
+    async def fetch() -> Fetched:
         if tries:
             raise tries.pop(0)
         return Fetched(tmp_path / "blob", 1)
 
     with nullcontext() if enough else pytest.raises(NoSpace):
-        await with_disk_space(bring, seconds=2.5 * CHECK_SECONDS / 2, on_short=told.append)
+        await with_disk_space(fetch, seconds=2.5 * CHECK_SECONDS / 2, on_short=told.append)
 
     assert len(told) == (3 if enough else 2)
 

@@ -1,4 +1,4 @@
-"""Transfers shared by name of their blob, with a carrier whose steps the test decides."""
+"""Transfers shared by name of their blob, over a network whose steps the test decides."""
 
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -10,18 +10,21 @@ import anyio
 import pytest
 from anyio.abc import TaskGroup
 
+from hostel.plugins.model_pull._cache.layout import part_path
 from hostel.plugins.model_pull._engine import Fetched, FetchPhase, FetchProgress, Limiter, Pace
+from hostel.plugins.model_pull._engine.lock import locked_now
 from hostel.plugins.model_pull._errors import NotFound
-from hostel.plugins.model_pull._queue.shared_transfers import Listener, Transfers
+from hostel.plugins.model_pull._queue.shared_transfers import Listener, Network, Transfers
 from hostel.plugins.model_pull._sources.remote_file import RemoteFile
 
 FILE = RemoteFile("m", 10, None, "https://h/m")
 
 
-class Carrier:
-    """Carries when told to, and counts how many do at a time."""
+class Steps(Network):
+    """Fetches when told to, and counts how many do at a time."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.begun = self.writing = self.most = 0
         self.go = anyio.Event()
         self.linger = anyio.Event()
@@ -29,7 +32,7 @@ class Carrier:
         self.tell: Listener | None = None
         self.pace: Pace | None = None
 
-    async def __call__(
+    async def fetch(
         self, file: RemoteFile, blob: Path, *, on_progress: Listener, limiter: Pace | None = None
     ) -> Fetched:
         self.begun += 1
@@ -50,10 +53,10 @@ class Carrier:
 
 
 @asynccontextmanager
-async def sharing(carrier: Carrier) -> AsyncIterator[tuple[Transfers, TaskGroup]]:
+async def sharing(network: Network) -> AsyncIterator[tuple[Transfers, TaskGroup]]:
     with anyio.fail_after(60):
         async with anyio.create_task_group() as group:
-            yield Transfers(carrier, lambda func, *args: start(group, func, *args)), group
+            yield Transfers(network, lambda func, *args: start(group, func, *args)), group
 
 
 def start(group: TaskGroup, func: Callable[..., Coroutine[Any, Any, None]], *args: object) -> None:
@@ -65,119 +68,138 @@ def ignore(news: FetchProgress) -> None:
 
 
 async def test_one_blob_has_one_transfer_however_many_want_it(tmp_path: Path) -> None:
-    carrier = Carrier()
+    network = Steps()
     got: list[Fetched] = []
 
     async def want(transfers: Transfers) -> None:
-        got.append(await transfers.bring(FILE, tmp_path / "b", on_progress=ignore))
+        got.append(await transfers.fetch(FILE, tmp_path / "b", on_progress=ignore))
 
-    async with sharing(carrier) as (transfers, group):
+    async with sharing(network) as (transfers, group):
         for _ in range(3):
             group.start_soon(want, transfers)
         await anyio.wait_all_tasks_blocked()
-        carrier.go.set()
+        network.go.set()
 
-    assert (carrier.begun, len(got), len(transfers)) == (1, 3, 0)
+    assert (network.begun, len(got), len(transfers)) == (1, 3, 0)
 
 
 async def test_who_joins_is_told_where_it_stands(tmp_path: Path) -> None:
-    carrier, told = Carrier(), list[FetchProgress]()
-    async with sharing(carrier) as (transfers, group):
-        group.start_soon(lambda: transfers.bring(FILE, tmp_path / "b", on_progress=ignore))
+    network, told = Steps(), list[FetchProgress]()
+    async with sharing(network) as (transfers, group):
+        group.start_soon(lambda: transfers.fetch(FILE, tmp_path / "b", on_progress=ignore))
         await anyio.wait_all_tasks_blocked()
-        assert carrier.tell is not None
-        carrier.tell(FetchProgress(FetchPhase.DOWNLOADING, 7, 10))
+        assert network.tell is not None
+        network.tell(FetchProgress(FetchPhase.DOWNLOADING, 7, 10))
 
-        group.start_soon(lambda: transfers.bring(FILE, tmp_path / "b", on_progress=told.append))
+        group.start_soon(lambda: transfers.fetch(FILE, tmp_path / "b", on_progress=told.append))
         await anyio.wait_all_tasks_blocked()
 
         assert [news.done for news in told] == [7]
-        carrier.go.set()
+        network.go.set()
 
 
 async def test_leaving_concerns_nobody_else_and_the_last_to_leave_stops_it(tmp_path: Path) -> None:
-    carrier = Carrier()
-    carrier.linger.set()
+    network = Steps()
+    network.linger.set()
     scopes = [anyio.CancelScope() for _ in range(2)]
 
     async def want(transfers: Transfers, scope: anyio.CancelScope) -> None:
         with scope:
-            await transfers.bring(FILE, tmp_path / "b", on_progress=ignore)
+            await transfers.fetch(FILE, tmp_path / "b", on_progress=ignore)
 
-    async with sharing(carrier) as (transfers, group):
+    async with sharing(network) as (transfers, group):
         for scope in scopes:
             group.start_soon(want, transfers, scope)
         await anyio.wait_all_tasks_blocked()
         scopes[0].cancel()
         await anyio.wait_all_tasks_blocked()
-        assert carrier.writing == 1
+        assert network.writing == 1
         scopes[1].cancel()
         await anyio.wait_all_tasks_blocked()
-        assert (carrier.writing, len(transfers)) == (0, 0)
+        assert (network.writing, len(transfers)) == (0, 0)
 
 
 async def test_who_asks_while_it_stops_waits_and_begins_anew(tmp_path: Path) -> None:
-    carrier = Carrier()
+    network = Steps()
     scope = anyio.CancelScope()
 
     async def leave(transfers: Transfers) -> None:
         with scope:
-            await transfers.bring(FILE, tmp_path / "b", on_progress=ignore)
+            await transfers.fetch(FILE, tmp_path / "b", on_progress=ignore)
 
-    async with sharing(carrier) as (transfers, group):
+    async with sharing(network) as (transfers, group):
         group.start_soon(leave, transfers)
         await anyio.wait_all_tasks_blocked()
         scope.cancel()
         await anyio.wait_all_tasks_blocked()
-        group.start_soon(lambda: transfers.bring(FILE, tmp_path / "b", on_progress=ignore))
+        group.start_soon(lambda: transfers.fetch(FILE, tmp_path / "b", on_progress=ignore))
         await anyio.wait_all_tasks_blocked()
-        assert (carrier.begun, carrier.writing) == (1, 1)
-        carrier.go.set()
-        carrier.linger.set()
+        assert (network.begun, network.writing) == (1, 1)
+        network.go.set()
+        network.linger.set()
 
-    assert (carrier.begun, carrier.most) == (2, 1)
+    assert (network.begun, network.most) == (2, 1)
 
 
 async def test_an_error_reaches_all_who_wait_and_the_next_one_begins_anew(tmp_path: Path) -> None:
-    carrier = Carrier()
-    carrier.error = NotFound("m")
-    carrier.go.set()
-    async with sharing(carrier) as (transfers, _):
+    network = Steps()
+    network.error = NotFound("m")
+    network.go.set()
+    async with sharing(network) as (transfers, _):
         for _ in range(2):
             with pytest.raises(NotFound):
-                await transfers.bring(FILE, tmp_path / "b", on_progress=ignore)
+                await transfers.fetch(FILE, tmp_path / "b", on_progress=ignore)
 
-    assert carrier.begun == 2
+    assert network.begun == 2
 
 
 async def test_a_partial_that_somebody_wants_is_not_discarded(tmp_path: Path) -> None:
-    carrier = Carrier()
-    async with sharing(carrier) as (transfers, group):
-        group.start_soon(lambda: transfers.bring(FILE, tmp_path / "b", on_progress=ignore))
+    network = Steps()
+    async with sharing(network) as (transfers, group):
+        group.start_soon(lambda: transfers.fetch(FILE, tmp_path / "b", on_progress=ignore))
         await anyio.wait_all_tasks_blocked()
 
         assert not await transfers.discard(tmp_path / "b")
-        carrier.go.set()
+        network.go.set()
 
 
 async def test_the_loosest_limit_of_those_who_want_it_holds(tmp_path: Path) -> None:
-    carrier = Carrier()
-    async with sharing(carrier) as (transfers, group):
+    network = Steps()
+    async with sharing(network) as (transfers, group):
         blob, slow, leaving = tmp_path / "b", Limiter(10_240), anyio.CancelScope()
-        group.start_soon(partial(transfers.bring, FILE, blob, on_progress=ignore, limiter=slow))
+        group.start_soon(partial(transfers.fetch, FILE, blob, on_progress=ignore, limiter=slow))
         await anyio.wait_all_tasks_blocked()
-        assert carrier.pace is not None
-        assert carrier.pace.max_read == 1024
+        assert network.pace is not None
+        assert network.pace.max_read == 1024
 
         async def join() -> None:
             with leaving:
-                await transfers.bring(FILE, blob, on_progress=ignore)
+                await transfers.fetch(FILE, blob, on_progress=ignore)
 
         group.start_soon(join)
         await anyio.wait_all_tasks_blocked()
-        assert carrier.pace.max_read is None
+        assert network.pace.max_read is None
 
         leaving.cancel()
         await anyio.wait_all_tasks_blocked()
-        assert carrier.pace.max_read == 1024
-        carrier.go.set()
+        assert network.pace.max_read == 1024
+        network.go.set()
+
+
+async def test_a_transfer_that_begins_while_its_partial_is_discarded_waits_for_that(tmp_path: Path) -> None:
+    origin, blob, told = tmp_path / "origin", tmp_path / "b", list[FetchPhase]()
+    origin.write_bytes(b"content")
+    file = RemoteFile("m", 7, None, origin.as_uri())
+    waits = anyio.Event()
+
+    def note(progress: FetchProgress) -> None:
+        told.append(progress.phase)
+        waits.set()
+
+    async with sharing(Network()) as (transfers, group):
+        with locked_now(part_path(blob)) as held:  # as a discard holds it
+            group.start_soon(partial(transfers.fetch, file, blob, on_progress=note))
+            await waits.wait()
+            assert (held, told, blob.exists()) == (True, [FetchPhase.LOCKED_OUT], False)
+
+    assert blob.read_bytes() == b"content"

@@ -66,9 +66,9 @@ class DiskReservations:
 
 
 async def with_disk_space(
-    bring: Callable[[], Awaitable[T]], *, seconds: float, on_short: Callable[[NoSpace], None]
+    fetch: Callable[[], Awaitable[T]], *, seconds: float, on_short: Callable[[NoSpace], None]
 ) -> T:
-    """Bring a file; each time that the disk is full, wait for room and go on.
+    """Fetch a file; each time that the disk is full, wait for room and go on.
 
     :param seconds: seconds without a byte written before giving up; 0 does not wait
     :param on_short: told of each pause
@@ -77,7 +77,7 @@ async def with_disk_space(
     needed, since = None, 0.0
     while True:
         try:
-            return await bring()
+            return await fetch()
         except NoSpace as error:
             full, now = error, time.monotonic()
         if needed is None or full.needed < needed:

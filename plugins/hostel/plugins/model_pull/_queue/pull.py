@@ -9,7 +9,6 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 import anyio
 import anyio.from_thread
@@ -21,28 +20,18 @@ from .._cache.disk_space import SPACE_SECONDS, DiskReservations, with_disk_space
 from .._cache.layout import part_path, record_of
 from .._cache.verify import Verified
 from .._engine import (
-    ConnectionBudget,
     Fetched,
     Limiter,
-    Pace,
     discard_partial,
-    fetch,
 )
 from .._events import DownloadStatus
 from .._select.quantization import Choice
-from .._sources.remote_file import RemoteFile
 from .plan import PlannedFile, PullPlan
 from .progress import Emit, PullProgress
-from .shared_transfers import Listener
+from .shared_transfers import Network, Transfers
 
 FILES_AT_ONCE = 3
 TICK_SECONDS = 0.5
-
-
-class Bring(Protocol):
-    """Makes one blob of one remote file."""
-
-    async def __call__(self, file: RemoteFile, blob: Path, *, on_progress: Listener) -> Fetched: ...
 
 
 @attrs.frozen
@@ -69,39 +58,13 @@ class Pulled:
     seconds: float
 
 
-@attrs.frozen
-class Network:
-    """What the transfers of a process share; also the plain way to bring a file.
-
-    :ivar connections: how many there may be to a host, and which of them are good
-    :ivar limiter: bytes per second, None for no limit
-    """
-
-    connections: ConnectionBudget | None = None
-    limiter: Limiter | None = None
-
-    async def __call__(
-        self, file: RemoteFile, blob: Path, *, on_progress: Listener, limiter: Pace | None = None
-    ) -> Fetched:
-        return await fetch(
-            file,
-            blob,
-            budget=self.connections,
-            limiter=limiter or self.limiter,
-            record=record_of(blob.parent),
-            on_progress=on_progress,
-        )
-
-
-UNLIMITED = Network()
-
-
 async def carry_out(
     plan: PullPlan,
-    bring: Bring,
+    network: Network | Transfers,
     emit: Emit,
     *,
     reservations: DiskReservations,
+    limiter: Limiter | None = None,
     files_at_once: int = FILES_AT_ONCE,
     recheck: bool = False,
     room_patience: float = SPACE_SECONDS,
@@ -110,6 +73,7 @@ async def carry_out(
 
     What is here is held against its checksum once, and fetched again if it differs.
 
+    :param network: by itself, or shared with the other pulls of this process
     :param emit: told what happens, from `started` to the last file; must return at once
     :param recheck: hold what is here against its checksums once more, and fetch again what has none
     :param room_patience: seconds to wait for room if the disk fills up meanwhile
@@ -124,7 +88,8 @@ async def carry_out(
         progress.start(present)
         cached = progress.done
         missing = _distinct(plan.files, present)
-        fetched = await _bring_all(plan, missing, bring, progress, files_at_once, room_patience)
+        fetch = partial(network.fetch, limiter=limiter)
+        fetched = await _fetch_all(plan, missing, fetch, progress, files_at_once, room_patience)
     progress.change(DownloadStatus.REGISTERING)
     snapshot = await anyio.to_thread.run_sync(_register, plan)
     return Pulled(
@@ -141,10 +106,10 @@ async def carry_out(
     )
 
 
-async def _bring_all(
+async def _fetch_all(
     plan: PullPlan,
     missing: dict[str, list[int]],
-    bring: Bring,
+    fetch: Callable[..., Awaitable[Fetched]],
     progress: PullProgress,
     files_at_once: int,
     room_patience: float,
@@ -158,7 +123,7 @@ async def _bring_all(
             progress.file_started(first)
             moved = partial(progress.file_moved, first)
             result = await with_disk_space(
-                partial(bring, file.remote, plan.repo.blob(file.key), on_progress=moved),
+                partial(fetch, file.remote, plan.repo.blob(file.key), on_progress=moved),
                 seconds=room_patience,
                 on_short=partial(progress.file_short, first),
             )

@@ -232,34 +232,32 @@ class Scheduler:
         if self._run is None:
             self._run = Run(new_id(time.time()), time.time())
         group.scope = anyio.CancelScope()
-        self._start_soon(self._carry, group, group.scope)
+        self._start_soon(self._pull, group, group.scope)
 
-    async def _carry(self, group: Group, scope: anyio.CancelScope) -> None:
+    async def _pull(self, group: Group, scope: anyio.CancelScope) -> None:
         outcome: Pulled | Exception | None = None
+        emit = partial(self._emit, group)
         try:
             with scope:
-                outcome = await self._carried(group)
+                if group.plan is None:  # a former process left it in the queue
+                    emit(StatusChanged(group.name, DownloadStatus.RESOLVING))
+                    group.plan = await self._plan_again(group)
+                group.begun.set()
+                emit(StatusChanged(group.name, DownloadStatus.DOWNLOADING))
+                outcome = await carry_out(
+                    group.plan,
+                    self._tools.transfers,
+                    emit,
+                    reservations=self._tools.reservations,
+                    limiter=group.limiter,
+                    files_at_once=self._tools.files_at_once,
+                    recheck=group.force,
+                    room_patience=self._tools.room_patience,
+                )
         except Exception as error:  # noqa: BLE001 - the boundary of a download: its end, not the manager's
             outcome = error
         finally:
             self._end(group, outcome)
-
-    async def _carried(self, group: Group) -> Pulled:
-        emit = partial(self._emit, group)
-        if group.plan is None:
-            emit(StatusChanged(group.name, DownloadStatus.RESOLVING))
-            group.plan = await self._plan_again(group)
-        group.begun.set()
-        emit(StatusChanged(group.name, DownloadStatus.DOWNLOADING))
-        return await carry_out(
-            group.plan,
-            partial(self._tools.transfers.bring, limiter=group.limiter),
-            emit,
-            reservations=self._tools.reservations,
-            files_at_once=self._tools.files_at_once,
-            recheck=group.force,
-            room_patience=self._tools.room_patience,
-        )
 
     async def _plan_again(self, group: Group) -> PullPlan:
         item = self.queue.find(group.id)

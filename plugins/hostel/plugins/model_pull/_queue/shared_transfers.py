@@ -2,8 +2,9 @@
 
 Who asks for a blob that is on its way joins and is told at once how far it is. Leaving concerns nobody
 else; the last to leave stops the transfer and waits until it has stopped, and who asks meanwhile waits
-for that and begins anew. So a blob never has two writers in this process, and what happens to its
-partial happens under the lock of its name. Of the limiters of all who want it the loosest holds.
+for that and begins anew. So a blob never has two writers in this process. Other processes, and a partial
+that is being discarded, are kept apart by the lock of its file, which each transfer holds. Of the limiters
+of all who want it the loosest holds.
 """
 
 from collections.abc import Callable, Coroutine
@@ -13,20 +14,44 @@ from typing import Any, Protocol
 import anyio
 import anyio.lowlevel
 
-from .._engine import Fetched, FetchProgress, Limiter, Loosest, Pace, discard_partial
+from .._cache.layout import record_of
+from .._engine import ConnectionBudget, Fetched, FetchProgress, Limiter, Loosest, Pace, discard_partial, fetch
 from .._errors import TransferFailed
 from .._sources.remote_file import RemoteFile
-from .keyed_lock import KeyedLock
 
 Listener = Callable[[FetchProgress], None]
 
 
-class Carrier(Protocol):
-    """Carries the bytes of one file to its blob."""
+class Network:
+    """What the transfers of a process have in common; by itself the plain way to fetch a file.
 
-    async def __call__(
+    :param connections: how many there may be to a host, and which of them are good
+    :param limiter: bytes per second where a caller names no limiter, None for no limit
+    """
+
+    def __init__(
+        self, *, connections: ConnectionBudget | None = None, limiter: Limiter | None = None
+    ) -> None:
+        self._connections, self._limiter = connections, limiter
+
+    async def fetch(
         self, file: RemoteFile, blob: Path, *, on_progress: Listener, limiter: Pace | None = None
-    ) -> Fetched: ...
+    ) -> Fetched:
+        """Fetch a file to its blob.
+
+        :raises PullError: if it cannot be had
+        """
+        return await fetch(
+            file,
+            blob,
+            budget=self._connections,
+            limiter=limiter or self._limiter,
+            record=record_of(blob.parent),
+            on_progress=on_progress,
+        )
+
+
+UNLIMITED = Network()
 
 
 class StartSoon(Protocol):
@@ -57,18 +82,17 @@ class Transfers:
     :param start_soon: owns their tasks
     """
 
-    def __init__(self, carrier: Carrier, start_soon: StartSoon) -> None:
-        self._carrier, self._start_soon = carrier, start_soon
+    def __init__(self, network: Network, start_soon: StartSoon) -> None:
+        self._network, self._start_soon = network, start_soon
         self._running: dict[Path, _Transfer] = {}
-        self._locks = KeyedLock[Path]()
 
     def __len__(self) -> int:
         return len(self._running)
 
-    async def bring(
+    async def fetch(
         self, file: RemoteFile, blob: Path, *, on_progress: Listener, limiter: Limiter | None = None
     ) -> Fetched:
-        """Bring a file to its blob, together with everybody else who wants it.
+        """Fetch a file to its blob, together with everybody else who wants it.
 
         :param limiter: how fast this caller wants it at most, None for no limit
         :raises PullError: if it cannot be had
@@ -82,10 +106,7 @@ class Transfers:
 
     async def discard(self, blob: Path) -> bool:
         """Remove the partial of a blob unless somebody wants it; True if there was one."""
-        if blob in self._running:
-            return False
-        async with self._locks.hold(blob):
-            return await discard_partial(blob)
+        return blob not in self._running and await discard_partial(blob)
 
     async def _attend(
         self, transfer: _Transfer, file: RemoteFile, on_progress: Listener, limiter: Limiter
@@ -114,10 +135,9 @@ class Transfers:
     async def _run(self, transfer: _Transfer, file: RemoteFile, blob: Path) -> None:
         try:
             with transfer.scope:
-                async with self._locks.hold(blob):
-                    transfer.outcome = await self._carrier(
-                        file, blob, on_progress=transfer.tell, limiter=transfer.pace
-                    )
+                transfer.outcome = await self._network.fetch(
+                    file, blob, on_progress=transfer.tell, limiter=transfer.pace
+                )
         except Exception as error:  # noqa: BLE001 - raised again in everyone who waits for it
             transfer.outcome = error
         finally:
