@@ -1,6 +1,8 @@
-"""What a cache holds; imports point down this list:
+"""What a cache holds.
 
-disk_space  space for a whole model before its first byte, and waiting for more
-layout      blobs, snapshots and refs, as huggingface_hub lays them out
-verify      each file is held against its checksum once
+Imports point down this list:
+
+    disk_space  space for a whole model before its first byte, and waiting for more
+    layout      blobs, snapshots and refs, as huggingface_hub lays them out
+    verify      each file is held against its checksum once
 """

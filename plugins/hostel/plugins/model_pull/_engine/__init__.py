@@ -1,19 +1,21 @@
-"""The transfer engine: one remote file becomes one verified local file; imports point down this list:
+"""The transfer engine: one remote file becomes one verified local file.
 
-fetch           the entry: lock, run in a thread, report, cancel
-transfer        the whole way of one file: attempts until it is complete and true
-attempt         one go at it: workers are started, watched and joined
-worker          a thread with one connection and one buffer
-transfer_state  what the workers of an attempt share
-part_file       the partial file and its sidecar on disk
-net             connections, answers and redirects
-ranges          which bytes are here, and who fetches which of the others
-hasher          the checksum that follows the bytes
-concurrency     how many connections to a host, and whose they are
-retry_budget    how long to wait before asking again, and when to stop
-rate_limiter    how fast bytes may be read
-lock            one writer per partial file, across processes
-report          what a transfer tells
+Imports point down this list:
+
+    fetch           the entry: lock, run in a thread, report, cancel
+    transfer        the whole way of one file: attempts until it is complete and true
+    attempt         one go at it: workers are started, watched and joined
+    worker          a thread with one connection and one buffer
+    transfer_state  what the workers of an attempt share
+    part_file       the partial file and its sidecar on disk
+    net             connections, answers and redirects
+    ranges          which bytes are here, and who fetches which of the others
+    hasher          the checksum that follows the bytes
+    concurrency     how many connections to a host, and whose they are
+    retry_budget    how long to wait before asking again, and when to stop
+    rate_limiter    how fast bytes may be read
+    lock            one writer per partial file, across processes
+    report          what a transfer tells
 """
 
 from .concurrency import ConnectionBudget

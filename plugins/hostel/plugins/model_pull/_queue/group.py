@@ -13,12 +13,12 @@ from .._errors import PullError
 from .._events import DownloadEvent, DownloadStatus, Progress, StatusChanged
 from .download_request import DownloadRequest
 from .plan import PullPlan
+from .pull import Pulled
+from .shared import Shared
 from .snapshot import Standing
 
 if TYPE_CHECKING:
     from hostel.sessions import TaskContext, TaskHandle
-
-    from .pull import Pulled
 
 OnProgress = Callable[[Progress], Awaitable[None] | None]
 
@@ -54,25 +54,25 @@ class Request:
             return False
 
 
-class Group:
+class Group(Shared[Pulled]):
     """All files of one model at one quantization: one place in the queue, one end.
 
     :ivar name: what it is called, unique among those that are alive
     :ivar plan: None for one that was restored and has not begun
     :ivar limiter: bytes per second of all its files
-    :ivar outcome: None while it lasts, and for one that was cancelled
+    :ivar running: False while it waits in the queue
+    :ivar begun: its files are known and are being pulled, or it has ended
     """
 
     def __init__(self, id: str, name: str, plan: PullPlan | None, *, force: bool, limiter: Limiter) -> None:
+        super().__init__()
         self.id, self.name, self.plan = id, name, plan
         self.force, self.limiter = force, limiter
         self.requests: dict[str, Request] = {}
         self.status = DownloadStatus.QUEUED
         self.progress: Progress | None = None
-        self.scope: anyio.CancelScope | None = None
-        self.stopping = False
-        self.outcome: Pulled | Exception | None = None
-        self.begun, self.done = anyio.Event(), anyio.Event()
+        self.running = False
+        self.begun = anyio.Event()
         self.news = anyio.Event()
 
     def enter(self, request: Request) -> None:

@@ -45,6 +45,7 @@ from .handle import PullCancelled
 from .plan import Advise, PullOptions, PullPlan, plan_pull
 from .pull import FILES_AT_ONCE, Pulled, carry_out
 from .queue import Queue, QueueItem
+from .shared import joinable
 from .shared_transfers import StartSoon, Transfers
 from .snapshot import Run, snapshot_of
 
@@ -123,8 +124,7 @@ class Scheduler:
 
         :raises QueueFull: if there is no room for it
         """
-        while (group := self._alive(plan)) is not None and group.stopping:
-            await group.done.wait()
+        group = await joinable(lambda: self._alive(plan))
         if self.closing:
             await anyio.sleep_forever()
         request.shared = group is not None
@@ -231,14 +231,14 @@ class Scheduler:
     def _launch(self, group: Group) -> None:
         if self._run is None:
             self._run = Run(new_id(time.time()), time.time())
-        group.scope = anyio.CancelScope()
-        self._start_soon(self._pull, group, group.scope)
+        group.running = True
+        self._start_soon(self._pull, group)
 
-    async def _pull(self, group: Group, scope: anyio.CancelScope) -> None:
+    async def _pull(self, group: Group) -> None:
         outcome: Pulled | Exception | None = None
         emit = partial(self._emit, group)
         try:
-            with scope:
+            with group.scope:
                 if group.plan is None:  # a former process left it in the queue
                     emit(StatusChanged(group.name, DownloadStatus.RESOLVING))
                     group.plan = await self._plan_again(group)
@@ -323,16 +323,11 @@ class Scheduler:
         self._last_run = run.summary(now) if idle else self._last_run
 
     async def _stop(self, group: Group) -> None:
-        if group.stopping or group.done.is_set():
-            await group.done.wait()
-            return
-        group.stopping = True
-        if group.scope is None:
+        if group.running or group.stopping or group.done.is_set():
+            await group.stop()
+        else:  # it waits in the queue, so that there is nothing to wait for
+            group.stopping = True
             self._end(group, None)
-            return
-        group.scope.cancel()
-        with anyio.CancelScope(shield=True):
-            await group.done.wait()
 
     async def discard(self, wanted: DownloadRequest) -> None:
         """Drop what earlier pulls have left of a model that nobody waits for."""

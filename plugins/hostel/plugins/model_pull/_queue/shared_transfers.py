@@ -18,6 +18,7 @@ from .._cache.layout import record_of
 from .._engine import ConnectionBudget, Fetched, FetchProgress, Limiter, Loosest, Pace, discard_partial, fetch
 from .._errors import TransferFailed
 from .._sources.remote_file import RemoteFile
+from .shared import Shared, joinable
 
 Listener = Callable[[FetchProgress], None]
 
@@ -60,15 +61,12 @@ class StartSoon(Protocol):
     def __call__(self, func: Callable[..., Coroutine[Any, Any, None]], *args: object) -> None: ...
 
 
-class _Transfer:
+class _Transfer(Shared[Fetched]):
     def __init__(self) -> None:
-        self.scope = anyio.CancelScope()
+        super().__init__()
         self.listeners: dict[object, Listener] = {}
         self.pace = Loosest()
         self.latest: FetchProgress | None = None
-        self.outcome: Fetched | Exception | None = None
-        self.done = anyio.Event()
-        self.stopping = False
 
     def tell(self, news: FetchProgress) -> None:
         self.latest = news
@@ -97,8 +95,7 @@ class Transfers:
         :param limiter: how fast this caller wants it at most, None for no limit
         :raises PullError: if it cannot be had
         """
-        while (transfer := self._running.get(blob)) is not None and transfer.stopping:
-            await transfer.done.wait()
+        transfer = await joinable(lambda: self._running.get(blob))
         if transfer is None:
             transfer = self._running[blob] = _Transfer()
             self._start_soon(self._run, transfer, file, blob)
@@ -122,11 +119,8 @@ class Transfers:
             del transfer.listeners[me]
             if transfer.listeners:
                 transfer.pace.remove(limiter)
-            if not transfer.listeners and not transfer.done.is_set():
-                transfer.stopping = True
-                transfer.scope.cancel()
-                with anyio.CancelScope(shield=True):
-                    await transfer.done.wait()
+            elif not transfer.done.is_set():
+                await transfer.stop()
         if isinstance(transfer.outcome, Fetched):
             return transfer.outcome
         await anyio.lowlevel.checkpoint()

@@ -1,10 +1,12 @@
-"""Where models come from; imports point down this list:
+"""Where models come from.
 
-base         what a source is, and which one a reference is for
-hub          the Hugging Face Hub
-url          a plain URL
-folder       a folder or file of this machine
-reference    how a model is named
-remote_file  what a source says about one file
-secrets      what in a URL is a secret
+Imports point down this list:
+
+    base         what a source is, and which one a reference is for
+    hub          the Hugging Face Hub
+    url          a plain URL
+    folder       a folder or file of this machine
+    reference    how a model is named
+    remote_file  what a source says about one file
+    secrets      what in a URL is a secret
 """
