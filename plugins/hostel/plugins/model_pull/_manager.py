@@ -287,6 +287,7 @@ class DownloadManager:
         self._scheduler.attach(request, self._scheduler.restore(item))
         await self._requests.begin(request)
         if request.refusal is not None:
+            # its session takes no task: the failure stays where it was
             self._scheduler.change(attrs.evolve(self._queue, failed=(*self._queue.failed, row)))
             raise request.refusal
         self._scheduler.begin()
@@ -383,6 +384,7 @@ class DownloadManager:
     async def _restore_item(self, item: QueueItem) -> None:
         records = {id: await self._record(session, id) for session, id in item.requests}
         left = [(session, id) for session, id in item.requests if not _is_over(records[id])]
+        # everyone who waited for it has ended otherwise meanwhile
         if item.requests and not left:
             self._scheduler.queue = self._queue.finish(item.id)
             return
@@ -406,6 +408,7 @@ class DownloadManager:
         return None
 
     async def _close(self) -> None:
+        # also a manager that is cancelled stops its downloads and saves its queue
         with anyio.CancelScope(shield=True):
             self._scheduler.closing = True
             await self._requests.close()

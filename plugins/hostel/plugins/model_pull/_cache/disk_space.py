@@ -57,6 +57,7 @@ class DiskReservations:
         if not needed:
             return
         place = existing_ancestor(next(iter(wanted)).parent)
+        # a blob that two pulls share is fetched once, and counts once
         others = {path: size for held in self._held for path, size in held.items() if path not in wanted}
         reserved = sum(still_needed(*item) for item in others.items() if _same_disk(item[0], place))
         usage = shutil.disk_usage(place)
@@ -80,6 +81,7 @@ async def with_disk_space(
             return await fetch()
         except NoSpace as error:
             full, now = error, time.monotonic()
+        # bytes were written since: it is getting somewhere, and the wait begins again
         if needed is None or full.needed < needed:
             needed, since = full.needed, now
         left = since + seconds - now
@@ -121,6 +123,7 @@ def _allocated(partial: Path) -> int:
         found = partial.stat()
     except OSError:
         return 0
+    # a partial is sparse: its length says what it will be, its blocks what it takes
     blocks = getattr(found, "st_blocks", None)
     return found.st_size if blocks is None else int(blocks) * 512
 

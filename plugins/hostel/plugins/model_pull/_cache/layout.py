@@ -113,12 +113,14 @@ class CachedRepo:
             raise StorageFailed(blob, "somebody has removed it")
         self._make_folder(pointer.parent)
         target = os.path.relpath(blob, pointer.parent)
+        # what is right already is not touched, so that a reader never misses it
         if pointer.is_symlink() and pointer.readlink() == Path(target) and pointer.exists():
             return
         with _renamed_to(pointer) as draft:
             try:
                 draft.symlink_to(target)
             except OSError:
+                # a file system without links
                 shutil.copyfile(blob, draft)
 
     def _make_folder(self, folder: Path) -> None:

@@ -116,6 +116,7 @@ def begun(algorithm: DigestAlgorithm, size: int | None) -> "hashlib._Hash":
 def _is_true(path: Path, digest: Digest, mark: Mark, stopped: Callable[[], bool]) -> bool:
     try:
         with path.open("rb", buffering=0) as file:
+            # and it was still the same file after it was read
             found = digest_of(file.fileno(), digest.algorithm, mark[0], stopped)
             return found == digest and _mark(os.fstat(file.fileno())) == mark == mark_of(path)
     except OSError:
@@ -142,6 +143,7 @@ def _read(record: Path) -> list[tuple[str, Mark]]:
 
 def _opened(record: Path, flags: int) -> int:
     """Open the record if it is our own file and no link to another; raises OSError if not."""
+    # a link or a pipe may have been planted under that name
     fd = os.open(record, flags | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
     found = os.fstat(fd)
     if stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid() and found.st_nlink == 1:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 
 from .._errors import StorageFailed
-from .transfer_state import Adopted, Ending, Stopped, TransferState
+from .transfer_state import Adopted, AttemptEnd, Stopped, TransferState
 from .worker import Worker
 
 RECORD_SECONDS = 1.0
@@ -43,7 +43,7 @@ class Attempt:
     def connections(self) -> int:
         return len(self._workers)
 
-    def run(self) -> Ending:
+    def run(self) -> AttemptEnd:
         """Return how it ended; no thread is left by then."""
         try:
             while self.state.ending is None:
@@ -56,7 +56,7 @@ class Attempt:
                 thread.join()
         return self.state.ending or Stopped()
 
-    def stop(self, ending: Ending) -> None:
+    def stop(self, ending: AttemptEnd) -> None:
         """End all traffic at once; `ending` counts only if there was none before."""
         self.state.end(ending)
         with self._lock:
@@ -72,6 +72,7 @@ class Attempt:
             self._expire()
         if self.state.ending is not None:
             return
+        # another program, which knows nothing of our locks, was faster
         if self._published():
             self.state.end(Adopted())
             return
@@ -89,6 +90,7 @@ class Attempt:
         """Start the workers that are wanted and missing."""
         self._threads = [thread for thread in self._threads if thread.is_alive()]
         for index in range(self.state.wanted()):
+            # ended workers have freed their index
             if index not in self._workers and self.state.has_work():
                 self._start(index)
 

@@ -48,6 +48,7 @@ class Concurrency:
 
     def troubled(self, now: float) -> "Concurrency":
         """Return the concurrency after a reset or a request to slow down at `now`."""
+        # connections die together; that is one trouble, not eight
         if self.halved_at is not None and now - self.halved_at < WINDOW_SECONDS:
             return self
         return attrs.evolve(
@@ -79,6 +80,7 @@ class Concurrency:
             return attrs.evolve(
                 self, count=max(1, self.count - 1), trying=False, calm_until=now + CALM_SECONDS
             )
+        # one more, on trial
         trying = now >= self.calm_until and self.count < self.ceiling
         return attrs.evolve(self, count=self.count + trying, rate=rate, trying=trying)
 

@@ -66,6 +66,7 @@ class FollowingHasher:
             self._changed.wait_for(lambda: self._stopped or self._frontier > self._hashed)
             if self._stopped:
                 return None
+            # in steps, so that a stop is noticed soon
             return min(self._frontier, self._hashed + STEP)
 
     def _absorb(self, buffer: memoryview, end: int) -> None:

@@ -102,6 +102,7 @@ def read_sidecar(part: Path, file: RemoteFile) -> Sidecar:
         length = part.stat().st_size
     except (OSError, UnicodeDecodeError):
         return nothing
+    # of another content, or shorter than it promises
     if found is None or not found.continues(file) or (found.done and length < found.done[-1].end):
         return nothing
     return found
@@ -127,6 +128,7 @@ class Part:
         self.path = path
         self._written: Sidecar | None = None
         self.resumed = read_sidecar(path, file)
+        # never through a link that somebody planted
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         with self._stored():
             self.fd = os.open(path, flags if self.resumed.done else flags | os.O_TRUNC, 0o666)
@@ -208,7 +210,9 @@ class Part:
         """Give the complete file its name, for good."""
         with self._stored():
             os.truncate(self.fd, size)
+            # the bytes are durable before the name says that they are
             os.fsync(self.fd)
+            # where locks lie, another writer may have made a new part under the same name
             if not self._still_mine():
                 raise StorageFailed(self.path, "something replaced the partial file meanwhile; pull again")
             self.path.replace(blob)

@@ -132,6 +132,7 @@ class RangePlan:
     def _place(self, span: Span) -> None:
         if not span.start < span.end <= self.size or span.start < 0:
             raise ValueError(f"{span} is no part of {self.size} bytes")
+        # every span that touches the new one becomes part of it
         first = bisect_left(self._ends, span.start)
         last = bisect_right(self._starts, span.end)
         start = min([span.start, *self._starts[first:last]])

@@ -59,6 +59,7 @@ class Limiter:
         above = self._parent.max_read if self._parent else None
         if self._rate is None:
             return above
+        # small reads, so that a slow transfer flows instead of coming in gulps
         own = max(1024, int(self._rate * BURST_SECONDS))
         return own if above is None else min(own, above)
 
@@ -74,6 +75,7 @@ class Limiter:
             if self._at is not None:
                 self._level += max(0.0, now - self._at) * self._rate
             self._at = now
+            # may go below zero: that debt is waited for
             self._level = min(self._level, self._rate * BURST_SECONDS) - count
             return max(above, -self._level / self._rate)
 

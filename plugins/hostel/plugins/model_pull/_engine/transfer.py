@@ -38,7 +38,7 @@ from .part_file import Part, Sidecar, discard_files, read_sidecar
 from .ranges import UNKNOWN, RangePlan
 from .rate_limiter import Pace
 from .report import Fetched, FetchPhase, FetchProgress
-from .transfer_state import Adopted, Anew, Complete, Ending, Stopped, TransferState
+from .transfer_state import Adopted, Anew, AttemptEnd, Complete, Stopped, TransferState
 from .worker import Worker
 
 if TYPE_CHECKING:
@@ -96,6 +96,7 @@ class Transfer:
         :raises PullError: if it cannot be had
         """
         started, path = time.monotonic(), part_path(self._blob)
+        # the lock is held: who had it before may have finished the file
         if self._is_here():
             discard_files(path)
             return Fetched(self._blob, self._blob.stat().st_size, adopted=True)
@@ -104,6 +105,7 @@ class Transfer:
             try:
                 fetched = self._pursue(part, share)
             except ContentChanged:
+                # with a checksum the bytes may still be right for the next call
                 if self._wanted is None or self._source.disowned:
                     part.discard()
                 raise
@@ -113,6 +115,7 @@ class Transfer:
                 left = max(full.needed, (self._file.size or 0) - sum(map(len, done)))
                 raise NoSpace(full.path, left, full.free) from full.__cause__
             finally:
+                # nobody could continue it
                 if not read_sidecar(part.path, self._file).done:
                     part.discard()
         return fetched and attrs.evolve(fetched, seconds=time.monotonic() - started)
@@ -172,7 +175,7 @@ class Transfer:
             part.reserve(found.size)
         return _Way(RangePlan(_plan_size(found.size), found.done), found.version)
 
-    def _try(self, part: Part, share: Share, way: _Way) -> tuple[Ending, Digest | None, TransferState]:
+    def _try(self, part: Part, share: Share, way: _Way) -> tuple[AttemptEnd, Digest | None, TransferState]:
         """Make one attempt; for a complete file the checksum comes with the ending."""
         with self._hashing(part, way) as hasher:
             state = TransferState(
@@ -260,6 +263,7 @@ class Transfer:
         """After a wrong checksum: everything from zero, in one piece, once."""
         expected, actual = (found.value if found else "" for found in (self._wanted, digest))
         part.begin_anew(self._file.size)
+        # twice the same: it is the source that is wrong, not the way
         if self._damaged:
             raise IntegrityFailed(self._file.path, expected, actual)
         self._damaged = True
@@ -277,6 +281,7 @@ class Transfer:
         if anew.version is not None:
             self._source.forget()
         version = anew.version or state.version
+        # the server has no ranges: one connection, from the beginning
         solo = way.solo or anew.version is None
         if anew.keep:
             return _Way(RangePlan(way.plan.size, way.plan.done), version, solo, way.ranges)

@@ -52,7 +52,7 @@ class Stopped:
     """It was stopped from outside."""
 
 
-Ending = Complete | Adopted | Anew | Stopped | Exception
+AttemptEnd = Complete | Adopted | Anew | Stopped | Exception
 
 
 class TransferState:
@@ -79,7 +79,7 @@ class TransferState:
         self.version, self.pinned, self.solo = version, pinned, solo
         self.fetched, self.gained = 0, 0
         self.trouble: str | None = None
-        self.ending: Ending | None = Complete() if plan.complete else None
+        self.ending: AttemptEnd | None = Complete() if plan.complete else None
         self.stopped = threading.Event()
         self._path, self._plan, self._share, self._most = path, plan, share, most
         self._retry_budget = RetryBudget(retry_seconds, time.monotonic())
@@ -118,7 +118,7 @@ class TransferState:
             self._news = True
             self._changed.notify_all()
 
-    def end(self, ending: Ending) -> None:
+    def end(self, ending: AttemptEnd) -> None:
         """Let the attempt end like this, unless it has ended already; wakes everybody who waits."""
         with self._changed:
             if self.ending is None:
@@ -130,8 +130,10 @@ class TransferState:
         """Return how many workers there should be."""
         allowed = self._share.allowance()
         with self._changed:
+            # it waits for its turn, which is not the fault of the server
             if allowed == 0:
                 self._retry_budget.restarted(time.monotonic())
+            # the first answer tells what kind of server it is
             return self._most_of(allowed) if self._accepted else min(1, allowed)
 
     def _most_of(self, allowed: int) -> int:
@@ -177,6 +179,7 @@ class TransferState:
             if self._plan.size == UNKNOWN and body.total is not None:
                 self._plan.set_size(body.total)
             known = self.pinned or bool(self.version and self.version == body.version)
+            # the whole file from byte 0 is of use only if nothing is in place or under way
             nothing_yet = not self._plan.done and self._busy == {worker}
             if not body.ranged and not nothing_yet and (not self.solo or not known):
                 self.end(Anew(keep=known))
@@ -259,6 +262,7 @@ class TransferState:
             self.trouble = reason
             left = self._retry_budget.left(now)
             alone = not self._busy - {worker}
+            # it asks for more time than there is, and nobody else brings anything
             if left <= 0 or (alone and asked is not None and asked > left):
                 self.end(last or TransferFailed(self._path, reason, self._retry_budget.quiet(now)))
                 return
@@ -272,5 +276,6 @@ class TransferState:
             self._rate = rate / max(1, self._most_busy)
             self._most_busy = len(self._busy)
             self._share.seen(self._rate)
+            # a rate that we held down ourselves says nothing about the host
             fair = not limited and 0 < wanted <= len(self._busy)
         self._share.observe(fair=fair)

@@ -67,6 +67,7 @@ class Worker:
                 failures = 0
             except ConnectionBroken as broken:
                 self._connection.close()
+                # a kept connection that went away meanwhile is no failure
                 if broken.stale or self._state.stopped.is_set():
                     continue
                 failures = self._failed(self._again(broken), failures, before)
@@ -100,6 +101,7 @@ class Worker:
         return failures
 
     def _fetch(self, span: Span) -> None:
+        # after a wrong checksum everything is asked for in one piece
         asked = span if self._ranges else None
         answer, reply = self._source.ask(self._connection, asked, self._state.size, self._state.version)
         match answer:
@@ -122,6 +124,7 @@ class Worker:
     def _renew(self, status: int, *, fresh: bool) -> None:
         """Ask the origin for a new place: at once, but not again and again."""
         now = time.monotonic()
+        # it is the origin that sends us to a place that refuses
         if fresh:
             error = BadResponse(self._source.url, f"the place it names answers with status {status}")
             self._state.struck(error)
@@ -143,6 +146,7 @@ class Worker:
             self._state.set_size(self._at)
         elif self._at < (self._state.end_of(self._index) if body.ranged else end):
             raise ConnectionBroken("the content ended early")
+        # a body of unknown length must end where the file does
         elif body.length is None and reply.readinto(self._buffer[:1]):
             self._too_long(end)
 
@@ -166,6 +170,7 @@ class Worker:
                 self._flush()
                 flushed = now
             if pause > 0:
+                # wakes at once if the transfer is stopped
                 self._state.stopped.wait(pause)
                 self._state.held_up()
                 since, came = time.monotonic(), 0
@@ -195,6 +200,7 @@ class Worker:
         if not self._filled:
             return
         span = Span(self._at, self._at + self._filled)
+        # what another worker has put in place meanwhile is not written again
         for gap in self._state.missing(span):
             self._write(self._buffer[gap.start - span.start : gap.end - span.start], gap.start)
         self._at, self._filled = span.end, 0

@@ -91,6 +91,7 @@ class Subscription:
 
     def _put(self, event: DownloadEvent) -> None:
         if isinstance(event, Progress):
+            # to the end of the backlog, so that it is never read before what came earlier
             self._backlog.pop(("progress", event.id), None)
             self._backlog["progress", event.id] = event
         else:

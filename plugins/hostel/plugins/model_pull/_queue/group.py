@@ -82,11 +82,13 @@ class Group(Shared[Pulled]):
 
     def leave(self, request: Request) -> None:
         """Let a request go; the limit of the last one stays."""
+        # without anybody left its rate does not matter, and none must not read as no limit
         if self.requests.pop(request.id, None) is not None and self.requests:
             self._pace()
 
     def _pace(self) -> None:
         rate = loosest(request.wanted.limit for request in self.requests.values())
+        # setting it, even to the same rate, begins a new account
         if rate != self.limiter.rate:
             self.limiter.rate = rate
 

@@ -69,6 +69,7 @@ class QueueStore:
         except FileNotFoundError:
             return None
         except (OSError, ValueError, TypeError, LookupError):
+            # somebody may yet mend it by hand
             aside = self.path.with_suffix(".unreadable")
             self.path.replace(aside)
             log.warning("the queue of downloads could not be read and begins empty; it is kept as %s", aside)
@@ -81,6 +82,7 @@ class QueueStore:
         """
         draft = self.path.with_suffix(".tmp")
         try:
+            # made anew each time, so that nobody else could open it before its mode was set
             draft.unlink(missing_ok=True)
             draft.touch(mode=0o600)
             with draft.open("w", encoding="utf-8") as file:
@@ -142,6 +144,7 @@ class Saver:
     async def flush(self) -> None:
         """Save now."""
         async with self._writing:
+            # noted before the queue is read: what is changed while it is written is saved next time
             asked = self._asked
             try:
                 await anyio.to_thread.run_sync(self._store.save, self._queue())

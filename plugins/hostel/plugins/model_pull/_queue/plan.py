@@ -162,6 +162,7 @@ def _repo_id(reference: Reference) -> str:
     parts = urlsplit(reference.model_id)
     owner = parts.netloc.rpartition("@")[2] if parts.netloc else "local"
     stem = PurePosixPath(parts.path.replace("\\", "/")).name
+    # two addresses may end in the same name
     mark = hashlib.sha256(reference.model_id.encode()).hexdigest()[:8]
     return f"{_word(owner)[:40]}/{_word(stem)[:40]}-{mark}"
 
@@ -177,5 +178,6 @@ def _commit(listed: Sequence[RemoteFile], planned: Iterable[PlannedFile]) -> str
     commit = commits.pop() if commits else None
     if commit is not None:
         return commit
+    # a source without commits: what is listed is what it is called by
     identity = "".join(sorted(f"{file.remote.path}\0{file.key}\n" for file in planned))
     return hashlib.sha1(identity.encode(), usedforsecurity=False).hexdigest()

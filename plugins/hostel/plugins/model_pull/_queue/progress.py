@@ -86,12 +86,14 @@ class PullProgress:
     def file_moved(self, index: int, news: FetchProgress) -> None:
         """Take in where one file stands."""
         self._done[index] = max(self._done[index], news.done)
+        # a transfer counts from zero each time it is tried again
         self._read[index] = max(self._read[index], self._read_before[index] + news.fetched)
         if self._totals[index] is None:
             self._totals[index] = news.total
         self._note_phase(index, news)
         now = self._clock()
         self._rate = self._rate.sampled(now, sum(self._read))
+        # the file that has waited longest is told next
         self._moved.setdefault(index)
         if now - self._last_told >= INTERVAL:
             self.tell(next(iter(self._moved)))
@@ -156,6 +158,7 @@ class PullProgress:
         self._phases[index] = news.phase
         if news.fetched:
             self._short.discard(index)
+        # while one file waits for space the whole is paused, whatever the others do
         if self._short:
             return
         verifying = set(self._phases.values()) <= {FetchPhase.VERIFYING, FetchPhase.PUBLISHING}

@@ -133,6 +133,7 @@ async def _fetch_all(
 
     failure: Exception | None = None
     async with anyio.create_task_group() as ticking:
+        # a stall is told too: without news the rate falls
         ticking.start_soon(_tick, progress)
         failure = await _first_failure(work, min(files_at_once, len(missing)))
         ticking.cancel_scope.cancel()
@@ -182,6 +183,7 @@ async def _true_ones(plan: PullPlan, progress: PullProgress, recheck: bool) -> s
         tasks.start_soon(_set_when_cancelled, left)
         found = await anyio.to_thread.run_sync(_verified, plan, recheck, left, tell)
         tasks.cancel_scope.cancel()
+    # the thread was told to give up, so that what it found is not all there is
     await anyio.lowlevel.checkpoint_if_cancelled()
     progress.change(DownloadStatus.DOWNLOADING)
     return found
@@ -201,6 +203,7 @@ def _verified(plan: PullPlan, recheck: bool, left: threading.Event, tell: Callab
         (blob, size), digest = blobs[index], plan.files[index].remote.digest
         if verified.holds(blob, size, digest, anew=recheck, stopped=left.is_set, on_read=tell):
             true.add(index)
+        # not true, and not merely unread because the pull was cancelled
         elif not left.is_set():
             blob.unlink(missing_ok=True)
     return true
@@ -210,6 +213,7 @@ def _distinct(files: Sequence[PlannedFile], present: set[int]) -> dict[str, list
     missing: dict[str, list[int]] = {}
     for index, file in enumerate(files):
         if index not in present:
+            # files of equal content are one blob, fetched once
             missing.setdefault(file.key, []).append(index)
     return missing
 

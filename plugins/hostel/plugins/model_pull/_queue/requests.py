@@ -104,6 +104,7 @@ class Requests:
         """Serve what is wanted in the managed task that is running."""
         context = current_task()
         request = self.alive.get(context.id)
+        # a restarted task takes the request that was restored for it, any other makes one
         if request is None or request.begun.is_set():
             request = self.open(attrs.evolve(wanted, session_id=context.session_id), None, context.id)
         request.begun.set()
@@ -119,6 +120,7 @@ class Requests:
             await self._heed_early_cancel(request, context)
             group = request.group or await self._find_group(request, context)
             await self._follow(request, group, context)
+            # the host interrupts this task, and a later one runs it again
             if group.outcome is None and self.left_to_host:
                 await anyio.sleep_forever()
         finally:
@@ -132,6 +134,7 @@ class Requests:
     async def close(self) -> None:
         """Cancel the tasks of all requests, unless they are left to the host; others may be left by one."""
         if not self.left_to_host:
+            # the task of one that a former host left may be interrupted and is not ours to cancel
             ours = [one for one in self.alive.values() if one.begun.is_set() or not one.left_behind]
             await self.cancel(ours, CLOSED)
 
@@ -165,11 +168,13 @@ class Requests:
     async def _cancel(self, request: Request, reason: str | None, *, clear_cache: bool) -> CancelReceipt:
         first, request.cancelling = not request.cancelling, True
         request.discard = request.discard or clear_cache
+        # before that there is no task to cancel
         await request.begun.wait()
         try:
             record = await self._host.cancel_managed(request.session_id, request.id, reason)
         except SessionsError:
             record = None
+        # it was cancelled too late: the end it had reached stands
         won = record is not None and record.state in (TaskState.COMPLETED, TaskState.FAILED)
         return CancelReceipt(1, newly_cancelled=int(first and not won), already_terminal=int(won))
 
@@ -189,6 +194,7 @@ class Requests:
             async with context.waiting("waiting in the queue"):
                 await group.begun.wait()
         while True:
+            # read before anything is awaited: news that comes meanwhile sets this very event
             news, done = group.news, group.done.is_set()
             if group.paused:
                 await self._wait_out_pause(group, context)

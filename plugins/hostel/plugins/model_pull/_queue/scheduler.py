@@ -125,6 +125,7 @@ class Scheduler:
         :raises QueueFull: if there is no room for it
         """
         group = await joinable(lambda: self._alive(plan))
+        # its session or this manager cancels it; a group made now would outlive the closing
         if self.closing:
             await anyio.sleep_forever()
         request.shared = group is not None
@@ -208,6 +209,7 @@ class Scheduler:
         if any(group.name == plan.id for group in self.groups.values()):
             plan = _pinned(plan)
         group = Group(new_id(time.time()), plan.id, plan, force=wanted.force, limiter=self._limiter())
+        # what is in the cache already takes no place in the queue, however full that is
         if wanted.force or len(plan.present()) < len(plan.files):
             self.queue = self.queue.add(_item(group, wanted, plan))
             self.groups[group.id] = group
@@ -263,6 +265,7 @@ class Scheduler:
         item = self.queue.find(group.id)
         if item is None:
             raise PullCancelled(group.name)
+        # the commit and the quantization that were chosen then still hold, whatever was pushed since
         reference = item.request.reference
         if reference.scheme == HUB:
             chosen = DownloadId.parse(item.id).quantization
@@ -277,8 +280,10 @@ class Scheduler:
         group.outcome = outcome
         del self.groups[group.id]
         self._note_bytes(group)
+        # stopped because the manager closes: it keeps its place in the queue for the next one
         if outcome is not None or not self.closing:
             self._record_end(group, outcome)
+        # after the queue has changed, so that whoever wakes sees where everything is
         group.begun.set()
         group.done.set()
         group.wake()
@@ -317,6 +322,7 @@ class Scheduler:
     def _conclude(self, group: Group, how: Ending, event: GroupEvent) -> None:
         now = time.time()
         self._emit(group, event)
+        # a group that was cancelled while it waited may end without any run
         run = (self._run or Run(new_id(now), now)).ended(group.name, how, now)
         idle = not self.groups and not self.queue.items
         self._run = None if idle else run
@@ -344,6 +350,7 @@ class Scheduler:
             await self._discard_files(group.plan)
 
     async def _discard_files(self, plan: PullPlan) -> None:
+        # two models may have a file in common
         needed = {blob for group in self.groups.values() if group.plan for blob, _ in group.plan.blobs}
         for blob, _ in plan.blobs:
             if blob not in needed:
@@ -358,6 +365,7 @@ class Scheduler:
         self._bus.publish(event)
         if isinstance(event, Progress) and time.monotonic() - self._noted >= NOTE_SECONDS:
             self._note_all_bytes()
+        # a pause holds up the queue, its end lets it go on
         if DownloadStatus.PAUSED in (before, group.status) and before is not group.status:
             self._start_next()
             self._changed()

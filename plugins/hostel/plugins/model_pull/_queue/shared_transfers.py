@@ -111,6 +111,7 @@ class Transfers:
         me = object()
         transfer.listeners[me] = on_progress
         transfer.pace.add(limiter)
+        # who joins late is told where it stands, not only what moves next
         if transfer.latest is not None:
             on_progress(transfer.latest)
         try:
@@ -124,6 +125,7 @@ class Transfers:
         if isinstance(transfer.outcome, Fetched):
             return transfer.outcome
         await anyio.lowlevel.checkpoint()
+        # no outcome and nobody left it: its owner, the manager, has stopped it
         raise transfer.outcome or TransferFailed(file.path, "it was stopped", 0)
 
     async def _run(self, transfer: _Transfer, file: RemoteFile, blob: Path) -> None:

@@ -156,6 +156,7 @@ def _role(stem: str) -> Role:
 
 def _canonical(found: re.Match[str]) -> str:
     tag = found["tag"].upper()
+    # two spellings of one type
     if re.fullmatch(r"FP(16|32|64)", tag):
         tag = tag.replace("FP", "F")
     return f"UD-{tag}" if found["ud"] else tag

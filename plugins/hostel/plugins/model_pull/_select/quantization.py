@@ -156,6 +156,7 @@ def _named(options: Sequence[QuantOption], wanted: str) -> QuantOption | None:
             label.lower(),
             (label.removeprefix("UD-") if label.startswith("UD-") else f"UD-{label}").lower(),
         ]
+    # exactly, then by label, then with or without `UD-`
     for name in names:
         for option in options:
             if option.name.lower() == name:
@@ -180,6 +181,7 @@ def _preferred(
         raise _invalid(model, None, "say which quantization you want", options)
     rank = min(_rank(order, option.label) for option in ranked)
     first = [option for option in ranked if _rank(order, option.label) == rank]
+    # a repository of several models: only the user knows which
     if len(first) > 1:
         raise _invalid(model, None, f"say which of the {len(first)} models you want", options)
     return Choice(first[0], Reason.PREFERRED, f"{first[0].name}: first in the order of preference")

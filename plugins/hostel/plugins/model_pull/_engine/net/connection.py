@@ -118,6 +118,7 @@ class EnvironmentConnection:
             return self._direct.get(url, headers)
         if proxy not in self._by_proxy:
             self._by_proxy[proxy] = self._proxied(proxy)
+            # cut before it was made
             if self._cut:
                 self._by_proxy[proxy].cut()
         return self._by_proxy[proxy].get(url, headers)

@@ -59,6 +59,7 @@ class SocketConnection:
         try:
             return self._ask(origin, url, headers)
         except TROUBLE as error:
+            # a server may close a kept connection at any time
             if used and isinstance(error, ConnectionError):
                 raise ConnectionBroken("the kept connection was gone", stale=True) from error
             raise _translation(error, url) from error
@@ -85,6 +86,7 @@ class SocketConnection:
 
     def _ready(self, origin: Origin) -> bool:
         """Make the connection fit to be asked; True if it was used before."""
+        # what is left of the last answer is read off if it is little, else the connection goes
         if self._reply is not None and not self._reply.isclosed() and not self._read_off(self._reply):
             self.close()
         self._reply = None
@@ -127,6 +129,7 @@ class SocketConnection:
         """Connect to the first address that answers."""
         addresses = list(dict.fromkeys(self._addresses(origin)))
         failure: OSError = OSError(errno.EHOSTUNREACH, "it has no address")
+        # the last one gets all the time there is: there is no other to try
         for address in addresses:
             last = address == addresses[-1]
             try:
@@ -158,6 +161,7 @@ class SocketConnection:
     def _wrapped(self, sock: socket.socket, host: str) -> ssl.SSLSocket:
         try:
             context = self._tls()
+            # under the lock, so that a cut finds either this socket or the one beneath it
             with self._lock:
                 secure = context.wrap_socket(
                     sock, server_hostname=host, do_handshake_on_connect=False, suppress_ragged_eofs=False
@@ -194,6 +198,7 @@ class _Response(http.client.HTTPResponse):
         if self.fp is None or not len(view):
             return 0
         if self.length is not None:
+            # never beyond this answer, into the next one on the same connection
             view = view[: self.length]
         count = self.fp.readinto1(view)
         if self.length is not None:

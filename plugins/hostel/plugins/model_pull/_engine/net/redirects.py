@@ -96,9 +96,11 @@ class Source:
 
         :raises PullError: if the origin's answer is final
         """
+        # an `If-Range` would make each backend with an ETag of its own send everything again
         version = Version() if self._pinned else version
         place = self._place
         if place is None:
+            # the others wait here for the place that the first one finds
             with self._walking:
                 place = self._place
                 if place is None:
@@ -118,6 +120,7 @@ class Source:
             return answer, reply
         if isinstance(answer, Refused) and asked.url == self._file.url:
             raise self._final(answer)
+        # another worker may have found a new place meanwhile
         if self._place == asked.url:
             self._place = None
         return Expired(reply.status, fresh=False), reply
@@ -156,6 +159,7 @@ class Source:
             headers["Range"] = f"bytes={asked.span.start}-{asked.span.end - 1}"
             if asked.version.if_range:
                 headers["If-Range"] = asked.version.if_range
+        # a token belongs to the origin and must not follow a redirect
         if origin_of(asked.url) == self._origin:
             headers |= self._secrets
         reply = connection.get(asked.url, headers)

@@ -167,6 +167,7 @@ def _part(headers: Headers, asked: Asked) -> Answer:
         return _nonsense(
             asked, f"it sends bytes {start} to {end}, not {asked.span.start} to {asked.span.end}"
         )
+    # nobody could tell when the file is complete
     if total is None and asked.size is None:
         return _nonsense(asked, "it sends a part and hides the size of the whole")
     length = _length(headers)
@@ -179,6 +180,7 @@ def _whole(headers: Headers, asked: Asked) -> Answer:
     version, length = Version.of(headers), _length(headers)
     if asked.version and version and version != asked.version:
         return Changed(version)
+    # of the right size: the file itself, even if it calls itself a web page
     if length is not None and length == asked.size:
         return Body(0, length, length, version, ranged=False)
     if headers.get("content-type", "").startswith("text/html") and not asked.path.endswith((".html", ".htm")):
@@ -193,6 +195,7 @@ def _unsatisfied(headers: Headers, asked: Asked) -> Answer:
     total = int(found[1]) if found else None
     if total is not None and asked.size is not None and total != asked.size:
         return _other_size(asked, total)
+    # an empty file has no range that could be satisfied
     if total == 0 and asked.size is None:
         return Body(0, 0, 0, Version.of(headers), ranged=True)
     return _nonsense(asked, "status 416 for bytes that it has")
