@@ -27,8 +27,8 @@ import attrs
 from rich.console import Console
 from rich.table import Table
 
+from hostel.plugins.model_pull import RemoteFile
 from hostel.plugins.model_pull._engine import fetch, partial_of
-from hostel.plugins.model_pull._sources.remote_file import RemoteFile
 from hostel.plugins.model_pull.testing import Blob, Fault, LocalHub, Origin
 
 CLIENT = """
@@ -36,7 +36,7 @@ import sys, time
 from pathlib import Path
 import anyio
 from hostel.plugins.model_pull._engine import ConnectionBudget, fetch
-from hostel.plugins.model_pull._sources.remote_file import RemoteFile
+from hostel.plugins.model_pull import RemoteFile
 
 async def main(connections, folder, size, sha256, *urls):
     budget = ConnectionBudget(int(connections))

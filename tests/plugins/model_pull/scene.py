@@ -8,13 +8,7 @@ import anyio
 import anyio.lowlevel
 import anyio.to_thread
 
-from hostel.plugins.model_pull._events import (
-    DownloadEvent,
-    GroupEvent,
-    Progress,
-)
-from hostel.plugins.model_pull._manager import DownloadManager
-from hostel.plugins.model_pull._queue.event_bus import Subscription
+from hostel.plugins.model_pull import DownloadEvent, DownloadManager, GroupEvent, Progress, Subscription
 from hostel.plugins.model_pull.testing import Blob, Fault, LocalHub, Origin
 from hostel.sessions import LocalBackgroundTaskHost, TaskState
 

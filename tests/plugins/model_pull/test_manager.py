@@ -7,21 +7,26 @@ import anyio.lowlevel
 import anyio.to_thread
 import pytest
 
-from hostel.plugins.model_pull._errors import IntegrityFailed, InvalidQuantization, NoSpace, PullError
-from hostel.plugins.model_pull._events import (
+from hostel.plugins.model_pull import (
     Cancelled,
     Completed,
+    DownloadId,
+    DownloadManager,
+    DownloadRequest,
     DownloadStatus,
     Ending,
     Failed,
     GroupEvent,
+    IntegrityFailed,
+    InvalidQuantization,
+    NoSpace,
+    NotInQueue,
     Progress,
+    PullError,
+    QueueFull,
     QueueSnapshot,
     StatusChanged,
 )
-from hostel.plugins.model_pull._manager import DownloadManager
-from hostel.plugins.model_pull._queue.download_request import DownloadId, DownloadRequest
-from hostel.plugins.model_pull._queue.queue import NotInQueue, QueueFull
 from hostel.plugins.model_pull.testing import Blob, Fault, LocalHub, Origin
 from hostel.sessions import LocalBackgroundTaskHost, SessionClosing, TaskState
 

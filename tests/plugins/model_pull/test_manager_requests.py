@@ -7,13 +7,14 @@ import anyio.lowlevel
 import anyio.to_thread
 import pytest
 
-from hostel.plugins.model_pull._events import (
+from hostel.plugins.model_pull import (
     Cancelled,
     Completed,
+    DownloadRequest,
+    DuplicateRequest,
     Progress,
+    PullCancelled,
 )
-from hostel.plugins.model_pull._queue.download_request import DownloadRequest
-from hostel.plugins.model_pull._queue.handle import DuplicateRequest, PullCancelled
 from hostel.plugins.model_pull.testing import Fault, LocalHub, Origin
 from hostel.sessions import TaskState
 

@@ -4,15 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from hostel.plugins.model_pull._errors import IntegrityFailed
-from hostel.plugins.model_pull._events import (
+from hostel.plugins.model_pull import (
     Completed,
     DownloadEvent,
+    DownloadManager,
+    IntegrityFailed,
     Progress,
+    PullCancelled,
 )
-from hostel.plugins.model_pull._manager import DownloadManager
 from hostel.plugins.model_pull._queue import scheduler
-from hostel.plugins.model_pull._queue.handle import PullCancelled
 from hostel.plugins.model_pull._queue.persistence import QueueStore
 from hostel.plugins.model_pull._queue.queue import Queue
 from hostel.plugins.model_pull.testing import Fault, LocalHub, Origin

@@ -1,6 +1,6 @@
 import pytest
 
-from hostel.plugins.model_pull._errors import BadResponse
+from hostel.plugins.model_pull import BadResponse
 from hostel.plugins.model_pull._web import Origin, origin_of, proxy_for, redirected, target_of
 
 

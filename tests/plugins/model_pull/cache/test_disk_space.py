@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
+from hostel.plugins.model_pull import NoSpace
 from hostel.plugins.model_pull._cache.disk_space import DiskReservations, existing_ancestor, still_needed
-from hostel.plugins.model_pull._errors import NoSpace
 
 EXABYTE = 2**60
 

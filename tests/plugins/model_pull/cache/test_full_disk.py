@@ -9,6 +9,7 @@ import anyio.lowlevel
 import pytest
 
 from hostel.plugins.model_pull import (
+    PREFERENCE,
     Completed,
     DownloadEvent,
     DownloadManager,
@@ -16,19 +17,19 @@ from hostel.plugins.model_pull import (
     NoSpace,
     Notice,
     Progress,
+    Pulled,
+    PullError,
     PullOptions,
     StatusChanged,
+    parse_reference,
     pull_once,
 )
 from hostel.plugins.model_pull._cache.disk_space import CHECK_SECONDS, DiskReservations, with_disk_space
 from hostel.plugins.model_pull._engine import Fetched
-from hostel.plugins.model_pull._errors import PullError
 from hostel.plugins.model_pull._once import builtin_sources
 from hostel.plugins.model_pull._queue.plan import plan_pull
-from hostel.plugins.model_pull._queue.pull import Pulled, carry_out
+from hostel.plugins.model_pull._queue.pull import carry_out
 from hostel.plugins.model_pull._queue.shared_transfers import UNLIMITED
-from hostel.plugins.model_pull._select.quantization import PREFERENCE
-from hostel.plugins.model_pull._sources.reference import parse_reference
 from hostel.plugins.model_pull.testing import Blob, Fault, LocalHub, Origin
 from hostel.sessions import LocalBackgroundTaskHost, TaskState
 

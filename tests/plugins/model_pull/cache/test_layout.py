@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 from huggingface_hub import hf_hub_download, scan_cache_dir, snapshot_download
 
+from hostel.plugins.model_pull import StorageFailed, UnsafePath
 from hostel.plugins.model_pull._cache.layout import CachedRepo
-from hostel.plugins.model_pull._errors import StorageFailed, UnsafePath
 
 COMMIT = "c" * 40
 KEYS = {"config.json": "a" * 40, "Q8_0/m.gguf": "b" * 64}

@@ -9,10 +9,10 @@ import anyio.to_thread
 import attrs
 import pytest
 
+from hostel.plugins.model_pull import ContentChanged, IntegrityFailed, NotFound, RemoteFile
 from hostel.plugins.model_pull._cache.verify import Verified
 from hostel.plugins.model_pull._engine import FetchProgress, Limiter, fetch
-from hostel.plugins.model_pull._errors import ContentChanged, IntegrityFailed, NotFound
-from hostel.plugins.model_pull._sources.remote_file import Digest, DigestAlgorithm, RemoteFile
+from hostel.plugins.model_pull._sources.remote_file import Digest, DigestAlgorithm
 from hostel.plugins.model_pull.testing import Blob, Fault, LocalHub, Origin
 
 MIB = 1 << 20

@@ -16,8 +16,8 @@ import pytest
 import typer
 from huggingface_hub import hf_hub_download
 
+from hostel.plugins.model_pull import DownloadRequest
 from hostel.plugins.model_pull._cli.commands import amount
-from hostel.plugins.model_pull._queue.download_request import DownloadRequest
 from hostel.plugins.model_pull._queue.persistence import QueueStore
 from hostel.plugins.model_pull._queue.queue import Queue, QueueItem
 from hostel.plugins.model_pull.testing import Blob, Fault, LocalHub, Origin

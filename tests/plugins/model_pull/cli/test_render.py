@@ -2,8 +2,8 @@ import json
 
 import pytest
 
+from hostel.plugins.model_pull import Completed, Failed, Notice, Progress, QueueSnapshot, Started
 from hostel.plugins.model_pull._cli.render import JsonRenderer, LineRenderer, announced, standing
-from hostel.plugins.model_pull._events import Completed, Failed, Notice, Progress, QueueSnapshot, Started
 from hostel.plugins.model_pull._numbers import duration_text, rate_text
 
 

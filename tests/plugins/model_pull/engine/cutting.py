@@ -4,8 +4,8 @@ from pathlib import Path
 
 import anyio
 
+from hostel.plugins.model_pull import RemoteFile
 from hostel.plugins.model_pull._engine import FetchProgress, fetch
-from hostel.plugins.model_pull._sources.remote_file import RemoteFile
 
 MIB = 1 << 20
 

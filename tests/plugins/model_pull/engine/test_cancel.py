@@ -10,10 +10,10 @@ import anyio
 import anyio.to_thread
 import pytest
 
+from hostel.plugins.model_pull import RemoteFile
 from hostel.plugins.model_pull._cache.layout import part_path
 from hostel.plugins.model_pull._engine import ConnectionBudget, FetchProgress, Limiter, fetch, partial_of
 from hostel.plugins.model_pull._engine.lock import locked
-from hostel.plugins.model_pull._sources.remote_file import RemoteFile
 from hostel.plugins.model_pull.testing import Blob, Ending, Fault, LocalHub, Origin
 
 MIB = 1 << 20

@@ -13,16 +13,16 @@ import anyio
 import attrs
 import pytest
 
-from hostel.plugins.model_pull._engine import Fetched, FetchProgress, fetch
-from hostel.plugins.model_pull._errors import (
+from hostel.plugins.model_pull import (
     AccessDenied,
     BadResponse,
     ContentChanged,
     IntegrityFailed,
     PullError,
+    RemoteFile,
     TransferFailed,
 )
-from hostel.plugins.model_pull._sources.remote_file import RemoteFile
+from hostel.plugins.model_pull._engine import Fetched, FetchProgress, fetch
 from hostel.plugins.model_pull.testing import Blob, Ending, Fault, LocalHub, Origin
 
 MIB = 1 << 20

@@ -10,6 +10,7 @@ import anyio.to_thread
 import attrs
 import pytest
 
+from hostel.plugins.model_pull import AccessDenied, BadResponse, Gated, NotFound, RemoteFile, RepoNotFound
 from hostel.plugins.model_pull._engine import (
     ConnectionBudget,
     Fetched,
@@ -20,8 +21,7 @@ from hostel.plugins.model_pull._engine import (
     fetch,
     partial_of,
 )
-from hostel.plugins.model_pull._errors import AccessDenied, BadResponse, Gated, NotFound, RepoNotFound
-from hostel.plugins.model_pull._sources.remote_file import DigestAlgorithm, RemoteFile
+from hostel.plugins.model_pull._sources.remote_file import DigestAlgorithm
 from hostel.plugins.model_pull.testing import Blob, Fault, LocalHub, Origin
 
 MIB = 1 << 20

@@ -7,9 +7,8 @@ import anyio
 import attrs
 import pytest
 
+from hostel.plugins.model_pull import NoSpace, RemoteFile, StorageFailed
 from hostel.plugins.model_pull._engine import fetch, partial_of
-from hostel.plugins.model_pull._errors import NoSpace, StorageFailed
-from hostel.plugins.model_pull._sources.remote_file import RemoteFile
 from hostel.plugins.model_pull.testing import Blob, Fault, LocalHub, Origin
 
 from .cutting import fetch_some

@@ -10,10 +10,10 @@ from pathlib import Path
 import anyio
 import pytest
 
+from hostel.plugins.model_pull import RemoteFile
 from hostel.plugins.model_pull._cache.layout import part_path
 from hostel.plugins.model_pull._engine import FetchPhase, FetchProgress, fetch
 from hostel.plugins.model_pull._engine.part_file import sidecar_path
-from hostel.plugins.model_pull._sources.remote_file import RemoteFile
 from hostel.plugins.model_pull.testing import Blob, Fault, LocalHub, Origin
 
 MIB = 1 << 20

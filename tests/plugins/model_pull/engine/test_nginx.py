@@ -11,11 +11,15 @@ import anyio
 import attrs
 import pytest
 
+from hostel.plugins.model_pull import (
+    BadResponse,
+    ContentChanged,
+    NotFound,
+    RemoteFile,
+    UrlSource,
+    parse_reference,
+)
 from hostel.plugins.model_pull._engine import fetch
-from hostel.plugins.model_pull._errors import BadResponse, ContentChanged, NotFound
-from hostel.plugins.model_pull._sources.reference import parse_reference
-from hostel.plugins.model_pull._sources.remote_file import RemoteFile
-from hostel.plugins.model_pull._sources.url import UrlSource
 from hostel.plugins.model_pull.testing import Blob
 
 from .cutting import fetch_some

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hostel.plugins.model_pull import RemoteFile, StorageFailed
 from hostel.plugins.model_pull._cache.layout import part_path
 from hostel.plugins.model_pull._engine.net.response import Version
 from hostel.plugins.model_pull._engine.part_file import (
@@ -19,8 +20,6 @@ from hostel.plugins.model_pull._engine.part_file import (
     sidecar_path,
 )
 from hostel.plugins.model_pull._engine.ranges import RangePlan, Span
-from hostel.plugins.model_pull._errors import StorageFailed
-from hostel.plugins.model_pull._sources.remote_file import RemoteFile
 
 PINNED = RemoteFile("m.gguf", 100, "AB" * 32, "https://hub/m.gguf")
 UNPINNED = attrs.evolve(PINNED, sha256=None)

@@ -9,9 +9,8 @@ import attrs
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from hostel.plugins.model_pull import PullError, RemoteFile
 from hostel.plugins.model_pull._engine import ConnectionBudget, fetch
-from hostel.plugins.model_pull._errors import PullError
-from hostel.plugins.model_pull._sources.remote_file import RemoteFile
 from hostel.plugins.model_pull.testing import Blob, Ending, Fault, LocalHub, Origin
 
 MIB = 1 << 20

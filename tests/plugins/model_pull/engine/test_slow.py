@@ -7,14 +7,17 @@ import anyio
 import attrs
 import pytest
 
+from hostel.plugins.model_pull import (
+    HubSource,
+    RemoteFile,
+    TransferFailed,
+    Unreachable,
+    UrlSource,
+    parse_reference,
+)
 from hostel.plugins.model_pull._engine import ConnectionBudget, Limiter, fetch
-from hostel.plugins.model_pull._errors import TransferFailed, Unreachable
 from hostel.plugins.model_pull._sources import hub as _hub
 from hostel.plugins.model_pull._sources import url as _url
-from hostel.plugins.model_pull._sources.hub import HubSource
-from hostel.plugins.model_pull._sources.reference import parse_reference
-from hostel.plugins.model_pull._sources.remote_file import RemoteFile
-from hostel.plugins.model_pull._sources.url import UrlSource
 from hostel.plugins.model_pull.testing import Blob, Fault, LocalHub, Origin
 
 MIB = 1 << 20

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hostel.plugins.model_pull._queue.download_request import DownloadId, DownloadRequest
+from hostel.plugins.model_pull import DownloadId, DownloadRequest
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 import anyio
 import pytest
 
-from hostel.plugins.model_pull._events import Completed, DownloadEvent, FileCompleted, Missed, Progress
-from hostel.plugins.model_pull._queue.event_bus import LONGEST, EventBus, Subscription
+from hostel.plugins.model_pull import Completed, DownloadEvent, FileCompleted, Missed, Progress, Subscription
+from hostel.plugins.model_pull._queue.event_bus import LONGEST, EventBus
 
 
 async def rest_of(reader: Subscription) -> list[DownloadEvent]:

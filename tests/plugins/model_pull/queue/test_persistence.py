@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hostel.plugins.model_pull._errors import StorageFailed
-from hostel.plugins.model_pull._queue.download_request import DownloadRequest
+from hostel.plugins.model_pull import DownloadRequest, StorageFailed
 from hostel.plugins.model_pull._queue.persistence import QueueStore, queue_from_json, queue_to_json
 from hostel.plugins.model_pull._queue.queue import Queue, QueueItem
 

@@ -3,22 +3,22 @@ from pathlib import Path
 import attrs
 import pytest
 
-from hostel.plugins.model_pull._cache.layout import CachedRepo
-from hostel.plugins.model_pull._engine import Fetched, FetchPhase, FetchProgress
-from hostel.plugins.model_pull._events import (
+from hostel.plugins.model_pull import (
     DownloadEvent,
     DownloadStatus,
     FileCompleted,
     Notice,
     Progress,
+    Reference,
+    RemoteFile,
     Started,
     StatusChanged,
     to_json,
 )
+from hostel.plugins.model_pull._cache.layout import CachedRepo
+from hostel.plugins.model_pull._engine import Fetched, FetchPhase, FetchProgress
 from hostel.plugins.model_pull._queue.plan import PlannedFile, PullPlan
 from hostel.plugins.model_pull._queue.progress import PullProgress
-from hostel.plugins.model_pull._sources.reference import Reference
-from hostel.plugins.model_pull._sources.remote_file import RemoteFile
 
 
 @pytest.fixture

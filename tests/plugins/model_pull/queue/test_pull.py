@@ -9,32 +9,30 @@ import attrs
 import pytest
 from huggingface_hub import HfApi, hf_hub_download, scan_cache_dir, snapshot_download
 
-from hostel.plugins.model_pull._cache.disk_space import DiskReservations
-from hostel.plugins.model_pull._errors import (
+from hostel.plugins.model_pull import (
     BadResponse,
-    IntegrityFailed,
-    NoSpace,
-    NotFound,
-    PullError,
-    StorageFailed,
-    UnsafePath,
-)
-from hostel.plugins.model_pull._events import (
     Completed,
     DownloadEvent,
     DownloadStatus,
     Failed,
     FileCompleted,
     FileStarted,
+    HubSource,
+    IntegrityFailed,
+    NoSpace,
+    NotFound,
     Progress,
+    PullError,
+    PullOptions,
+    Reference,
+    RemoteFile,
     Started,
     StatusChanged,
+    StorageFailed,
+    UnsafePath,
+    pull_once,
 )
-from hostel.plugins.model_pull._once import pull_once
-from hostel.plugins.model_pull._queue.plan import PullOptions
-from hostel.plugins.model_pull._sources.hub import HubSource
-from hostel.plugins.model_pull._sources.reference import Reference
-from hostel.plugins.model_pull._sources.remote_file import RemoteFile
+from hostel.plugins.model_pull._cache.disk_space import DiskReservations
 from hostel.plugins.model_pull.testing import Blob, Fault, LocalHub, Origin
 
 SHARDS: dict[str, bytes | Blob] = {

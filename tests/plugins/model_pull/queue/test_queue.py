@@ -4,15 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
-from hostel.plugins.model_pull._queue.download_request import DownloadRequest
-from hostel.plugins.model_pull._queue.queue import (
-    LARGEST_SIZE,
-    MAX_SIZE,
-    NotInQueue,
-    Queue,
-    QueueFull,
-    QueueItem,
-)
+from hostel.plugins.model_pull import DownloadRequest, NotInQueue, QueueFull
+from hostel.plugins.model_pull._queue.queue import LARGEST_SIZE, MAX_SIZE, Queue, QueueItem
 
 
 def item(name: str) -> QueueItem:

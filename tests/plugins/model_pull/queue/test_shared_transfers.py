@@ -10,12 +10,11 @@ import anyio
 import pytest
 from anyio.abc import TaskGroup
 
+from hostel.plugins.model_pull import NotFound, RemoteFile
 from hostel.plugins.model_pull._cache.layout import part_path
 from hostel.plugins.model_pull._engine import Fetched, FetchPhase, FetchProgress, Limiter, Pace
 from hostel.plugins.model_pull._engine.lock import locked_now
-from hostel.plugins.model_pull._errors import NotFound
 from hostel.plugins.model_pull._queue.shared_transfers import Listener, Network, Transfers
-from hostel.plugins.model_pull._sources.remote_file import RemoteFile
 
 FILE = RemoteFile("m", 10, None, "https://h/m")
 

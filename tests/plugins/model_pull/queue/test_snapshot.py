@@ -1,4 +1,4 @@
-from hostel.plugins.model_pull._events import Ending
+from hostel.plugins.model_pull import Ending
 from hostel.plugins.model_pull._queue.snapshot import NEWEST, Run
 
 

@@ -1,9 +1,7 @@
 import pytest
 
-from hostel.plugins.model_pull._errors import NotFound, UnsafePath
+from hostel.plugins.model_pull import NotFound, RemoteFile, UnsafePath, choose
 from hostel.plugins.model_pull._select.files import chosen, filtered, options_of, whole
-from hostel.plugins.model_pull._select.quantization import choose
-from hostel.plugins.model_pull._sources.remote_file import RemoteFile
 
 
 def listing(*paths: str) -> list[RemoteFile]:

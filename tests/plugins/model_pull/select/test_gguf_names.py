@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hostel.plugins.model_pull import GGLIB_PREFERENCE, PREFERENCE
 from hostel.plugins.model_pull._select.gguf_names import (
     Role,
     canonical_label,
@@ -9,7 +10,7 @@ from hostel.plugins.model_pull._select.gguf_names import (
     label_of,
     parse_name,
 )
-from hostel.plugins.model_pull._select.quantization import GGLIB_PREFERENCE, PREFERENCE, QUALITY
+from hostel.plugins.model_pull._select.quantization import QUALITY
 
 REAL_NAMES = [
     ("Llama-3.2-1B-Instruct-Q4_K_M.gguf", "Q4_K_M"),

@@ -2,17 +2,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hostel.plugins.model_pull._errors import InvalidQuantization
-from hostel.plugins.model_pull._select.gguf_names import group_models
-from hostel.plugins.model_pull._select.quantization import (
+from hostel.plugins.model_pull import (
     GGLIB_PREFERENCE,
     PREFERENCE,
-    QUALITY,
+    InvalidQuantization,
     QuantOption,
-    Reason,
     choose,
     quant_options,
 )
+from hostel.plugins.model_pull._select.gguf_names import group_models
+from hostel.plugins.model_pull._select.quantization import QUALITY, Reason
 
 GIB = 2**30
 

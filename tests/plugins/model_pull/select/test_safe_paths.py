@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hostel.plugins.model_pull._errors import UnsafePath
+from hostel.plugins.model_pull import UnsafePath
 from hostel.plugins.model_pull._select.safe_paths import check_path, check_paths
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hostel.plugins.model_pull._sources.reference import InvalidReference, Reference, parse_reference
+from hostel.plugins.model_pull import InvalidReference, Reference, parse_reference
 
 DIGEST = "ab" * 32
 

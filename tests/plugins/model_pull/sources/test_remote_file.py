@@ -1,7 +1,8 @@
 import attrs
 import pytest
 
-from hostel.plugins.model_pull._sources.remote_file import Digest, DigestAlgorithm, RemoteFile
+from hostel.plugins.model_pull import RemoteFile
+from hostel.plugins.model_pull._sources.remote_file import Digest, DigestAlgorithm
 
 FILE = RemoteFile("m.gguf", 5, None, "https://hub/m.gguf")
 SHA256, OID = "AB" * 32, "CD" * 20

@@ -4,20 +4,21 @@ from pathlib import Path
 
 import pytest
 
-from hostel.plugins.model_pull._errors import (
+from hostel.plugins.model_pull import (
     AccessDenied,
     BadResponse,
+    FolderSource,
     Gated,
+    HubSource,
+    InvalidReference,
     NotFound,
     RepoNotFound,
     RevisionNotFound,
     Unreachable,
+    UrlSource,
+    parse_reference,
 )
 from hostel.plugins.model_pull._sources.base import source_for
-from hostel.plugins.model_pull._sources.folder import FolderSource
-from hostel.plugins.model_pull._sources.hub import HubSource
-from hostel.plugins.model_pull._sources.reference import InvalidReference, parse_reference
-from hostel.plugins.model_pull._sources.url import UrlSource
 from hostel.plugins.model_pull.testing import Blob, Fault, LocalHub, Origin
 
 FILES: dict[str, bytes | Blob] = {"config.json": b"{}", "m-Q8_0.gguf": Blob(size=1 << 20, seed=1)}

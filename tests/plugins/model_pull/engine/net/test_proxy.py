@@ -12,9 +12,8 @@ import anyio
 import anyio.to_thread
 import pytest
 
+from hostel.plugins.model_pull import RemoteFile, TransferFailed
 from hostel.plugins.model_pull._engine import fetch
-from hostel.plugins.model_pull._errors import TransferFailed
-from hostel.plugins.model_pull._sources.remote_file import RemoteFile
 from hostel.plugins.model_pull.testing import Blob, Fault, LocalHub, Origin
 
 MIB = 1 << 20

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hostel.plugins.model_pull import BadResponse, ContentChanged
 from hostel.plugins.model_pull._engine.net.response import (
     Asked,
     Body,
@@ -17,7 +18,6 @@ from hostel.plugins.model_pull._engine.net.response import (
     wait_asked,
 )
 from hostel.plugins.model_pull._engine.ranges import Span
-from hostel.plugins.model_pull._errors import BadResponse, ContentChanged
 
 ETAG = Version('"v1"')
 PART = Span(10, 20)
