@@ -1,6 +1,6 @@
 """One go at a file.
 
-The conductor's thread starts workers as the state wants them, records once a second what is in place,
+The conductor's thread starts workers as they are wanted, records once a second what is in place,
 and at the end cuts every connection and joins every thread, however it ended.
 """
 
@@ -16,7 +16,7 @@ RECORD_SECONDS = 1.0
 
 
 class Attempt:
-    """Run workers against one state until it ends; `run` is called once, `stop` from any thread.
+    """Run workers on one shared state until it ends; `run` is called once, `stop` from any thread.
 
     :param hire: make the worker of an index
     :param record: make durable what is in place; it may take long
