@@ -27,16 +27,16 @@ import attrs
 from rich.console import Console
 from rich.table import Table
 
-from hostel.plugins.model_pull._fetch import fetch, partial_of
-from hostel.plugins.model_pull._remote import RemoteFile
+from hostel.plugins.model_pull import RemoteFile
+from hostel.plugins.model_pull._engine import fetch, partial_of
 from hostel.plugins.model_pull.testing import Blob, Fault, LocalHub, Origin
 
 CLIENT = """
 import sys, time
 from pathlib import Path
 import anyio
-from hostel.plugins.model_pull._fetch import ConnectionBudget, fetch
-from hostel.plugins.model_pull._remote import RemoteFile
+from hostel.plugins.model_pull._engine import ConnectionBudget, fetch
+from hostel.plugins.model_pull import RemoteFile
 
 async def main(connections, folder, size, sha256, *urls):
     budget = ConnectionBudget(int(connections))

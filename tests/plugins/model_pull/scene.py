@@ -8,13 +8,7 @@ import anyio
 import anyio.lowlevel
 import anyio.to_thread
 
-from hostel.plugins.model_pull._events import (
-    DownloadEvent,
-    GroupEvent,
-    Progress,
-)
-from hostel.plugins.model_pull._feed import Subscription
-from hostel.plugins.model_pull._manager import DownloadManager
+from hostel.plugins.model_pull import DownloadEvent, DownloadManager, GroupEvent, Progress, Subscription
 from hostel.plugins.model_pull.testing import Blob, Fault, LocalHub, Origin
 from hostel.sessions import LocalBackgroundTaskHost, TaskState
 
@@ -60,7 +54,7 @@ class Scene:
                 self.events.append(event)
                 if condition(event):
                     return event
-        raise AssertionError("the feed ended")
+        raise AssertionError("the event bus ended")
 
     async def until_moving(self, id: str, done: int = 1) -> None:
         await self.until(

@@ -7,28 +7,33 @@ import anyio.lowlevel
 import anyio.to_thread
 import pytest
 
-from hostel.plugins.model_pull._errors import IntegrityFailed, InvalidQuantization, NoSpace, PullError
-from hostel.plugins.model_pull._events import (
+from hostel.plugins.model_pull import (
     Cancelled,
     Completed,
+    DownloadId,
+    DownloadManager,
+    DownloadRequest,
     DownloadStatus,
+    Ending,
     Failed,
     GroupEvent,
+    IntegrityFailed,
+    InvalidQuantization,
+    NoSpace,
+    NotInQueue,
     Progress,
+    PullError,
+    QueueFull,
     QueueSnapshot,
     StatusChanged,
 )
-from hostel.plugins.model_pull._manager import DownloadManager
-from hostel.plugins.model_pull._queue import NotInQueue, QueueFull
-from hostel.plugins.model_pull._request import DownloadId, DownloadRequest
-from hostel.plugins.model_pull._runs import Ending
 from hostel.plugins.model_pull.testing import Blob, Fault, LocalHub, Origin
 from hostel.sessions import LocalBackgroundTaskHost, SessionClosing, TaskState
 
 from .scene import MIB, scene, sessions_states, shards, single, slow
 
 
-async def test_g1_a_failed_transfer_is_told_and_noted_and_fails_its_task(hub: LocalHub) -> None:
+async def test_a_failed_transfer_is_told_and_noted_and_fails_its_task(hub: LocalHub) -> None:
     hub.add_repo("org/m", single())
     hub.fault(Fault(origin=Origin.CDN, corrupt_at=5))
     async with scene() as on:
@@ -45,7 +50,7 @@ async def test_g1_a_failed_transfer_is_told_and_noted_and_fails_its_task(hub: Lo
         assert await sessions_states(on.host, "s") == [TaskState.FAILED]
 
 
-async def test_g2_a_failed_shard_fails_its_group_and_stops_the_others(hub: LocalHub) -> None:
+async def test_a_failed_shard_fails_its_group_and_stops_the_others(hub: LocalHub) -> None:
     hub.add_repo("org/m", shards(*[2 * MIB] * 6))
     hub.fault(Fault(origin=Origin.CDN, path="00001-of", corrupt_at=5))
     slow(hub, MIB, "0000[2-6]-of")
@@ -57,7 +62,7 @@ async def test_g2_a_failed_shard_fails_its_group_and_stops_the_others(hub: Local
     assert hub.exchanges(origin=Origin.CDN, path="00006-of") == []
 
 
-async def test_g3_cancelling_a_sharded_download_stops_all_its_shards(hub: LocalHub) -> None:
+async def test_cancelling_a_sharded_download_stops_all_its_shards(hub: LocalHub) -> None:
     hub.add_repo("org/m", shards(*[2 * MIB] * 6))
     slow(hub, MIB)
     async with scene() as on:
@@ -72,7 +77,7 @@ async def test_g3_cancelling_a_sharded_download_stops_all_its_shards(hub: LocalH
 
 
 @pytest.mark.parametrize("position", [0, 1])
-async def test_g4_a_group_is_cancelled_by_the_id_it_is_listed_under(hub: LocalHub, position: int) -> None:
+async def test_a_group_is_cancelled_by_the_id_it_is_listed_under(hub: LocalHub, position: int) -> None:
     hub.add_repo("org/m", shards(4 * MIB, 4 * MIB))
     hub.add_repo("org/n", shards(4 * MIB, 4 * MIB, seed=2))
     slow(hub, MIB)
@@ -87,12 +92,12 @@ async def test_g4_a_group_is_cancelled_by_the_id_it_is_listed_under(hub: LocalHu
         assert row.id not in [item.id for item in (await on.manager.get_queue_snapshot()).items]
 
 
-async def test_g4_cancelling_an_unknown_group_says_that_nothing_matched() -> None:
+async def test_cancelling_an_unknown_group_says_that_nothing_matched() -> None:
     async with scene() as on:
         assert (await on.manager.cancel_group("nope")).matched == 0
 
 
-async def test_g5_a_retry_fetches_only_what_is_missing(hub: LocalHub) -> None:
+async def test_a_retry_fetches_only_what_is_missing(hub: LocalHub) -> None:
     hub.add_repo("org/m", shards(MIB, 2 * MIB))
     broken = hub.fault(Fault(origin=Origin.CDN, path="00002-of", corrupt_at=5, bps=4 * MIB))
     async with scene() as on:
@@ -156,7 +161,7 @@ async def test_a_request_that_no_task_can_be_made_of_fails_alone(hub: LocalHub) 
         assert await on.manager.pull("org/m")
 
 
-async def test_g6_force_holds_what_is_here_against_its_checksum(hub: LocalHub) -> None:
+async def test_force_holds_what_is_here_against_its_checksum(hub: LocalHub) -> None:
     hub.add_repo("org/m", shards(MIB, MIB))
     async with scene() as on:
         path = await on.manager.pull("org/m")
@@ -171,7 +176,7 @@ async def test_g6_force_holds_what_is_here_against_its_checksum(hub: LocalHub) -
     assert hub.exchanges(origin=Origin.CDN, path="00002-of") == []
 
 
-async def test_g6_the_revision_that_was_asked_for_is_the_one_that_comes(hub: LocalHub) -> None:
+async def test_the_revision_that_was_asked_for_is_the_one_that_comes(hub: LocalHub) -> None:
     old = hub.add_repo("org/m", single(MIB, seed=1))
     hub.commit("org/m", dict(single(MIB, seed=2)))
     async with scene() as on:
@@ -182,7 +187,7 @@ async def test_g6_the_revision_that_was_asked_for_is_the_one_that_comes(hub: Loc
 
 
 @pytest.mark.parametrize("verb", ["queue_download", "queue_and_process"])
-async def test_g7_every_way_into_the_queue_starts_the_download(hub: LocalHub, verb: str) -> None:
+async def test_every_way_into_the_queue_starts_the_download(hub: LocalHub, verb: str) -> None:
     hub.add_repo("org/m", single())
     async with scene() as on:
         name = await getattr(on.manager, verb)(DownloadRequest("org/m", "Q8_0"))
@@ -191,7 +196,7 @@ async def test_g7_every_way_into_the_queue_starts_the_download(hub: LocalHub, ve
         assert isinstance(await on.until_ended("org/m:Q8_0"), Completed)
 
 
-async def test_g8_queue_smart_returns_the_real_place_and_the_number_of_shards(hub: LocalHub) -> None:
+async def test_queue_smart_returns_the_real_place_and_the_number_of_shards(hub: LocalHub) -> None:
     for number in range(3):
         hub.add_repo(f"org/m{number}", shards(*[MIB] * (number + 1), seed=number))
     slow(hub, MIB // 2)
@@ -204,7 +209,7 @@ async def test_g8_queue_smart_returns_the_real_place_and_the_number_of_shards(hu
         assert (await on.manager.cancel_all()).newly_cancelled == 3
 
 
-async def test_g9_as_many_run_at_once_as_there_are_slots(hub: LocalHub) -> None:
+async def test_as_many_run_at_once_as_there_are_slots(hub: LocalHub) -> None:
     for number in range(3):
         hub.add_repo(f"org/m{number}", single(2 * MIB, seed=number))
     slow(hub, MIB)
@@ -218,7 +223,7 @@ async def test_g9_as_many_run_at_once_as_there_are_slots(hub: LocalHub) -> None:
             assert (await handle).exists()
 
 
-async def test_g10_a_duplicate_attaches_at_every_moment(hub: LocalHub) -> None:
+async def test_a_duplicate_attaches_at_every_moment(hub: LocalHub) -> None:
     hub.add_repo("org/m", single(2 * MIB))
     slow(hub, 4 * MIB)
     async with scene(slots=1) as on:
@@ -232,7 +237,7 @@ async def test_g10_a_duplicate_attaches_at_every_moment(hub: LocalHub) -> None:
     assert hub.bytes_sent(origin=Origin.CDN) <= 2 * MIB
 
 
-async def test_g11_what_leaves_the_queue_is_told(hub: LocalHub) -> None:
+async def test_what_leaves_the_queue_is_told(hub: LocalHub) -> None:
     for model in ("org/m", "org/n"):
         hub.add_repo(model, single(4 * MIB, seed=hash(model) % 99))
     slow(hub, MIB)
@@ -251,7 +256,7 @@ async def test_g11_what_leaves_the_queue_is_told(hub: LocalHub) -> None:
         await on.manager.cancel_all()
 
 
-async def test_g14_a_model_of_more_shards_than_the_queue_holds_is_pulled(hub: LocalHub) -> None:
+async def test_a_model_of_more_shards_than_the_queue_holds_is_pulled(hub: LocalHub) -> None:
     hub.add_repo("org/m", shards(*[1000] * 11))
     async with scene(size=1) as on:
         assert (await on.manager.pull("org/m")).exists()
@@ -412,7 +417,7 @@ async def test_two_commits_of_one_branch_are_two_downloads(hub: LocalHub) -> Non
         assert Blob(size=4 * MIB, seed=2).read() == (await new).read_bytes()
 
 
-async def test_car_every_event_of_a_download_names_it_and_counts_in_bytes(hub: LocalHub) -> None:
+async def test_every_event_of_a_download_names_it_and_counts_in_bytes(hub: LocalHub) -> None:
     hub.add_repo("org/tiny", {"m-Q8_0.gguf": Blob(size=3), "config.json": b"{}"})
     async with scene() as on:
         await on.manager.pull("org/tiny")

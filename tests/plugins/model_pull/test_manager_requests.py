@@ -7,13 +7,14 @@ import anyio.lowlevel
 import anyio.to_thread
 import pytest
 
-from hostel.plugins.model_pull._events import (
+from hostel.plugins.model_pull import (
     Cancelled,
     Completed,
+    DownloadRequest,
+    DuplicateRequest,
     Progress,
+    PullCancelled,
 )
-from hostel.plugins.model_pull._handle import DuplicateRequest, PullCancelled
-from hostel.plugins.model_pull._request import DownloadRequest
 from hostel.plugins.model_pull.testing import Fault, LocalHub, Origin
 from hostel.sessions import TaskState
 
@@ -116,7 +117,7 @@ async def test_the_last_to_leave_stops_the_transfer_and_the_partial_stays(
         assert hub.bytes_sent(origin=Origin.CDN) - sent < 8 * MIB
 
 
-async def test_q7_clear_cache_in_the_middle_drops_what_the_last_to_leave_has_fetched(
+async def test_clear_cache_in_the_middle_drops_what_the_last_to_leave_has_fetched(
     hub: LocalHub, own_home: Path
 ) -> None:
     hub.add_repo("org/m", shards(MIB, 8 * MIB))
@@ -130,7 +131,7 @@ async def test_q7_clear_cache_in_the_middle_drops_what_the_last_to_leave_has_fet
         assert blobs(own_home) == []
 
 
-async def test_q8_a_wish_to_discard_is_dropped_when_somebody_else_needs_the_bytes(
+async def test_a_wish_to_discard_is_dropped_when_somebody_else_needs_the_bytes(
     hub: LocalHub, own_home: Path
 ) -> None:
     hub.add_repo("org/m", single(8 * MIB))
@@ -168,7 +169,7 @@ async def test_a_cancel_that_is_faster_than_its_request_is_remembered(hub: Local
         assert (await on.manager.pull("org/m", request_id="later")).exists()
 
 
-async def test_q8_a_cancel_before_the_start_discards_what_an_earlier_pull_left(
+async def test_a_cancel_before_the_start_discards_what_an_earlier_pull_left(
     hub: LocalHub, own_home: Path
 ) -> None:
     hub.add_repo("org/m", single(8 * MIB))
@@ -199,7 +200,7 @@ async def test_cancelling_twice_is_the_same_as_once(hub: LocalHub) -> None:
         assert (again.newly_cancelled, again.already_terminal) == (0, 1)
 
 
-async def test_q9_a_broad_cancel_by_model_stops_that_models_downloads_and_no_other(hub: LocalHub) -> None:
+async def test_a_broad_cancel_by_model_stops_that_models_downloads_and_no_other(hub: LocalHub) -> None:
     hub.add_repo("org/m", {**single(8 * MIB), **single(8 * MIB, "Q4_K_M", seed=2)})
     hub.add_repo("org/n", single(MIB, seed=3))
     slow(hub)
@@ -224,7 +225,7 @@ async def test_cancel_wants_one_kind_of_id(hub: LocalHub) -> None:
             await on.manager.cancel()
 
 
-async def test_q6_asking_while_a_transfer_stops_waits_instead_of_writing_twice(hub: LocalHub) -> None:
+async def test_asking_while_a_transfer_stops_waits_instead_of_writing_twice(hub: LocalHub) -> None:
     hub.add_repo("org/m", single(4 * MIB))
     slow(hub, 4 * MIB)
     async with scene() as on:
@@ -239,7 +240,7 @@ async def test_q6_asking_while_a_transfer_stops_waits_instead_of_writing_twice(h
             await first
 
 
-async def test_car_a_callback_that_raises_is_dropped_and_harms_nobody(hub: LocalHub) -> None:
+async def test_a_callback_that_raises_is_dropped_and_harms_nobody(hub: LocalHub) -> None:
     hub.add_repo("org/m", single(2 * MIB))
     slow(hub, 4 * MIB)
     told: list[Progress] = []
@@ -256,7 +257,7 @@ async def test_car_a_callback_that_raises_is_dropped_and_harms_nobody(hub: Local
         assert told[-1].downloaded == 2 * MIB
 
 
-async def test_car_a_callback_that_never_returns_holds_up_nobody_else(hub: LocalHub) -> None:
+async def test_a_callback_that_never_returns_holds_up_nobody_else(hub: LocalHub) -> None:
     hub.add_repo("org/m", single(MIB))
     async with scene() as on:
 
@@ -335,7 +336,7 @@ async def test_who_shares_a_download_is_not_held_back_by_anothers_limit(hub: Loc
         assert anyio.current_time() - began < 10
 
 
-async def test_q13_a_cancel_that_comes_too_late_says_so_and_the_model_stays(hub: LocalHub) -> None:
+async def test_a_cancel_that_comes_too_late_says_so_and_the_model_stays(hub: LocalHub) -> None:
     hub.add_repo("org/m", single())
     async with scene() as on:
         handle = on.manager.pull("org/m")
@@ -347,7 +348,7 @@ async def test_q13_a_cancel_that_comes_too_late_says_so_and_the_model_stays(hub:
         assert path.exists()
 
 
-async def test_q14_a_cancel_while_the_hub_is_asked_ends_at_once_and_fetches_nothing(hub: LocalHub) -> None:
+async def test_a_cancel_while_the_hub_is_asked_ends_at_once_and_fetches_nothing(hub: LocalHub) -> None:
     hub.add_repo("org/m", single())
     hub.fault(Fault(path="/api/models/", stall_after=0, times=1))
     async with scene() as on:

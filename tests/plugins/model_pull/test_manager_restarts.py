@@ -4,17 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from hostel.plugins.model_pull import _downloads
-from hostel.plugins.model_pull._errors import IntegrityFailed
-from hostel.plugins.model_pull._events import (
+from hostel.plugins.model_pull import (
     Completed,
     DownloadEvent,
+    DownloadManager,
+    IntegrityFailed,
     Progress,
+    PullCancelled,
 )
-from hostel.plugins.model_pull._handle import PullCancelled
-from hostel.plugins.model_pull._manager import DownloadManager
-from hostel.plugins.model_pull._queue import Queue
-from hostel.plugins.model_pull._store import QueueStore
+from hostel.plugins.model_pull._queue import scheduler
+from hostel.plugins.model_pull._queue.persistence import QueueStore
+from hostel.plugins.model_pull._queue.queue import Queue
 from hostel.plugins.model_pull.testing import Fault, LocalHub, Origin
 from hostel.sessions import LocalBackgroundTaskHost, TaskState
 
@@ -47,7 +47,7 @@ async def test_an_error_in_the_block_of_a_manager_is_raised_as_it_is() -> None:
                 raise KeyError("mine")
 
 
-async def test_g9_a_restart_restores_the_queue_and_goes_on(hub: LocalHub, tmp_path: Path) -> None:
+async def test_a_restart_restores_the_queue_and_goes_on(hub: LocalHub, tmp_path: Path) -> None:
     for number in range(3):
         hub.add_repo(f"org/m{number}", single(4 * MIB, seed=number))
     slow(hub, MIB)
@@ -146,7 +146,7 @@ async def test_a_restart_keeps_the_quantization_that_was_chosen(hub: LocalHub, t
 async def test_how_far_a_download_is_is_on_disk_while_it_runs(
     hub: LocalHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_downloads, "NOTE_SECONDS", 0.1)
+    monkeypatch.setattr(scheduler, "NOTE_SECONDS", 0.1)
     hub.add_repo("org/m", single(8 * MIB))
     hub.fault(Fault(origin=Origin.CDN, bps=MIB))
 

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from hostel.plugins.model_pull import DownloadManager
-from hostel.plugins.model_pull._errors import PullError, StorageFailed
-from hostel.plugins.model_pull._layout import CachedRepo
+from hostel.plugins.model_pull import DownloadManager, PullError, StorageFailed
+from hostel.plugins.model_pull._cache.layout import CachedRepo
 from hostel.plugins.model_pull.testing import Blob, LocalHub
 from hostel.sessions import LocalBackgroundTaskHost
 

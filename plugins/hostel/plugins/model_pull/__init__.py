@@ -1,7 +1,25 @@
 """Pull models from the Hugging Face Hub, plain URLs and folders: verified, resumable, shared and queued.
 
 Gives a runtime a `DownloadManager` (`runtime.get(DownloadManager)`), the task kind `model_pull`, and the
-commands `hostel pull` and `hostel downloads`.
+commands `hostel pull` and `hostel downloads`. Imports point down this list:
+
+    _plugin    what a runtime gets: manager, task kind, sources, commands, paths of its API
+    hookspecs  what other plugins may add: sources, advice, listeners
+    _http_api  `/api/downloads` of a runtime that serves
+    _cli       the commands
+    _manager   the verbs of downloads
+    _once      one model without queue: the shortest way through all below
+    _queue     requests, groups, the queue, one pull
+    _engine    one remote file becomes one verified local file
+    _cache     blobs, snapshots, disk space, checksums
+    _select    which files of a repository
+    _sources   the hub, URLs, folders
+    _web       origins, redirects, proxies
+    _events    what a pull tells
+    _errors    what can go wrong
+    _numbers   rates and times as people read them
+    _settings  the environment
+    testing    a local hub over real HTTP, for tests
 """
 
 from typing import TYPE_CHECKING
@@ -9,14 +27,6 @@ from typing import TYPE_CHECKING
 from hostel.runtime.lazy import lazily
 
 if TYPE_CHECKING:
-    from ._choice import (
-        GGLIB_PREFERENCE,
-        PREFERENCE,
-        Choice,
-        QuantOption,
-        choose,
-        quant_options,
-    )
     from ._errors import (
         AccessDenied,
         BadResponse,
@@ -40,6 +50,7 @@ if TYPE_CHECKING:
         Completed,
         DownloadEvent,
         DownloadStatus,
+        Ending,
         Failed,
         FailedDownload,
         FileCompleted,
@@ -49,32 +60,48 @@ if TYPE_CHECKING:
         Notice,
         Progress,
         QueuedDownload,
+        QueueRunSummary,
         QueueSnapshot,
+        RunItem,
         Started,
         StatusChanged,
         to_json,
     )
-    from ._feed import Subscription
-    from ._folder import FolderSource
-    from ._handle import CancelReceipt, DuplicateRequest, PullCancelled, PullHandle
-    from ._hub import HubSource
     from ._manager import DownloadManager
     from ._once import pull_once
-    from ._plan import PullOptions
     from ._plugin import ModelPull
-    from ._pull import Pulled
-    from ._queue import NotInQueue, QueueFull
-    from ._reference import InvalidReference, Reference, parse_reference
-    from ._remote import RemoteFile
-    from ._request import DownloadId, DownloadRequest
-    from ._runs import Ending, QueueRunSummary, RunItem
-    from ._source import ModelSource
-    from ._url import UrlSource
+    from ._queue.download_request import DownloadId, DownloadRequest
+    from ._queue.event_bus import Subscription
+    from ._queue.handle import CancelReceipt, DuplicateRequest, PullCancelled, PullHandle
+    from ._queue.plan import PullOptions
+    from ._queue.pull import Pulled
+    from ._queue.queue import NotInQueue, QueueFull
+    from ._select.quantization import (
+        GGLIB_PREFERENCE,
+        PREFERENCE,
+        Choice,
+        QuantOption,
+        choose,
+        quant_options,
+    )
+    from ._sources.base import ModelSource
+    from ._sources.folder import FolderSource
+    from ._sources.hub import HubSource
+    from ._sources.reference import InvalidReference, Reference, parse_reference
+    from ._sources.remote_file import RemoteFile
+    from ._sources.url import UrlSource
 
 __getattr__ = lazily(
     __name__,
     {
-        "_choice": ("GGLIB_PREFERENCE", "PREFERENCE", "Choice", "QuantOption", "choose", "quant_options"),
+        "_select.quantization": (
+            "GGLIB_PREFERENCE",
+            "PREFERENCE",
+            "Choice",
+            "QuantOption",
+            "choose",
+            "quant_options",
+        ),
         "_errors": (
             "AccessDenied",
             "BadResponse",
@@ -98,6 +125,7 @@ __getattr__ = lazily(
             "Completed",
             "DownloadEvent",
             "DownloadStatus",
+            "Ending",
             "Failed",
             "FailedDownload",
             "FileCompleted",
@@ -106,28 +134,29 @@ __getattr__ = lazily(
             "Missed",
             "Notice",
             "Progress",
+            "QueueRunSummary",
             "QueuedDownload",
             "QueueSnapshot",
+            "RunItem",
             "Started",
             "StatusChanged",
             "to_json",
         ),
-        "_feed": ("Subscription",),
-        "_folder": ("FolderSource",),
-        "_handle": ("CancelReceipt", "DuplicateRequest", "PullCancelled", "PullHandle"),
-        "_hub": ("HubSource",),
+        "_queue.event_bus": ("Subscription",),
+        "_sources.folder": ("FolderSource",),
+        "_queue.handle": ("CancelReceipt", "DuplicateRequest", "PullCancelled", "PullHandle"),
+        "_sources.hub": ("HubSource",),
         "_manager": ("DownloadManager",),
         "_once": ("pull_once",),
-        "_plan": ("PullOptions",),
+        "_queue.plan": ("PullOptions",),
         "_plugin": ("ModelPull",),
-        "_pull": ("Pulled",),
-        "_queue": ("NotInQueue", "QueueFull"),
-        "_reference": ("InvalidReference", "Reference", "parse_reference"),
-        "_remote": ("RemoteFile",),
-        "_request": ("DownloadId", "DownloadRequest"),
-        "_runs": ("Ending", "QueueRunSummary", "RunItem"),
-        "_source": ("ModelSource",),
-        "_url": ("UrlSource",),
+        "_queue.pull": ("Pulled",),
+        "_queue.queue": ("NotInQueue", "QueueFull"),
+        "_sources.reference": ("InvalidReference", "Reference", "parse_reference"),
+        "_sources.remote_file": ("RemoteFile",),
+        "_queue.download_request": ("DownloadId", "DownloadRequest"),
+        "_sources.base": ("ModelSource",),
+        "_sources.url": ("UrlSource",),
     },
 )
 

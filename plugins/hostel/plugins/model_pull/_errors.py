@@ -6,7 +6,7 @@ PullError
 │   └── RevisionNotFound  the repository is there, the branch, tag or commit is not
 ├── AccessDenied          the origin says 401 or 403
 │   └── Gated             the model's conditions are not accepted yet
-├── InvalidQuantization   the wished one is not offered
+├── InvalidQuantization   the wanted one is not offered
 ├── UnsafePath            a name that would leave its folder
 ├── StorageFailed         the local disk refuses
 │   └── NoSpace           it is full, or will be

@@ -8,8 +8,6 @@ from typing import Any, ClassVar
 
 import attrs
 
-from hostel.plugins.model_pull._runs import QueueRunSummary
-
 
 class DownloadStatus(StrEnum):
     """Where the download of one model stands."""
@@ -140,6 +138,44 @@ class Failed(GroupEvent):
 class Cancelled(GroupEvent):
     type: ClassVar[str] = "cancelled"
     terminal: ClassVar[bool] = True
+
+
+class Ending(StrEnum):
+    """How one attempt ended."""
+
+    DOWNLOADED = "downloaded"
+    ALREADY_PRESENT = "already_present"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+@attrs.frozen
+class RunItem:
+    """One download in a run; `attempts` counts its endings by kind."""
+
+    id: str
+    attempts: dict[Ending, int]
+    last: Ending
+    at: float
+
+
+@attrs.frozen
+class QueueRunSummary:
+    """One run; times are seconds since the epoch, UTC.
+
+    :ivar completed_at: None while it lasts
+    :ivar attempts: endings by kind
+    :ivar unique: downloads by the kind of their last ending
+    :ivar items: the newest 20, oldest first; `truncated` tells whether there were more
+    """
+
+    run_id: str
+    started_at: float
+    completed_at: float | None = None
+    attempts: dict[Ending, int] = attrs.field(factory=dict)
+    unique: dict[Ending, int] = attrs.field(factory=dict)
+    items: tuple[RunItem, ...] = ()
+    truncated: bool = False
 
 
 @attrs.frozen

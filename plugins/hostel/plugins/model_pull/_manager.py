@@ -11,31 +11,29 @@ from typing import TYPE_CHECKING, Any, Self
 import anyio
 import attrs
 
-from hostel.plugins.model_pull._choice import PREFERENCE
-from hostel.plugins.model_pull._desk import CLOSED, Desk
-from hostel.plugins.model_pull._disk import DiskReservations
-from hostel.plugins.model_pull._downloads import Downloads, Tools
-from hostel.plugins.model_pull._errors import PullError
-from hostel.plugins.model_pull._events import QueueSnapshot
-from hostel.plugins.model_pull._feed import Feed, Subscription
-from hostel.plugins.model_pull._fetch import ConnectionBudget, Limiter
-from hostel.plugins.model_pull._group import Group
-from hostel.plugins.model_pull._handle import (
+from hostel.sessions import AmbiguousTaskId, BackgroundTaskHost, TaskRecord, new_id
+
+from ._cache.disk_space import SPACE_SECONDS, DiskReservations
+from ._engine import ConnectionBudget, Limiter
+from ._errors import PullError
+from ._events import QueueSnapshot
+from ._once import builtin_sources
+from ._queue.download_request import SESSION, DownloadId, DownloadRequest
+from ._queue.event_bus import EventBus, Subscription
+from ._queue.group import Group, OnProgress
+from ._queue.handle import (
     CancelReceipt,
-    OnProgress,
     PullHandle,
 )
-from hostel.plugins.model_pull._once import builtin_sources
-from hostel.plugins.model_pull._plan import Advise, PullOptions
-from hostel.plugins.model_pull._pull import FILES_AT_ONCE, Network
-from hostel.plugins.model_pull._queue import MAX_SIZE, SLOTS, NotInQueue, Queue, QueueItem
-from hostel.plugins.model_pull._request import SESSION, DownloadId, DownloadRequest
-from hostel.plugins.model_pull._room import PATIENCE
-from hostel.plugins.model_pull._saver import Saver
-from hostel.plugins.model_pull._shared import Transfers
-from hostel.plugins.model_pull._source import ModelSource
-from hostel.plugins.model_pull._store import QueueStore
-from hostel.sessions import AmbiguousTaskId, BackgroundTaskHost, TaskRecord, new_id
+from ._queue.persistence import QueueStore, Saver
+from ._queue.plan import Advise, PullOptions
+from ._queue.pull import FILES_AT_ONCE
+from ._queue.queue import MAX_SIZE, SLOTS, NotInQueue, Queue, QueueItem
+from ._queue.requests import CLOSED, Requests
+from ._queue.scheduler import Scheduler, Tools
+from ._queue.shared_transfers import Network, Transfers
+from ._select.quantization import PREFERENCE
+from ._sources.base import ModelSource
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
@@ -76,11 +74,11 @@ class DownloadManager:
         files_at_once: int = FILES_AT_ONCE,
         rate_limit: float | None = None,
         cushion: int | None = None,
-        room_patience: float = PATIENCE,
+        room_patience: float = SPACE_SECONDS,
     ) -> None:
         self._host = host
         self._tasks: TaskGroup | None = None
-        self._feed = Feed()
+        self._events = EventBus()
         self._limiter = Limiter(rate_limit)
         tools = Tools(
             sources=tuple(builtin_sources() if sources is None else sources),
@@ -93,10 +91,10 @@ class DownloadManager:
             room_patience=room_patience,
         )
         queue = Queue(max_size=max_queue_size, slots=max_concurrent)
-        self._downloads = Downloads(
-            tools, queue, self._feed, start_soon=self._start_soon, on_change=self._touch
+        self._scheduler = Scheduler(
+            tools, queue, self._events, start_soon=self._start_soon, on_change=self._touch
         )
-        self._desk = Desk(host, self._downloads)
+        self._requests = Requests(host, self._scheduler)
         self._saver = None if data_dir is None else Saver(QueueStore(data_dir), lambda: self._queue)
 
     async def __aenter__(self) -> Self:
@@ -113,7 +111,7 @@ class DownloadManager:
         """Let the context end without cancelling the tasks of requests: the host, which stops soon, does with
         them what it does with all, and a later one may run them again.
         """
-        self._desk.left_to_host = True
+        self._requests.left_to_host = True
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -122,7 +120,7 @@ class DownloadManager:
 
     def subscribe(self) -> Subscription:
         """Return the events of all downloads from now on; a reader that is slow holds up nobody."""
-        return self._feed.subscribe()
+        return self._events.subscribe()
 
     @property
     def rate_limit(self) -> float | None:
@@ -157,13 +155,13 @@ class DownloadManager:
         :param request_id: None makes one
         :raises DuplicateRequest: if a request of that id is alive
         """
-        wish = reference if isinstance(reference, DownloadRequest) else DownloadRequest(reference)
+        wanted = reference if isinstance(reference, DownloadRequest) else DownloadRequest(reference)
         if session_id is not None:
-            wish = attrs.evolve(wish, session_id=session_id)
-        if self._tasks is None or self._downloads.closing:
+            wanted = attrs.evolve(wanted, session_id=session_id)
+        if self._tasks is None or self._scheduler.closing:
             raise RuntimeError("this manager is not open: use `async with`")
-        request = self._desk.open(wish, on_progress, request_id)
-        self._start_soon(self._desk.begin, request)
+        request = self._requests.open(wanted, on_progress, request_id)
+        self._start_soon(self._requests.begin, request)
         return PullHandle(request)
 
     async def cancel(
@@ -185,9 +183,9 @@ class DownloadManager:
         if (request_id is None) == (model_id is None):
             raise ValueError("name either a request_id or a model_id")
         if request_id is not None:
-            return await self._desk.cancel_id(request_id, reason, clear_cache=clear_cache)
-        found = [request for request in self._desk.requests.values() if request.concerns(str(model_id))]
-        return await self._desk.cancel(found, reason, clear_cache=clear_cache)
+            return await self._requests.cancel_id(request_id, reason, clear_cache=clear_cache)
+        found = [request for request in self._requests.alive.values() if request.concerns(str(model_id))]
+        return await self._requests.cancel(found, reason, clear_cache=clear_cache)
 
     async def queue_download(self, request: DownloadRequest) -> DownloadId:
         """Resolve a request, put it into the queue and return what its download is called.
@@ -216,7 +214,7 @@ class DownloadManager:
 
     async def get_queue_snapshot(self) -> QueueSnapshot:
         """Return what runs, waits and failed."""
-        return self._downloads.snapshot()
+        return self._scheduler.snapshot()
 
     async def cancel_download(self, id: DownloadId | str, *, clear_cache: bool = False) -> CancelReceipt:
         """Cancel a download for everyone who waits for it; one that failed is forgotten.
@@ -231,7 +229,9 @@ class DownloadManager:
 
     async def cancel_all(self) -> CancelReceipt:
         """Cancel every request and forget every failure."""
-        receipt = await self._desk.cancel(list(self._desk.requests.values()), "all downloads are cancelled")
+        receipt = await self._requests.cancel(
+            list(self._requests.alive.values()), "all downloads are cancelled"
+        )
         await self.clear_failed()
         return receipt
 
@@ -255,9 +255,9 @@ class DownloadManager:
         queue = self._queue.remove(str(id))
         item = next((item for item in self._queue.pending if item not in queue.pending), None)
         if item is None:
-            self._downloads.change(queue)
+            self._scheduler.change(queue)
         else:
-            await self._desk.cancel(self._downloads.waiting_for(item), "removed from the queue")
+            await self._requests.cancel(self._scheduler.waiting_for(item), "removed from the queue")
         await self._saved()
 
     async def reorder_queue(self, id: DownloadId | str, new_position: int) -> int:
@@ -266,7 +266,7 @@ class DownloadManager:
         :raises NotInQueue: if it neither runs nor waits
         """
         queue, place = self._queue.move(str(id), new_position)
-        self._downloads.change(queue)
+        self._scheduler.change(queue)
         await self._saved()
         return place
 
@@ -282,20 +282,21 @@ class DownloadManager:
             raise NotInQueue(str(id))
         queue, place = self._queue.retry(str(id), group_id=new_id(time.time()), at=time.time())
         item = queue.pending[-1]
-        request = self._desk.open(item.request)
-        self._downloads.queue = queue
-        self._downloads.attach(request, self._downloads.restore(item))
-        await self._desk.begin(request)
+        request = self._requests.open(item.request)
+        self._scheduler.queue = queue
+        self._scheduler.attach(request, self._scheduler.restore(item))
+        await self._requests.begin(request)
         if request.refusal is not None:
-            self._downloads.change(attrs.evolve(self._queue, failed=(*self._queue.failed, row)))
+            # its session takes no task: the failure stays where it was
+            self._scheduler.change(attrs.evolve(self._queue, failed=(*self._queue.failed, row)))
             raise request.refusal
-        self._downloads.begin()
+        self._scheduler.begin()
         await self._saved()
         return place
 
     async def clear_failed(self) -> None:
         """Forget all failures."""
-        self._downloads.change(self._queue.clear_failed())
+        self._scheduler.change(self._queue.clear_failed())
         await self._saved()
 
     async def set_max_queue_size(self, size: int) -> None:
@@ -303,7 +304,7 @@ class DownloadManager:
 
         :raises ValueError: if it is out of range
         """
-        self._downloads.change(self._queue.resize(size))
+        self._scheduler.change(self._queue.resize(size))
         await self._saved()
 
     async def get_max_queue_size(self) -> int:
@@ -312,18 +313,18 @@ class DownloadManager:
 
     async def discard(self, request: DownloadRequest) -> None:
         """Drop what earlier pulls have left of a model; nothing happens to one that somebody waits for."""
-        await self._downloads.discard(request)
+        await self._scheduler.discard(request)
 
-    async def attend(self, wish: DownloadRequest) -> Path:
-        """Serve a wish inside the managed task that is running, whose id becomes the request's.
+    async def attend(self, request: DownloadRequest) -> Path:
+        """Serve a request inside the managed task that is running, whose id becomes its own.
 
         :raises PullError: if the model cannot be had
         """
-        return Path(await self._desk.attend(wish))
+        return Path(await self._requests.attend(request))
 
     @property
     def _queue(self) -> Queue:
-        return self._downloads.queue
+        return self._scheduler.queue
 
     def _start_soon(self, func: Callable[..., Coroutine[Any, Any, None]], *args: object) -> None:
         if self._tasks is not None:
@@ -337,15 +338,15 @@ class DownloadManager:
         if self._saver is not None:
             await self._saver.caught_up()
 
-    async def _enqueue(self, wish: DownloadRequest) -> Group:
-        plan = await self._downloads.plan(wish)
-        request = self._desk.open(wish)
+    async def _enqueue(self, wanted: DownloadRequest) -> Group:
+        plan = await self._scheduler.plan(wanted)
+        request = self._requests.open(wanted)
         try:
-            group = await self._downloads.join(request, plan)
+            group = await self._scheduler.join(request, plan)
         except PullError:
-            self._desk.requests.pop(request.id)
+            self._requests.alive.pop(request.id)
             raise
-        await self._desk.begin(request)
+        await self._requests.begin(request)
         if request.refusal is not None:
             raise request.refusal
         await self._saved()
@@ -354,12 +355,12 @@ class DownloadManager:
     async def _cancel_named(self, name: str, *, clear_cache: bool = False) -> CancelReceipt:
         item = self._queue.find(name)
         if item is not None:
-            waiting = self._downloads.waiting_for(item)
-            return await self._desk.cancel(waiting, f"{item.id} is cancelled", clear_cache=clear_cache)
+            waiting = self._scheduler.waiting_for(item)
+            return await self._requests.cancel(waiting, f"{item.id} is cancelled", clear_cache=clear_cache)
         row = self._queue.find_failed(name)
         if row is None:
             return CancelReceipt()
-        self._downloads.change(self._queue.remove(name))
+        self._scheduler.change(self._queue.remove(name))
         await self._saved()
         if clear_cache:
             await self.discard(row.item.request)
@@ -375,28 +376,29 @@ class DownloadManager:
         self._start_soon(self._saver.run)
         if saved is None:
             return
-        self._downloads.queue = attrs.evolve(saved.restored(), slots=self._queue.slots)
+        self._scheduler.queue = attrs.evolve(saved.restored(), slots=self._queue.slots)
         for item in self._queue.pending:
             await self._restore_item(item)
-        self._downloads.begin()
+        self._scheduler.begin()
 
     async def _restore_item(self, item: QueueItem) -> None:
         records = {id: await self._record(session, id) for session, id in item.requests}
         left = [(session, id) for session, id in item.requests if not _is_over(records[id])]
+        # everyone who waited for it has ended otherwise meanwhile
         if item.requests and not left:
-            self._downloads.queue = self._queue.finish(item.id)
+            self._scheduler.queue = self._queue.finish(item.id)
             return
-        group = self._downloads.restore(item)
+        group = self._scheduler.restore(item)
         for session, id in left or ((item.request.session_id, None),):
-            request = self._desk.open(attrs.evolve(item.request, session_id=session), request_id=id)
-            self._downloads.attach(request, group)
+            request = self._requests.open(attrs.evolve(item.request, session_id=session), request_id=id)
+            self._scheduler.attach(request, group)
             record = records.get(request.id)
             if record is None or record.is_terminal:
-                await self._desk.begin(request)
+                await self._requests.begin(request)
             else:
-                request.wish = attrs.evolve(request.wish, session_id=record.session_id)
+                request.wanted = attrs.evolve(request.wanted, session_id=record.session_id)
                 request.left_behind = True
-                self._start_soon(self._desk.await_run, request)
+                self._start_soon(self._requests.await_run, request)
 
     async def _record(self, session_id: str, request_id: str) -> TaskRecord | None:
         """Return the record of a request, which may have been handed to another session."""
@@ -406,13 +408,14 @@ class DownloadManager:
         return None
 
     async def _close(self) -> None:
+        # also a manager that is cancelled stops its downloads and saves its queue
         with anyio.CancelScope(shield=True):
-            self._downloads.closing = True
-            await self._desk.close()
-            await self._downloads.close()
+            self._scheduler.closing = True
+            await self._requests.close()
+            await self._scheduler.close()
             if self._saver is not None:
                 await self._saver.aclose()
-        self._feed.close()
+        self._events.close()
         tasks, self._tasks = self._tasks, None
         if tasks is not None:
             tasks.cancel_scope.cancel()

@@ -2,17 +2,18 @@
 
 from collections.abc import Iterable
 
-from hostel.plugins.model_pull._disk import DiskReservations
-from hostel.plugins.model_pull._errors import PullError
-from hostel.plugins.model_pull._events import Completed, DownloadEvent, Failed
-from hostel.plugins.model_pull._folder import FolderSource
-from hostel.plugins.model_pull._hub import HubSource
-from hostel.plugins.model_pull._plan import DEFAULT_OPTIONS, Advise, PullOptions, plan_pull
-from hostel.plugins.model_pull._pull import UNLIMITED, Network, Pulled, carry_out
-from hostel.plugins.model_pull._reference import parse_reference
-from hostel.plugins.model_pull._source import ModelSource
-from hostel.plugins.model_pull._tally import Emit
-from hostel.plugins.model_pull._url import UrlSource
+from ._cache.disk_space import DiskReservations
+from ._errors import PullError
+from ._events import Completed, DownloadEvent, Failed
+from ._queue.plan import DEFAULT_OPTIONS, Advise, PullOptions, plan_pull
+from ._queue.progress import Emit
+from ._queue.pull import Pulled, carry_out
+from ._queue.shared_transfers import UNLIMITED, Network
+from ._sources.base import ModelSource
+from ._sources.folder import FolderSource
+from ._sources.hub import HubSource
+from ._sources.reference import parse_reference
+from ._sources.url import UrlSource
 
 
 def builtin_sources() -> list[ModelSource]:

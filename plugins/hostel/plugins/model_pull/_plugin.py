@@ -7,22 +7,24 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from hostel.plugins.model_pull import hookspecs
 from hostel.runtime import TaskKind, hookimpl
+
+from . import hookspecs
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     import typer
 
-    from hostel.plugins.model_pull._choice import QuantOption
-    from hostel.plugins.model_pull._events import DownloadEvent
-    from hostel.plugins.model_pull._feed import Subscription
-    from hostel.plugins.model_pull._manager import DownloadManager
-    from hostel.plugins.model_pull._reference import Reference
-    from hostel.plugins.model_pull._remote import RemoteFile
-    from hostel.plugins.model_pull._source import ModelSource
     from hostel.runtime import Endpoint, Listener, PluginRegistry, Runtime
+
+    from ._events import DownloadEvent
+    from ._manager import DownloadManager
+    from ._queue.event_bus import Subscription
+    from ._select.quantization import QuantOption
+    from ._sources.base import ModelSource
+    from ._sources.reference import Reference
+    from ._sources.remote_file import RemoteFile
 
 NAME = "model_pull"
 
@@ -42,13 +44,13 @@ class ModelPull:
 
     @hookimpl
     def register_commands(self, app: typer.Typer) -> None:
-        from hostel.plugins.model_pull._commands import add_commands
+        from ._cli.commands import add_commands
 
         add_commands(app)
 
     @hookimpl
     def register_routes(self) -> list[Endpoint]:
-        from hostel.plugins.model_pull._endpoints import DownloadsApi
+        from ._http_api import DownloadsApi
 
         return DownloadsApi(self._started_manager).endpoints()
 
@@ -76,8 +78,8 @@ class ModelPull:
     async def _serve(self, runtime: Runtime, theirs: list[ModelSource]) -> None:
         import anyio
 
-        from hostel.plugins.model_pull._manager import DownloadManager
-        from hostel.plugins.model_pull._once import builtin_sources
+        from ._manager import DownloadManager
+        from ._once import builtin_sources
 
         async def advise(model: str, options: Sequence[QuantOption]) -> str | None:
             return await runtime.plugins.first(hookspecs.choose_quantization, model, list(options))
@@ -101,7 +103,7 @@ class ModelPull:
             self._stopped.set()
 
     async def _pull(self, **params: object) -> str:
-        from hostel.plugins.model_pull._request import DownloadRequest
+        from ._queue.download_request import DownloadRequest
 
         return str(await self._started_manager().attend(DownloadRequest.from_params(params)))
 
@@ -126,14 +128,14 @@ class _Theirs:
         return self._source.schemes
 
     async def resolve(self, reference: Reference) -> Sequence[RemoteFile]:
-        from hostel.plugins.model_pull._errors import PullError
+        from ._errors import PullError
 
         ask = partial(_files_of, self._source, reference)
         return await self._plugins.call(self._name, f"resolving {reference}", ask, passing=(PullError,))
 
 
 async def _files_of(source: ModelSource, reference: Reference) -> Sequence[RemoteFile]:
-    from hostel.plugins.model_pull._remote import RemoteFile
+    from ._sources.remote_file import RemoteFile
 
     files = await source.resolve(reference)
     if not isinstance(files, list | tuple) or not all(isinstance(file, RemoteFile) for file in files):

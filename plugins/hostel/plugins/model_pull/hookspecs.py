@@ -13,9 +13,9 @@ from hostel.runtime import expect, hookspec
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterable, Sequence
 
-    from ._choice import QuantOption
     from ._events import DownloadEvent
-    from ._source import ModelSource
+    from ._select.quantization import QuantOption
+    from ._sources.base import ModelSource
 
 
 def _source(described: object) -> ModelSource:
