@@ -25,8 +25,8 @@ import attrs
 import psycopg
 
 from hostel.plugins.batch import BatchInput, Daemon, HttpSender, SqlStorage
-from hostel.plugins.batch._lines import content_line, upload_items
-from hostel.plugins.batch._records import FileMetadata, Purpose
+from hostel.plugins.batch._model.jsonl import content_line, upload_items
+from hostel.plugins.batch._model.records import FileMetadata, Purpose
 from hostel.plugins.batch.testing import ENDPOINT, Desk, PostgresServer, template
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import NoReturn
 import anyio
 import pytest
 
-from hostel.plugins.batch.sql import SqlStorage
+from hostel.plugins.batch import SqlStorage
 from hostel.plugins.batch.testing import Clock, Desk, PostgresServer, Upstream, postgres_binaries
 
 

@@ -15,8 +15,8 @@ import sqlalchemy as sa
 from anyio.abc import Process
 
 from hostel.plugins.batch import Batch, SqlStorage
-from hostel.plugins.batch._records import BatchOutputItem
-from hostel.plugins.batch._states import Completed
+from hostel.plugins.batch._model.records import BatchOutputItem
+from hostel.plugins.batch._model.states import Completed
 from hostel.plugins.batch.testing import Answer, Call, Clock, Desk, PostgresServer, Upstream, eventually
 
 REQUESTS = 2000

@@ -26,8 +26,8 @@ from hostel.plugins.batch import (
     StorageRefused,
     StorageUnavailable,
 )
-from hostel.plugins.batch._records import BatchErrorItem, Request
-from hostel.plugins.batch._states import LIVE, FailureKind, Pending, Processing
+from hostel.plugins.batch._model.records import BatchErrorItem, Request
+from hostel.plugins.batch._model.states import LIVE, FailureKind, Pending, Processing
 from hostel.plugins.batch.testing import (
     ENDPOINT,
     Answer,

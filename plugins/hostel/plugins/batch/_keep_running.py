@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 import anyio
 
-from ._names import log
+from ._model.names import log
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 

@@ -8,8 +8,8 @@ from typing import TypeVar, cast
 import anyio
 import attrs
 
-from hostel.plugins.batch._ids import FileId, RequestId, new_daemon_id
-from hostel.plugins.batch._records import (
+from .._model.ids import FileId, RequestId, new_daemon_id
+from .._model.records import (
     AnyRequest,
     Batch,
     BatchInput,
@@ -19,7 +19,7 @@ from hostel.plugins.batch._records import (
     Request,
     RequestTemplateInput,
 )
-from hostel.plugins.batch._states import (
+from .._model.states import (
     AnyState,
     Canceled,
     Claimed,
@@ -30,7 +30,7 @@ from hostel.plugins.batch._states import (
     Pending,
     Processing,
 )
-from hostel.plugins.batch._storage import Storage
+from .._store.protocol import Storage
 
 T = TypeVar("T")
 ENDPOINT = "/v1/chat/completions"

@@ -1,0 +1,163 @@
+"""Which changes of state are legal, and what else they change. Pure: rows and orders in, rows out."""
+
+from typing import Any
+
+import attrs
+
+from .._model.errors import BatchError, NotFound, StateConflict
+from .._model.ids import RequestId
+from .._model.states import (
+    LIVE,
+    MOVES,
+    AnyState,
+    Canceled,
+    Claimed,
+    Completed,
+    Failed,
+    Pending,
+    Processing,
+    RequestState,
+    Superseded,
+    standing,
+)
+from .database.dialect import Key
+from .database.rows import dump_failure
+
+Outcome = RequestId | BatchError | None
+
+
+@attrs.frozen
+class Order:
+    """A change asked for.
+
+    :param lease: number of the claim it is made under, None for one made by the batch's owner
+    """
+
+    key: Key
+    id: RequestId
+    state: AnyState
+    lease: int | None
+    custom_id: str | None = None
+    retry: bool = False
+
+
+@attrs.frozen
+class Row:
+    """A request as stored."""
+
+    batch_no: int
+    line: int
+    escalated: int
+    model: str
+    state: RequestState
+    lease: int
+    attempt: int
+    not_before: float | None
+    daemon_id: str | None
+    claimed_at: float | None
+    started_at: float | None
+    ended_at: float | None
+    routed_model: str | None
+    failure: str | None
+
+    @property
+    def key(self) -> Key:
+        return Key(self.batch_no, self.line, self.escalated)
+
+
+@attrs.define
+class Group:
+    """The lines of a group, as they were and as they will be; `names` has the order that moved a request."""
+
+    before: dict[Key, Row]
+    after: dict[Key, Row] = attrs.field(factory=dict)
+    names: dict[Key, Order] = attrs.field(factory=dict)
+
+    def row(self, key: Key) -> Row | None:
+        return self.after.get(key) or self.before.get(key)
+
+    def stood(self, key: Key) -> RequestState:
+        """Say where a line stood before."""
+        original, twin = twins(key)
+        return _standing(self.before.get(original), self.before.get(twin))
+
+    def stands(self, key: Key) -> RequestState:
+        """Say where a line stands."""
+        original, twin = twins(key)
+        return _standing(self.row(original), self.row(twin))
+
+    def changed(self) -> list[tuple[Row, Row]]:
+        return [(self.before[key], row) for key, row in sorted(self.after.items())]
+
+
+def twins(key: Key) -> tuple[Key, Key]:
+    """Name both requests of a line, the original first."""
+    return Key(key.batch_no, key.line, 0), Key(key.batch_no, key.line, 1)
+
+
+def _standing(original: Row | None, escalation: Row | None) -> RequestState:
+    if original is None:
+        raise LookupError("every line has a request")
+    return standing(original.state, escalation.state if escalation else None)
+
+
+def decide(group: Group, order: Order, now: float) -> Outcome:
+    """Move one request in memory, and its twin where it wins."""
+    row, wanted = group.row(order.key), order.state.name
+    if row is None:
+        return NotFound("request", str(order.id))
+    if order.lease is not None and row.lease != order.lease:
+        return StateConflict(order.id, row.state, wanted, "another worker has claimed it since")
+    if row.state is wanted:
+        return None if order.lease is not None else StateConflict(order.id, row.state, wanted)
+    if not (row.state is RequestState.FAILED if order.retry else wanted in MOVES[row.state]):
+        return StateConflict(order.id, row.state, wanted)
+    twin = group.row(order.key._replace(escalated=1 - order.key.escalated))
+    if wanted is RequestState.COMPLETED and twin is not None and twin.state is RequestState.COMPLETED:
+        return StateConflict(order.id, row.state, wanted, "the other runner has completed the line")
+    group.after[order.key] = attrs.evolve(row, **_columns(order.state))
+    group.names[order.key] = order
+    return None if twin is None else _settle_twin(group, order, twin, now)
+
+
+def _settle_twin(group: Group, order: Order, twin: Row, now: float) -> RequestId | None:
+    beaten = twin.state in LIVE or (twin.state is RequestState.FAILED and not twin.escalated)
+    if order.state.name is RequestState.COMPLETED and beaten:
+        group.after[twin.key] = attrs.evolve(
+            twin, state=RequestState.SUPERSEDED, ended_at=now, not_before=None
+        )
+        return order.id.twin()
+    if order.state.name is RequestState.CANCELED and not order.key.escalated and twin.state in LIVE:
+        group.after[twin.key] = attrs.evolve(twin, state=RequestState.CANCELED, ended_at=now, not_before=None)
+    return None
+
+
+def _columns(state: AnyState) -> dict[str, Any]:
+    match state:
+        case Pending():
+            kept: dict[str, Any] = {"attempt": state.retry_attempt, "not_before": state.not_before}
+            gone = dict.fromkeys(
+                ("daemon_id", "claimed_at", "started_at", "ended_at", "failure", "routed_model")
+            )
+            return {"state": state.name, **kept, **gone}
+        case Processing():
+            return {"state": state.name, "started_at": state.started_at}
+        case Completed():
+            return {"state": state.name, "ended_at": state.completed_at, "routed_model": state.routed_model}
+        case Failed():
+            reason = dump_failure(state.reason)
+            return {
+                "state": state.name,
+                "ended_at": state.failed_at,
+                "failure": reason,
+                "not_before": None,
+            } | {
+                "attempt": state.retry_attempt,
+                "routed_model": state.routed_model,
+            }
+        case Claimed():
+            raise TypeError("requests are claimed by claim_requests only")
+        case Canceled():
+            return {"state": state.name, "ended_at": state.canceled_at, "not_before": None}
+        case Superseded():
+            return {"state": state.name, "ended_at": state.superseded_at, "not_before": None}
