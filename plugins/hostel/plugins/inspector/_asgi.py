@@ -5,12 +5,12 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from ._access import Access
-from ._api import Api
-from ._app import build
-from ._hosts import host_names
-from ._http import PeerGone
-from ._problems import Problem
+from ._server.api import Api
+from ._server.app import build
+from ._server.host_names import host_names
+from ._server.http1 import PeerGone
+from ._server.problems import Problem
+from ._server.tokens import Access
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

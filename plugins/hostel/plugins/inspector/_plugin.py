@@ -11,9 +11,9 @@ from anyio.abc import SocketAttribute
 
 from hostel.runtime import cards, hookimpl
 
-from ._access import Access
 from ._errors import PortInUse
-from ._hosts import host_names
+from ._server.host_names import host_names
+from ._server.tokens import Access
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from hostel.runtime import AsgiApp, Runtime
 
-    from ._api import Api
+    from ._server.api import Api
 
 NAME = "inspector.server"
 SPARE = 8
@@ -70,9 +70,9 @@ class Inspector:
     @hookimpl
     async def on_startup(self, runtime: Runtime) -> None:
         """Listen, leave a card, and serve until the runtime stops."""
-        from ._api import Api
-        from ._app import build
-        from ._http import room
+        from ._server.api import Api
+        from ._server.app import build
+        from ._server.http1 import room
 
         access, places = Access(self.token), room()
         api = self._api = Api(runtime, access, max_streams=places - places // SPARE)
@@ -104,7 +104,7 @@ class Inspector:
     async def _serve(
         self, runtime: Runtime, listener: MultiListener[SocketStream], app: AsgiApp, api: Api, places: int
     ) -> None:
-        from ._http import serve
+        from ._server.http1 import serve
 
         def note(error: Exception) -> None:
             runtime.plugins.note(self.name, "serving", error)
