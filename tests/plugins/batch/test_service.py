@@ -23,7 +23,7 @@ from hostel.runtime import Runtime, hookimpl
 from hostel.sessions import ClosePolicy, SessionClosing, TaskFilter, TaskRecord, TaskState
 
 
-class House:
+class Served:
     """A runtime with batches that are worked on."""
 
     def __init__(self, runtime: Runtime, storage: SqlStorage) -> None:
@@ -43,35 +43,35 @@ class House:
 
 
 @asynccontextmanager
-async def housed(
+async def serving(
     upstream: str | None, data_dir: Path | None = None, *plugins: object
-) -> AsyncIterator[House]:
+) -> AsyncIterator[Served]:
     async with Runtime(plugins, data_dir=data_dir, load_installed=False) as runtime:
         batches = runtime.get(Batches)
         await batches.work(upstream, poll=0.05, grace=0.2)
-        yield House(runtime, await batches.storage())
+        yield Served(runtime, await batches.storage())
 
 
 @pytest.fixture
-async def house(upstream: Upstream) -> AsyncIterator[House]:
-    async with housed(upstream.url) as house:
-        yield house
+async def served(upstream: Upstream) -> AsyncIterator[Served]:
+    async with serving(upstream.url) as served:
+        yield served
 
 
 async def test_a_batch_is_a_task_of_its_session_that_tells_how_far_it_is(
-    house: House, upstream: Upstream
+    served: Served, upstream: Upstream
 ) -> None:
     gate = anyio.Event()
     upstream.script = lambda call: Answer(hold=gate) if call.prompt == "last" else Answer()
-    batch = await house.submit("a", "b", "last")
+    batch = await served.submit("a", "b", "last")
 
     async def two_are_done() -> bool:
-        (record,) = await house.runtime.tasks.list(TaskFilter(session_id="s1", kind="batch"))
+        (record,) = await served.runtime.tasks.list(TaskFilter(session_id="s1", kind="batch"))
         return record.progress is not None and (record.progress.done, record.progress.total) == (2, 3)
 
     await eventually(two_are_done)
     gate.set()
-    record = await house.ended(batch)
+    record = await served.ended(batch)
 
     assert (record.id, record.state, record.session_id) == (batch.id, TaskState.COMPLETED, "s1")
     assert record.progress is not None
@@ -82,89 +82,89 @@ async def test_a_batch_is_a_task_of_its_session_that_tells_how_far_it_is(
     assert record.result.value["status"] == "completed"
 
 
-async def test_cancelling_the_task_cancels_the_batch(house: House, upstream: Upstream) -> None:
+async def test_cancelling_the_task_cancels_the_batch(served: Served, upstream: Upstream) -> None:
     upstream.script = lambda _: Answer(hold=anyio.Event())
-    batch = await house.submit("a", "b")
+    batch = await served.submit("a", "b")
     await upstream.until(lambda up: up.in_flight["m"] == 2)
 
-    await house.runtime.tasks.request_cancel(batch.id, "not needed", actor="someone")
+    await served.runtime.tasks.request_cancel(batch.id, "not needed", actor="someone")
 
-    record = await house.ended(batch)
+    record = await served.ended(batch)
     assert (record.state, record.cancel_reason, record.cancel_actor) == (
         TaskState.CANCELLED,
         "not needed",
         "someone",
     )
-    assert (await house.storage.get_batch(batch.id)).canceled_requests == 2
+    assert (await served.storage.get_batch(batch.id)).canceled_requests == 2
     await upstream.until(lambda up: not up.in_flight["m"])
 
 
-async def test_handing_the_task_over_hands_the_batch_over(house: House, upstream: Upstream) -> None:
+async def test_handing_the_task_over_hands_the_batch_over(served: Served, upstream: Upstream) -> None:
     gate = anyio.Event()
     upstream.script = lambda _: Answer(hold=gate)
-    batch = await house.submit("a")
+    batch = await served.submit("a")
 
-    await house.runtime.tasks.transfer(batch.id, "s2")
+    await served.runtime.tasks.transfer(batch.id, "s2")
 
     async def moved() -> bool:
-        return (await house.storage.get_batch(batch.id)).session_id == "s2"
+        return (await served.storage.get_batch(batch.id)).session_id == "s2"
 
     await eventually(moved)
     gate.set()
-    record = await house.ended(batch)
+    record = await served.ended(batch)
     assert (record.session_id, record.state) == ("s2", TaskState.COMPLETED)
 
 
 @pytest.mark.parametrize("close", [ClosePolicy.KEEP, ClosePolicy.CANCEL, ClosePolicy.TRANSFER])
 async def test_closing_a_session_does_to_its_batches_what_their_policy_says(
-    house: House, upstream: Upstream, close: ClosePolicy
+    served: Served, upstream: Upstream, close: ClosePolicy
 ) -> None:
     gate = anyio.Event()
     upstream.script = lambda _: Answer(hold=gate)
-    async with house.runtime.session("s1", successor="heir"):
-        batch = await house.submit("a", close=close)
+    async with served.runtime.session("s1", successor="heir"):
+        batch = await served.submit("a", close=close)
         await upstream.until(lambda up: up.in_flight["m"] == 1)
 
-    record = await house.runtime.tasks.get(batch.id)
+    record = await served.runtime.tasks.get(batch.id)
     assert record is not None
     if close is ClosePolicy.CANCEL:
-        assert (await finished(house.storage, batch)).cancelled_at is not None
+        assert (await finished(served.storage, batch)).cancelled_at is not None
     else:
         assert record.session_id == ("heir" if close is ClosePolicy.TRANSFER else "s1")
         gate.set()
-        assert (await finished(house.storage, batch)).completed_at is not None
-    await house.ended(batch)
+        assert (await finished(served.storage, batch)).completed_at is not None
+    await served.ended(batch)
 
 
-async def test_a_batch_that_expires_is_a_failed_task(house: House, upstream: Upstream) -> None:
+async def test_a_batch_that_expires_is_a_failed_task(served: Served, upstream: Upstream) -> None:
     upstream.script = lambda _: Answer(hold=anyio.Event())
 
-    record = await house.ended(await house.submit("a", window="50ms"))
+    record = await served.ended(await served.submit("a", window="50ms"))
 
     assert record.state is TaskState.FAILED
 
 
 async def test_a_batch_expires_though_nobody_works_on_it(tmp_path: Path) -> None:
     async with Runtime(data_dir=tmp_path, load_installed=False) as runtime:
-        house = House(runtime, await runtime.get(Batches).storage())
-        record = await house.ended(await house.submit("a", window="50ms"))
+        served = Served(runtime, await runtime.get(Batches).storage())
+        record = await served.ended(await served.submit("a", window="50ms"))
 
     assert record.state is TaskState.FAILED
 
 
-async def test_a_batch_with_invalid_input_is_no_task(house: House) -> None:
-    batch = await house.submit()
+async def test_a_batch_with_invalid_input_is_no_task(served: Served) -> None:
+    batch = await served.submit()
 
     assert batch.failed_at is not None
-    assert await house.runtime.tasks.get(batch.id) is None
+    assert await served.runtime.tasks.get(batch.id) is None
 
 
-async def test_no_session_can_end_the_daemon(house: House) -> None:
-    await house.runtime.tasks.cancel_all_managed("batches")
+async def test_no_session_can_end_the_daemon(served: Served) -> None:
+    await served.runtime.tasks.cancel_all_managed("batches")
 
-    assert house.batches.works
-    batch = await house.submit("a", session="batches")
-    assert (await house.ended(batch)).state is TaskState.COMPLETED
+    assert served.batches.works
+    batch = await served.submit("a", session="batches")
+    assert (await served.ended(batch)).state is TaskState.COMPLETED
 
 
 @pytest.mark.virtual_time
@@ -187,27 +187,27 @@ async def test_a_service_that_dies_is_told_of_and_runs_again_after_growing_pause
 
 
 async def test_a_daemon_that_dies_is_told_of_and_another_takes_over(
-    house: House, upstream: Upstream, caplog: pytest.LogCaptureFixture
+    served: Served, upstream: Upstream, caplog: pytest.LogCaptureFixture
 ) -> None:
     gate = anyio.Event()
     upstream.script = lambda _: Answer(hold=gate)
-    batch = await house.submit("a")
+    batch = await served.submit("a")
     await upstream.until(lambda up: up.in_flight["m"] == 1)
-    assert house.batches.works
+    assert served.batches.works
 
-    daemon = house.batches._daemon
+    daemon = served.batches._daemon
     assert daemon is not None
     daemon._claim_size = "many"  # type: ignore[assignment]  # a fault that nobody has foreseen
     daemon.wake()
-    await eventually(lambda: _is(lambda: not house.batches.works))
+    await eventually(lambda: _is(lambda: not served.batches.works))
 
-    assert "the daemon has died" in (house.batches.trouble or "")
-    assert "sending requests" in (_failure(house.runtime) or "")
+    assert "the daemon has died" in (served.batches.trouble or "")
+    assert "sending requests" in (_failure(served.runtime) or "")
     assert "starts again" in caplog.text
     gate.set()
-    assert (await house.ended(batch)).state is TaskState.COMPLETED
-    assert house.batches.works
-    assert house.batches.trouble is None
+    assert (await served.ended(batch)).state is TaskState.COMPLETED
+    assert served.batches.works
+    assert served.batches.trouble is None
 
 
 def _failure(runtime: Runtime) -> str | None:
@@ -218,11 +218,11 @@ async def _is(look: Callable[[], bool]) -> bool:
     return look()
 
 
-async def test_sending_is_started_once(house: House, upstream: Upstream) -> None:
+async def test_sending_is_started_once(served: Served, upstream: Upstream) -> None:
     with pytest.raises(AlreadyWorking):
-        await house.batches.work("http://127.0.0.1:9")
+        await served.batches.work("http://127.0.0.1:9")
 
-    assert (await house.ended(await house.submit("a"))).state is TaskState.COMPLETED
+    assert (await served.ended(await served.submit("a"))).state is TaskState.COMPLETED
 
 
 async def test_sending_can_be_started_after_a_start_that_failed() -> None:
@@ -237,7 +237,7 @@ async def test_sending_can_be_started_after_a_start_that_failed() -> None:
 
 
 async def test_a_batch_is_not_taken_for_a_session_that_closes_and_the_others_are_shown(
-    house: House, upstream: Upstream
+    served: Served, upstream: Upstream
 ) -> None:
     gate, closing, close_on = anyio.Event(), anyio.Event(), anyio.Event()
     upstream.script = lambda _: Answer(hold=gate)
@@ -247,44 +247,46 @@ async def test_a_batch_is_not_taken_for_a_session_that_closes_and_the_others_are
         await close_on.wait()
 
     async def close() -> None:
-        await house.runtime.tasks.spawn_hidden("s1", "holds it", hold)
-        await house.runtime.tasks.close_session("s1")
+        await served.runtime.tasks.spawn_hidden("s1", "holds it", hold)
+        await served.runtime.tasks.close_session("s1")
 
-    file_id = await house.storage.create_file("f", None, [template("a")])
+    file_id = await served.storage.create_file("f", None, [template("a")])
     async with anyio.create_task_group() as group:
         group.start_soon(close)
         await closing.wait()
         with pytest.raises(SessionClosing):
-            await house.submit("a")
-        strange = await house.storage.create_batch(BatchInput(file_id, ENDPOINT, session_id="s1"))
-        other = await house.storage.create_batch(BatchInput(file_id, ENDPOINT, session_id="s2"))
-        record = await eventually(lambda: house.runtime.tasks.get(other.id))
+            await served.submit("a")
+        strange = await served.storage.create_batch(BatchInput(file_id, ENDPOINT, session_id="s1"))
+        other = await served.storage.create_batch(BatchInput(file_id, ENDPOINT, session_id="s2"))
+        record = await eventually(lambda: served.runtime.tasks.get(other.id))
         assert record is not None
-        assert await house.runtime.tasks.get(strange.id) is None
+        assert await served.runtime.tasks.get(strange.id) is None
         close_on.set()
 
-    await eventually(lambda: house.runtime.tasks.get(strange.id))
+    await eventually(lambda: served.runtime.tasks.get(strange.id))
     gate.set()
-    assert (await house.ended(other)).state is TaskState.COMPLETED
-    assert (await house.ended(strange)).state is TaskState.COMPLETED
+    assert (await served.ended(other)).state is TaskState.COMPLETED
+    assert (await served.ended(strange)).state is TaskState.COMPLETED
     (withdrawn,) = [
-        each for each in await house.storage.list_batches() if each.id not in (strange.id, other.id)
+        each for each in await served.storage.list_batches() if each.id not in (strange.id, other.id)
     ]
     assert withdrawn.cancelled_at is not None
 
 
-async def test_batches_of_another_process_on_the_same_store_show_up(house: House, upstream: Upstream) -> None:
+async def test_batches_of_another_process_on_the_same_store_show_up(
+    served: Served, upstream: Upstream
+) -> None:
     gate = anyio.Event()
     upstream.script = lambda _: Answer(hold=gate)
-    file_id = await house.storage.create_file("f", None, [template("a")])
-    batch = await house.storage.create_batch(BatchInput(file_id, ENDPOINT, session_id="far"))
+    file_id = await served.storage.create_file("f", None, [template("a")])
+    batch = await served.storage.create_batch(BatchInput(file_id, ENDPOINT, session_id="far"))
 
-    record = await eventually(lambda: house.runtime.tasks.get(batch.id))
+    record = await eventually(lambda: served.runtime.tasks.get(batch.id))
     gate.set()
 
     assert record is not None
     assert record.session_id == "far"
-    assert (await house.ended(batch)).state is TaskState.COMPLETED
+    assert (await served.ended(batch)).state is TaskState.COMPLETED
 
 
 class Parrot:
@@ -299,11 +301,11 @@ class Parrot:
 
 
 async def test_a_plugin_may_send_requests_its_own_way() -> None:
-    async with housed(None, None, Parrot()) as house:
-        batch = await house.submit("polly")
-        await house.ended(batch)
+    async with serving(None, None, Parrot()) as served:
+        batch = await served.submit("polly")
+        await served.ended(batch)
 
-        (result,) = [item async for item in house.storage.get_batch_results_stream(batch.id)]
+        (result,) = [item async for item in served.storage.get_batch_results_stream(batch.id)]
     assert result.response_body == '{"said": "polly"}'
 
 

@@ -33,7 +33,7 @@ from hostel.plugins.batch.testing import (
     Answer,
     Call,
     Clock,
-    Desk,
+    ManualWorker,
     Upstream,
     eventually,
     finished,
@@ -68,9 +68,9 @@ async def errors(storage: SqlStorage, batch: Batch) -> list[BatchErrorItem]:
 
 
 async def test_a_batch_is_worked_through_from_end_to_end(
-    desk: Desk, storage: SqlStorage, upstream: Upstream
+    worker: ManualWorker, storage: SqlStorage, upstream: Upstream
 ) -> None:
-    batch = await desk.batch(*(f"r{n}" for n in range(25)))
+    batch = await worker.batch(*(f"r{n}" for n in range(25)))
 
     async with working(storage, upstream):
         done = await finished(storage, batch)
@@ -81,10 +81,10 @@ async def test_a_batch_is_worked_through_from_end_to_end(
 
 
 async def test_what_is_sent_is_the_body_as_uploaded_with_ids_encoded_in_headers(
-    desk: Desk, storage: SqlStorage, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+    worker: ManualWorker, storage: SqlStorage, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TEST_BATCH_KEY", "s3cret")
-    batch = await desk.batch_of([template("naïve\r\nX-Evil: 1", api_key="env:TEST_BATCH_KEY")])
+    batch = await worker.batch_of([template("naïve\r\nX-Evil: 1", api_key="env:TEST_BATCH_KEY")])
 
     async with working(storage, upstream):
         await finished(storage, batch)
@@ -98,11 +98,11 @@ async def test_what_is_sent_is_the_body_as_uploaded_with_ids_encoded_in_headers(
 
 @pytest.mark.parametrize("limit", [1, 3])
 async def test_no_more_requests_of_a_model_are_in_flight_than_its_limit(
-    desk: Desk, storage: SqlStorage, upstream: Upstream, limit: int
+    worker: ManualWorker, storage: SqlStorage, upstream: Upstream, limit: int
 ) -> None:
     gate = anyio.Event()
     upstream.script = lambda _: Answer(hold=gate)
-    batch = await desk.batch(*(f"r{n}" for n in range(8)))
+    batch = await worker.batch(*(f"r{n}" for n in range(8)))
 
     async with working(storage, upstream, concurrency={"m": limit}):
         await upstream.until(lambda up: up.in_flight["m"] == limit)
@@ -113,11 +113,11 @@ async def test_no_more_requests_of_a_model_are_in_flight_than_its_limit(
 
 
 async def test_a_raised_limit_takes_effect_while_working(
-    desk: Desk, storage: SqlStorage, upstream: Upstream
+    worker: ManualWorker, storage: SqlStorage, upstream: Upstream
 ) -> None:
     gate = anyio.Event()
     upstream.script = lambda _: Answer(hold=gate)
-    batch = await desk.batch(*(f"r{n}" for n in range(8)))
+    batch = await worker.batch(*(f"r{n}" for n in range(8)))
 
     async with working(storage, upstream, concurrency={"m": 2}) as daemon:
         await upstream.until(lambda up: up.in_flight["m"] == 2)
@@ -128,11 +128,11 @@ async def test_a_raised_limit_takes_effect_while_working(
 
 
 async def test_server_errors_are_retried_until_an_answer_comes(
-    desk: Desk, storage: SqlStorage, upstream: Upstream
+    worker: ManualWorker, storage: SqlStorage, upstream: Upstream
 ) -> None:
     answers = {0: Answer(500), 1: Answer(503, headers={"retry-after": "0"})}
     upstream.script = lambda call: answers.get(call.number, Answer())
-    batch = await desk.batch("a")
+    batch = await worker.batch("a")
 
     async with working(storage, upstream):
         done = await finished(storage, batch)
@@ -142,10 +142,10 @@ async def test_server_errors_are_retried_until_an_answer_comes(
 
 @pytest.mark.parametrize("answer", [Answer(cut=True), Answer(cut_body=True)])
 async def test_a_cut_connection_is_retried(
-    desk: Desk, storage: SqlStorage, upstream: Upstream, answer: Answer
+    worker: ManualWorker, storage: SqlStorage, upstream: Upstream, answer: Answer
 ) -> None:
     upstream.script = lambda call: Answer() if call.number else answer
-    batch = await desk.batch("a")
+    batch = await worker.batch("a")
 
     async with working(storage, upstream):
         done = await finished(storage, batch)
@@ -155,11 +155,11 @@ async def test_a_cut_connection_is_retried(
 
 @pytest.mark.parametrize("held", ["head", "body"])
 async def test_a_silent_endpoint_runs_into_the_timeout_of_that_phase(
-    desk: Desk, storage: SqlStorage, upstream: Upstream, held: str
+    worker: ManualWorker, storage: SqlStorage, upstream: Upstream, held: str
 ) -> None:
     never = anyio.Event()
     upstream.script = lambda _: Answer(hold=never) if held == "head" else Answer(hold_body=never)
-    batch = await desk.batch("a")
+    batch = await worker.batch("a")
     timeouts = Timeouts(connect=0.05, first_byte=0.05, between_pieces=0.05)
 
     async with working(storage, upstream, timeouts=timeouts, retry=RetryPolicy(max_retries=0)):
@@ -171,10 +171,10 @@ async def test_a_silent_endpoint_runs_into_the_timeout_of_that_phase(
 
 
 async def test_an_http_error_ends_in_the_error_file_with_its_answer(
-    desk: Desk, storage: SqlStorage, upstream: Upstream
+    worker: ManualWorker, storage: SqlStorage, upstream: Upstream
 ) -> None:
     upstream.script = lambda _: Answer(400, body='{"error": {"message": "too long"}}')
-    batch = await desk.batch("a")
+    batch = await worker.batch("a")
 
     async with working(storage, upstream):
         done = await finished(storage, batch)
@@ -186,10 +186,10 @@ async def test_an_http_error_ends_in_the_error_file_with_its_answer(
 
 
 async def test_retries_end_with_the_attempts_allowed(
-    desk: Desk, storage: SqlStorage, upstream: Upstream
+    worker: ManualWorker, storage: SqlStorage, upstream: Upstream
 ) -> None:
     upstream.script = lambda _: Answer(429)
-    batch = await desk.batch("a")
+    batch = await worker.batch("a")
 
     async with working(storage, upstream, retry=RetryPolicy(max_retries=2, backoff=0.001)):
         done = await finished(storage, batch)
@@ -199,10 +199,10 @@ async def test_retries_end_with_the_attempts_allowed(
 
 
 async def test_cancelling_a_batch_stops_what_is_in_flight(
-    desk: Desk, storage: SqlStorage, upstream: Upstream
+    worker: ManualWorker, storage: SqlStorage, upstream: Upstream
 ) -> None:
     upstream.script = lambda _: Answer(hold=anyio.Event())
-    batch = await desk.batch("a", "b", "c")
+    batch = await worker.batch("a", "b", "c")
 
     async with working(storage, upstream, concurrency={"m": 2}):
         await upstream.until(lambda up: up.in_flight["m"] == 2)
@@ -216,10 +216,10 @@ async def test_cancelling_a_batch_stops_what_is_in_flight(
 
 
 async def test_a_request_cancelled_by_itself_is_stopped(
-    desk: Desk, storage: SqlStorage, upstream: Upstream
+    worker: ManualWorker, storage: SqlStorage, upstream: Upstream
 ) -> None:
     upstream.script = lambda call: Answer(hold=anyio.Event()) if call.prompt == "a" else Answer()
-    batch = await desk.batch("a", "b")
+    batch = await worker.batch("a", "b")
 
     async with working(storage, upstream):
         await upstream.until(lambda up: up.in_flight["m"] == 1 and len(up.calls) == 2)
@@ -233,11 +233,11 @@ async def test_a_request_cancelled_by_itself_is_stopped(
 
 
 async def test_shutdown_lets_attempts_finish_and_signs_off(
-    desk: Desk, storage: SqlStorage, upstream: Upstream
+    worker: ManualWorker, storage: SqlStorage, upstream: Upstream
 ) -> None:
     gate = anyio.Event()
     upstream.script = lambda _: Answer(hold=gate)
-    batch = await desk.batch("a", "b")
+    batch = await worker.batch("a", "b")
 
     with anyio.fail_after(120):
         async with anyio.create_task_group() as group, HttpSender(upstream.url) as sender:
@@ -250,30 +250,30 @@ async def test_shutdown_lets_attempts_finish_and_signs_off(
                 gate.set()
                 await eventually(lambda: _holds_nothing(daemon))
 
-    assert await desk.counts(batch) == (1, 0, 1, 0, 0)
+    assert await worker.counts(batch) == (1, 0, 1, 0, 0)
     assert (await storage.get_daemon(daemon.id)).state is DaemonState.DEAD
 
 
 async def test_shutdown_gives_back_what_does_not_finish_in_time(
-    desk: Desk, storage: SqlStorage, upstream: Upstream
+    worker: ManualWorker, storage: SqlStorage, upstream: Upstream
 ) -> None:
     upstream.script = lambda _: Answer(hold=anyio.Event())
-    batch = await desk.batch("a", "b")
+    batch = await worker.batch("a", "b")
 
     with anyio.fail_after(120):
         async with working(storage, upstream, grace=0.05):
             await upstream.until(lambda up: up.in_flight["m"] == 2)
 
-    assert await desk.counts(batch) == (2, 0, 0, 0, 0)
-    assert [request.state.retry_attempt for request in await desk.claim(5)] == [0, 0]
+    assert await worker.counts(batch) == (2, 0, 0, 0, 0)
+    assert [request.state.retry_attempt for request in await worker.claim(5)] == [0, 0]
 
 
 async def test_a_request_of_a_dead_daemon_is_sent_by_another(
-    desk: Desk, storage: SqlStorage, upstream: Upstream, clock: Clock
+    worker: ManualWorker, storage: SqlStorage, upstream: Upstream, clock: Clock
 ) -> None:
-    batch = await desk.batch("a")
-    await desk.check_in()
-    (zombie,) = await desk.start()
+    batch = await worker.batch("a")
+    await worker.check_in()
+    (zombie,) = await worker.start()
     clock.advance(100)
 
     async with working(storage, upstream):
@@ -281,17 +281,17 @@ async def test_a_request_of_a_dead_daemon_is_sent_by_another(
 
     assert done.completed_requests == 1
     with pytest.raises(Exception, match="another worker"):
-        await desk.complete(zombie)
+        await worker.complete(zombie)
 
 
 async def test_a_daemon_that_was_given_up_for_dead_registers_again(
-    desk: Desk, storage: SqlStorage, upstream: Upstream
+    worker: ManualWorker, storage: SqlStorage, upstream: Upstream
 ) -> None:
     async with working(storage, upstream, heartbeat=1e6) as daemon:
         record = await eventually(lambda: _registered(storage, daemon))
         assert record is not None
         await storage.persist_daemon(attrs.evolve(record, state=DaemonState.DEAD))
-        done = await finished(storage, await desk.batch("a"))
+        done = await finished(storage, await worker.batch("a"))
 
     assert done.completed_requests == 1
 
@@ -304,9 +304,9 @@ async def _registered(storage: SqlStorage, daemon: Daemon) -> DaemonRecord | Non
 
 
 async def test_near_the_deadline_a_request_goes_to_the_model_named_for_that(
-    desk: Desk, storage: SqlStorage, upstream: Upstream
+    worker: ManualWorker, storage: SqlStorage, upstream: Upstream
 ) -> None:
-    near, far = await desk.batch("a", window="5m"), await desk.batch("b", window="5h")
+    near, far = await worker.batch("a", window="5m"), await worker.batch("b", window="5h")
 
     async with working(storage, upstream, escalations={"m": Escalation("big", within=900)}):
         await finished(storage, near)
@@ -316,13 +316,13 @@ async def test_near_the_deadline_a_request_goes_to_the_model_named_for_that(
 
 
 async def test_a_race_is_won_once_and_the_loser_is_hung_up_on(
-    desk: Desk, storage: SqlStorage, upstream: Upstream
+    worker: ManualWorker, storage: SqlStorage, upstream: Upstream
 ) -> None:
     def script(call: Call) -> Answer:
         return Answer(hold=anyio.Event()) if call.model == "m" else Answer()
 
     upstream.script = script
-    batch = await desk.batch("a", "b", window="5m")
+    batch = await worker.batch("a", "b", window="5m")
 
     async with working(storage, upstream, escalations={"m": Escalation("big", within=900, race=True)}):
         done = await finished(storage, batch)
@@ -330,22 +330,22 @@ async def test_a_race_is_won_once_and_the_loser_is_hung_up_on(
             await upstream.until(lambda up: not up.in_flight.total())
 
     assert done.completed_requests == 2
-    assert sorted(await desk.outputs(batch)) == ["a", "b"]  # type: ignore[type-var]
+    assert sorted(await worker.outputs(batch)) == ["a", "b"]  # type: ignore[type-var]
     assert all(call.dropped for call in upstream.calls if call.model == "m")
 
 
 async def test_the_loser_is_hung_up_on_whichever_daemon_runs_it(
-    desk: Desk, storage: SqlStorage, upstream: Upstream
+    worker: ManualWorker, storage: SqlStorage, upstream: Upstream
 ) -> None:
     upstream.script = lambda _: Answer(hold=anyio.Event())
-    batch = await desk.batch("a", window="5m")
+    batch = await worker.batch("a", window="5m")
 
     async with working(storage, upstream, concurrency={"big": 0}):
         await upstream.until(lambda up: up.in_flight["m"] == 1)
         assert await storage.create_escalated_requests("m", 900, sorted(LIVE), "big") == 1
-        await desk.check_in()
-        (clone,) = await desk.start()
-        await desk.complete(clone)
+        await worker.check_in()
+        (clone,) = await worker.start()
+        await worker.complete(clone)
         with anyio.fail_after(120):
             await upstream.until(lambda up: not up.in_flight["m"])
 
@@ -361,8 +361,8 @@ class Refusing:
         return Reply(200, "plain text")
 
 
-async def test_a_sender_that_raises_ends_that_attempt_only(desk: Desk, storage: SqlStorage) -> None:
-    batch = await desk.batch("bad", "good")
+async def test_a_sender_that_raises_ends_that_attempt_only(worker: ManualWorker, storage: SqlStorage) -> None:
+    batch = await worker.batch("bad", "good")
     daemon = Daemon(storage, Refusing(), poll=0.05, retry=RetryPolicy(max_retries=1, backoff=0.001))
 
     async with anyio.create_task_group() as group:
@@ -377,7 +377,7 @@ async def test_a_sender_that_raises_ends_that_attempt_only(desk: Desk, storage: 
 
 @pytest.mark.parametrize("count", [2**53 - 1, 2**63 - 1, -(2**70), 10**400, "7", True, 1.5, [1], {}])
 async def test_numbers_that_an_endpoint_makes_up_end_nothing(
-    desk: Desk, storage: SqlStorage, upstream: Upstream, count: object
+    worker: ManualWorker, storage: SqlStorage, upstream: Upstream, count: object
 ) -> None:
     usage = {
         "prompt_tokens": count,
@@ -386,7 +386,7 @@ async def test_numbers_that_an_endpoint_makes_up_end_nothing(
     }
     body = json.dumps({"usage": usage})
     upstream.script = lambda call: Answer() if call.prompt == "last" else Answer(body=body)
-    batch = await desk.batch("a", "b", "c", "last")
+    batch = await worker.batch("a", "b", "c", "last")
 
     async with working(storage, upstream):
         done = await finished(storage, batch)
@@ -429,10 +429,10 @@ class Broken:
 
 
 async def test_whatever_a_sender_does_ends_that_attempt_only(
-    desk: Desk, storage: SqlStorage, anyio_backend_name: str
+    worker: ManualWorker, storage: SqlStorage, anyio_backend_name: str
 ) -> None:
     broken = [name for name in BROKEN if anyio_backend_name == "asyncio" or name != "is cancelled"]
-    batch = await desk.batch(*broken, *ODD, "good")
+    batch = await worker.batch(*broken, *ODD, "good")
     daemon = Daemon(storage, Broken(), poll=0.05, retry=RetryPolicy(max_retries=1, backoff=0.001))
 
     async with anyio.create_task_group() as group:
@@ -456,25 +456,25 @@ class Unstorable(SqlStorage):
 
 
 async def test_an_answer_that_cannot_be_stored_fails_its_own_line_and_says_so(
-    location: str | Path, desk: Desk, upstream: Upstream
+    location: str | Path, worker: ManualWorker, upstream: Upstream
 ) -> None:
-    batch = await desk.batch("bad", "worse", "good")
+    batch = await worker.batch("bad", "worse", "good")
 
     async with Unstorable(location) as storage, working(storage, upstream):
         done = await finished(storage, batch)
 
     assert (done.completed_requests, done.failed_requests, len(upstream.calls)) == (1, 2, 3)
-    first, second = sorted(await errors(desk.storage, done), key=lambda error: str(error.custom_id))  # type: ignore[arg-type]
+    first, second = sorted(await errors(worker.storage, done), key=lambda error: str(error.custom_id))  # type: ignore[arg-type]
     assert (first.failure.kind, second.failure.kind) == (FailureKind.UNSTORABLE, FailureKind.UNSTORABLE)
     assert "integer out of range" in first.failure.message
 
 
 async def test_a_body_that_is_no_json_is_sent_as_it_is_to_whichever_model(
-    desk: Desk, storage: SqlStorage, upstream: Upstream
+    worker: ManualWorker, storage: SqlStorage, upstream: Upstream
 ) -> None:
     upstream.script = lambda _: Answer(body="{}")
     odd = RequestTemplateInput("a", "GET", ENDPOINT, "no json", "m")
-    batch = await desk.batch_of([odd], "5m")
+    batch = await worker.batch_of([odd], "5m")
 
     async with working(storage, upstream, escalations={"m": Escalation("big", within=900)}):
         done = await finished(storage, batch)

@@ -60,7 +60,7 @@ class Client:
 
 
 @asynccontextmanager
-async def house(upstream: Upstream, data_dir: Path) -> AsyncIterator[Client]:
+async def serving(upstream: Upstream, data_dir: Path) -> AsyncIterator[Client]:
     inspector = Inspector(token=TOKEN)
     async with Runtime([inspector], data_dir=data_dir, load_installed=False) as runtime:
         batches = runtime.get(Batches)
@@ -81,7 +81,7 @@ def runtime_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 async def client(upstream: Upstream, tmp_path: Path) -> AsyncIterator[Client]:
-    async with house(upstream, tmp_path) as client:
+    async with serving(upstream, tmp_path) as client:
         yield client
 
 
@@ -344,13 +344,13 @@ async def test_a_window_that_passes_expires_the_batch_with_the_fixed_sentence(
 
 async def test_batches_go_on_after_a_restart(upstream: Upstream, tmp_path: Path) -> None:
     upstream.script = lambda _: Answer(hold=anyio.Event())
-    async with house(upstream, tmp_path) as client:
+    async with serving(upstream, tmp_path) as client:
         created = await client.create((await client.upload(jsonl(line("a")))).id)
         await upstream.until(lambda up: bool(up.calls))
     gate = anyio.Event()
     upstream.script = lambda _: Answer(hold=gate)
 
-    async with house(upstream, tmp_path) as client:
+    async with serving(upstream, tmp_path) as client:
         record = await eventually(lambda: client.runtime.tasks.get(created.id))
         gate.set()
         done = await client.finished(created.id)

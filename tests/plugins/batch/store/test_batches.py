@@ -17,7 +17,7 @@ from hostel.plugins.batch._model.ids import new_batch_id, new_file_id
 from hostel.plugins.batch._model.jsonl import EXPIRED_MESSAGE, read_lines
 from hostel.plugins.batch._model.records import BatchErrorItem, FileStreamItem
 from hostel.plugins.batch._model.states import Canceled, FailureKind
-from hostel.plugins.batch.testing import ENDPOINT, Clock, Desk, template
+from hostel.plugins.batch.testing import ENDPOINT, Clock, ManualWorker, template
 
 
 async def chunks(*parts: bytes) -> AsyncIterator[bytes]:
@@ -25,74 +25,74 @@ async def chunks(*parts: bytes) -> AsyncIterator[bytes]:
         yield part
 
 
-async def upload(desk: Desk, text: bytes) -> str:
+async def upload(worker: ManualWorker, text: bytes) -> str:
     async def items() -> AsyncIterator[FileStreamItem]:
         yield FileMetadata(filename="up.jsonl", purpose=Purpose.BATCH)
         async for line in read_lines(chunks(text)):
             yield line
 
-    return await desk.storage.create_file_stream(items())
+    return await worker.storage.create_file_stream(items())
 
 
-async def test_a_new_batch_counts_every_line_as_pending(desk: Desk) -> None:
-    batch = await desk.batch("a", "b", "c")
+async def test_a_new_batch_counts_every_line_as_pending(worker: ManualWorker) -> None:
+    batch = await worker.batch("a", "b", "c")
 
     assert (batch.total_requests, batch.pending_requests) == (3, 3)
     assert batch.expires_at - batch.created_at == pytest.approx(86400)
-    assert await desk.counts(batch) == (3, 0, 0, 0, 0)
+    assert await worker.counts(batch) == (3, 0, 0, 0, 0)
 
 
-async def test_several_batches_may_be_made_of_one_file(desk: Desk) -> None:
-    file_id = await desk.file("a")
+async def test_several_batches_may_be_made_of_one_file(worker: ManualWorker) -> None:
+    file_id = await worker.file("a")
 
-    made = [await desk.storage.create_batch(BatchInput(file_id, ENDPOINT)) for _ in range(2)]
+    made = [await worker.storage.create_batch(BatchInput(file_id, ENDPOINT)) for _ in range(2)]
 
-    assert [status.batch_id for status in await desk.storage.list_file_batches(file_id)] == [
+    assert [status.batch_id for status in await worker.storage.list_file_batches(file_id)] == [
         made[1].id,
         made[0].id,
     ]
 
 
 @pytest.mark.parametrize("window", ["", "soon", "0h", "-1h", "24 h", "1h 30m", "h"])
-async def test_a_window_that_is_none_is_refused(desk: Desk, window: str) -> None:
-    file_id = await desk.file("a")
+async def test_a_window_that_is_none_is_refused(worker: ManualWorker, window: str) -> None:
+    file_id = await worker.file("a")
 
     with pytest.raises(InvalidInput, match="window"):
-        await desk.storage.create_batch(BatchInput(file_id, ENDPOINT, window))
+        await worker.storage.create_batch(BatchInput(file_id, ENDPOINT, window))
 
-    assert await desk.storage.list_batches() == []
+    assert await worker.storage.list_batches() == []
 
 
-async def test_a_batch_of_a_file_without_lines_fails_and_says_so(desk: Desk) -> None:
-    batch = await desk.storage.create_batch(BatchInput(await desk.file(), ENDPOINT))
+async def test_a_batch_of_a_file_without_lines_fails_and_says_so(worker: ManualWorker) -> None:
+    batch = await worker.storage.create_batch(BatchInput(await worker.file(), ENDPOINT))
 
     assert [problem.code for problem in batch.errors] == ["empty_file"]
     assert batch.failed_at is not None
     assert batch.total_requests == 0
-    assert await desk.claim() == []
+    assert await worker.claim() == []
 
 
-async def test_a_batch_of_an_unknown_file_fails_and_says_so(desk: Desk) -> None:
-    batch = await desk.storage.create_batch(BatchInput(new_file_id(), ENDPOINT))
+async def test_a_batch_of_an_unknown_file_fails_and_says_so(worker: ManualWorker) -> None:
+    batch = await worker.storage.create_batch(BatchInput(new_file_id(), ENDPOINT))
 
     assert [problem.code for problem in batch.errors] == ["file_not_found"]
-    assert (await desk.storage.get_batch(batch.id)).failed_at is not None
+    assert (await worker.storage.get_batch(batch.id)).failed_at is not None
 
 
-async def test_a_batch_of_an_expired_file_fails_and_says_so(desk: Desk, clock: Clock) -> None:
-    file_id = await desk.file("a")
+async def test_a_batch_of_an_expired_file_fails_and_says_so(worker: ManualWorker, clock: Clock) -> None:
+    file_id = await worker.file("a")
     clock.advance(31 * 86400)
 
-    batch = await desk.storage.create_batch(BatchInput(file_id, ENDPOINT))
+    batch = await worker.storage.create_batch(BatchInput(file_id, ENDPOINT))
 
     assert [problem.code for problem in batch.errors] == ["file_expired"]
 
 
-async def test_a_faulty_line_fails_the_batch_with_code_line_and_message(desk: Desk) -> None:
+async def test_a_faulty_line_fails_the_batch_with_code_line_and_message(worker: ManualWorker) -> None:
     good = b'{"custom_id": "a", "method": "POST", "url": "/v1/chat/completions", "body": {"model": "m"}}'
-    file_id = await upload(desk, good + b"\nnot json\n" + good + b"\n")
+    file_id = await upload(worker, good + b"\nnot json\n" + good + b"\n")
 
-    batch = await desk.storage.create_batch(BatchInput(file_id, ENDPOINT))  # type: ignore[arg-type]
+    batch = await worker.storage.create_batch(BatchInput(file_id, ENDPOINT))  # type: ignore[arg-type]
 
     assert [(problem.line, problem.code) for problem in batch.errors] == [
         (2, "invalid_json_line"),
@@ -101,153 +101,157 @@ async def test_a_faulty_line_fails_the_batch_with_code_line_and_message(desk: De
     assert (batch.total_requests, batch.output_file_id) == (0, None)
 
 
-async def test_a_url_other_than_the_endpoint_of_the_batch_fails_it(desk: Desk) -> None:
+async def test_a_url_other_than_the_endpoint_of_the_batch_fails_it(worker: ManualWorker) -> None:
     line = b'{"custom_id": "a", "method": "POST", "url": "/v1/embeddings", "body": {"model": "m"}}'
-    file_id = await upload(desk, line)
+    file_id = await upload(worker, line)
 
-    batch = await desk.storage.create_batch(BatchInput(file_id, ENDPOINT))  # type: ignore[arg-type]
+    batch = await worker.storage.create_batch(BatchInput(file_id, ENDPOINT))  # type: ignore[arg-type]
 
     assert [(problem.line, problem.code) for problem in batch.errors] == [(1, "url_mismatch")]
 
 
-async def test_an_unknown_batch_is_not_found(desk: Desk) -> None:
-    for call in (desk.storage.get_batch, desk.storage.get_batch_status, desk.storage.cancel_batch):
+async def test_an_unknown_batch_is_not_found(worker: ManualWorker) -> None:
+    for call in (worker.storage.get_batch, worker.storage.get_batch_status, worker.storage.cancel_batch):
         with pytest.raises(NotFound):
             await call(new_batch_id())
 
 
-async def test_the_last_completed_line_completes_the_batch(desk: Desk) -> None:
-    batch = await desk.batch("a", "b")
-    first, second = await desk.start(2)
+async def test_the_last_completed_line_completes_the_batch(worker: ManualWorker) -> None:
+    batch = await worker.batch("a", "b")
+    first, second = await worker.start(2)
 
-    await desk.complete(first)
-    assert not (await desk.storage.get_batch(batch.id)).is_finished
-    await desk.complete(second)
+    await worker.complete(first)
+    assert not (await worker.storage.get_batch(batch.id)).is_finished
+    await worker.complete(second)
 
-    done = await desk.storage.get_batch(batch.id)
+    done = await worker.storage.get_batch(batch.id)
     assert done.completed_at is not None
-    assert (await desk.storage.get_batch_status(batch.id)).is_finished
+    assert (await worker.storage.get_batch_status(batch.id)).is_finished
 
 
-async def test_a_batch_whose_every_request_failed_is_completed_with_failures(desk: Desk) -> None:
-    batch = await desk.batch("a")
+async def test_a_batch_whose_every_request_failed_is_completed_with_failures(worker: ManualWorker) -> None:
+    batch = await worker.batch("a")
 
-    await desk.fail((await desk.start())[0])
+    await worker.fail((await worker.start())[0])
 
-    done = await desk.storage.get_batch(batch.id)
+    done = await worker.storage.get_batch(batch.id)
     assert (done.completed_at is not None, done.failed_at, done.failed_requests) == (True, None, 1)
 
 
-async def test_cancelling_withdraws_what_waits_at_once(desk: Desk) -> None:
-    batch = await desk.batch("a", "b", "c")
+async def test_cancelling_withdraws_what_waits_at_once(worker: ManualWorker) -> None:
+    batch = await worker.batch("a", "b", "c")
 
-    await desk.storage.cancel_batch(batch.id)
+    await worker.storage.cancel_batch(batch.id)
 
-    assert await desk.counts(batch) == (0, 0, 0, 0, 3)
-    assert (await desk.storage.get_batch(batch.id)).cancelled_at is not None
-    states = [request.state for request in await desk.storage.get_batch_requests(batch.id)]
+    assert await worker.counts(batch) == (0, 0, 0, 0, 3)
+    assert (await worker.storage.get_batch(batch.id)).cancelled_at is not None
+    states = [request.state for request in await worker.storage.get_batch_requests(batch.id)]
     assert all(isinstance(state, Canceled) for state in states)
-    assert await desk.claim(3) == []
+    assert await worker.claim(3) == []
 
 
-async def test_cancelling_twice_is_cancelling_once(desk: Desk) -> None:
-    batch = await desk.batch("a")
-    await desk.storage.cancel_batch(batch.id)
-    first = await desk.storage.get_batch(batch.id)
+async def test_cancelling_twice_is_cancelling_once(worker: ManualWorker) -> None:
+    batch = await worker.batch("a")
+    await worker.storage.cancel_batch(batch.id)
+    first = await worker.storage.get_batch(batch.id)
 
-    await desk.storage.cancel_batch(batch.id)
+    await worker.storage.cancel_batch(batch.id)
 
-    assert await desk.storage.get_batch(batch.id) == first
+    assert await worker.storage.get_batch(batch.id) == first
 
 
-async def test_a_sweep_writes_down_what_a_cancelled_batch_leaves_and_changes_no_count(desk: Desk) -> None:
-    batch = await desk.batch("a", "b", "c")
-    await desk.complete((await desk.start())[0])
-    await desk.storage.cancel_batch(batch.id)
-    before = await desk.storage.get_batch(batch.id)
+async def test_a_sweep_writes_down_what_a_cancelled_batch_leaves_and_changes_no_count(
+    worker: ManualWorker,
+) -> None:
+    batch = await worker.batch("a", "b", "c")
+    await worker.complete((await worker.start())[0])
+    await worker.storage.cancel_batch(batch.id)
+    before = await worker.storage.get_batch(batch.id)
 
-    swept = await desk.storage.sweep(60)
+    swept = await worker.storage.sweep(60)
 
     assert swept.settled == 2
-    assert await desk.storage.get_batch(batch.id) == before
-    assert await desk.counts(batch) == (0, 0, 1, 0, 2)
+    assert await worker.storage.get_batch(batch.id) == before
+    assert await worker.counts(batch) == (0, 0, 1, 0, 2)
 
 
 async def test_a_window_that_passes_ends_unfinished_lines_with_an_error_line(
-    desk: Desk, clock: Clock
+    worker: ManualWorker, clock: Clock
 ) -> None:
-    batch = await desk.batch("a", "b", window="1h")
-    await desk.complete((await desk.start())[0])
+    batch = await worker.batch("a", "b", window="1h")
+    await worker.complete((await worker.start())[0])
     clock.advance(3601)
 
-    swept = await desk.storage.sweep(1e9)
+    swept = await worker.storage.sweep(1e9)
 
-    done = await desk.storage.get_batch(batch.id)
+    done = await worker.storage.get_batch(batch.id)
     assert (swept.expired, swept.settled) == (1, 1)
     assert done.expired_at is not None
-    assert await desk.counts(batch) == (0, 0, 1, 1, 0)
+    assert await worker.counts(batch) == (0, 0, 1, 1, 0)
     assert batch.error_file_id is not None
-    (line,) = await desk.storage.get_file_content(batch.error_file_id)
+    (line,) = await worker.storage.get_file_content(batch.error_file_id)
     assert isinstance(line, BatchErrorItem)
     assert (line.custom_id, line.failure.kind) == ("b", FailureKind.BATCH_EXPIRED)
-    results = [item async for item in desk.storage.get_batch_results_stream(batch.id)]
+    results = [item async for item in worker.storage.get_batch_results_stream(batch.id)]
     assert results[1].error == EXPIRED_MESSAGE
 
 
-async def test_a_batch_may_go_on_after_its_window(desk: Desk, clock: Clock) -> None:
-    order = BatchInput(await desk.file("a"), ENDPOINT, "1h", on_deadline=OnDeadline.CONTINUE)
-    batch = await desk.storage.create_batch(order)
+async def test_a_batch_may_go_on_after_its_window(worker: ManualWorker, clock: Clock) -> None:
+    order = BatchInput(await worker.file("a"), ENDPOINT, "1h", on_deadline=OnDeadline.CONTINUE)
+    batch = await worker.storage.create_batch(order)
     clock.advance(7200)
 
-    await desk.storage.sweep(1e9)
+    await worker.storage.sweep(1e9)
 
-    await desk.complete((await desk.start())[0])
-    assert (await desk.storage.get_batch(batch.id)).completed_at is not None
+    await worker.complete((await worker.start())[0])
+    assert (await worker.storage.get_batch(batch.id)).completed_at is not None
 
 
-async def test_a_batch_expires_only_when_nothing_is_in_flight(desk: Desk, clock: Clock) -> None:
-    batch = await desk.batch("a", "b", window="1h")
-    await desk.check_in()
-    (request,) = await desk.start()
+async def test_a_batch_expires_only_when_nothing_is_in_flight(worker: ManualWorker, clock: Clock) -> None:
+    batch = await worker.batch("a", "b", window="1h")
+    await worker.check_in()
+    (request,) = await worker.start()
     clock.advance(3601)
-    await desk.check_in()
+    await worker.check_in()
 
-    await desk.storage.sweep(60)
-    assert not (await desk.storage.get_batch(batch.id)).is_finished
-    assert await desk.storage.find_stopped({request.id: request.lease}) == [request.id]
-    await desk.fail(request)
-    await desk.storage.sweep(60)
+    await worker.storage.sweep(60)
+    assert not (await worker.storage.get_batch(batch.id)).is_finished
+    assert await worker.storage.find_stopped({request.id: request.lease}) == [request.id]
+    await worker.fail(request)
+    await worker.storage.sweep(60)
 
-    assert (await desk.storage.get_batch(batch.id)).expired_at is not None
-    assert await desk.counts(batch) == (0, 0, 0, 2, 0)
+    assert (await worker.storage.get_batch(batch.id)).expired_at is not None
+    assert await worker.counts(batch) == (0, 0, 0, 2, 0)
 
 
-async def test_a_deleted_batch_is_gone_its_file_stays_and_deleting_twice_is_an_error(desk: Desk) -> None:
-    batch = await desk.batch("a")
+async def test_a_deleted_batch_is_gone_its_file_stays_and_deleting_twice_is_an_error(
+    worker: ManualWorker,
+) -> None:
+    batch = await worker.batch("a")
 
-    await desk.storage.delete_batch(batch.id)
+    await worker.storage.delete_batch(batch.id)
 
     with pytest.raises(NotFound):
-        await desk.storage.get_batch(batch.id)
+        await worker.storage.get_batch(batch.id)
     with pytest.raises(NotFound):
-        await desk.storage.delete_batch(batch.id)
-    assert (await desk.storage.get_file(batch.file_id)).lines == 1
-    assert await desk.claim() == []
+        await worker.storage.delete_batch(batch.id)
+    assert (await worker.storage.get_file(batch.file_id)).lines == 1
+    assert await worker.claim() == []
 
 
-async def test_deleting_a_file_withdraws_its_unfinished_batches(desk: Desk) -> None:
-    batch = await desk.batch("a", "b")
+async def test_deleting_a_file_withdraws_its_unfinished_batches(worker: ManualWorker) -> None:
+    batch = await worker.batch("a", "b")
 
-    await desk.storage.delete_file(batch.file_id)
+    await worker.storage.delete_file(batch.file_id)
 
-    assert await desk.counts(batch) == (0, 0, 0, 0, 2)
-    assert (await desk.storage.get_batch(batch.id)).cancelled_at is not None
+    assert await worker.counts(batch) == (0, 0, 0, 0, 2)
+    assert (await worker.storage.get_batch(batch.id)).cancelled_at is not None
 
 
-async def test_batches_are_listed_newest_first_by_owner_text_and_page(desk: Desk) -> None:
-    file_id = await desk.file("a")
+async def test_batches_are_listed_newest_first_by_owner_text_and_page(worker: ManualWorker) -> None:
+    file_id = await worker.file("a")
     made = [
-        await desk.storage.create_batch(
+        await worker.storage.create_batch(
             BatchInput(file_id, ENDPOINT, created_by=owner, metadata={"team": team}),
         )
         for owner, team in (("ada", "Blue"), ("bob", "Red"), ("ada", "Green"))
@@ -255,7 +259,7 @@ async def test_batches_are_listed_newest_first_by_owner_text_and_page(desk: Desk
     names = [batch.id for batch in made]
 
     async def found(**wanted: object) -> list[str]:
-        return [batch.id for batch in await desk.storage.list_batches(**wanted)]  # type: ignore[arg-type]
+        return [batch.id for batch in await worker.storage.list_batches(**wanted)]  # type: ignore[arg-type]
 
     assert await found() == names[::-1]
     assert await found(created_by="ada") == [names[2], names[0]]
@@ -267,13 +271,13 @@ async def test_batches_are_listed_newest_first_by_owner_text_and_page(desk: Desk
         await found(after=new_batch_id())
 
 
-async def test_results_pair_each_input_line_with_what_became_of_it(desk: Desk) -> None:
-    batch = await desk.batch("a", "b", "c", "d", "E")
-    first, second, _third = await desk.start(3)
-    await desk.complete(first, '{"answer": 1}')
-    await desk.fail(second)
+async def test_results_pair_each_input_line_with_what_became_of_it(worker: ManualWorker) -> None:
+    batch = await worker.batch("a", "b", "c", "d", "E")
+    first, second, _third = await worker.start(3)
+    await worker.complete(first, '{"answer": 1}')
+    await worker.fail(second)
 
-    results = [item async for item in desk.storage.get_batch_results_stream(batch.id)]
+    results = [item async for item in worker.storage.get_batch_results_stream(batch.id)]
 
     assert [item.custom_id for item in results] == ["a", "b", "c", "d", "E"]
     assert [item.status for item in results] == [
@@ -288,13 +292,13 @@ async def test_results_pair_each_input_line_with_what_became_of_it(desk: Desk) -
     assert results[0].input_body == template("a").body
 
 
-async def test_results_are_paged_searched_and_filtered_by_status(desk: Desk) -> None:
-    batch = await desk.batch("a", "b", "c", "d", "E")
-    first, _second = await desk.start(2)
-    await desk.complete(first)
+async def test_results_are_paged_searched_and_filtered_by_status(worker: ManualWorker) -> None:
+    batch = await worker.batch("a", "b", "c", "d", "E")
+    first, _second = await worker.start(2)
+    await worker.complete(first)
 
     async def names(**wanted: object) -> list[str | None]:
-        stream = desk.storage.get_batch_results_stream(batch.id, **wanted)  # type: ignore[arg-type]
+        stream = worker.storage.get_batch_results_stream(batch.id, **wanted)  # type: ignore[arg-type]
         return [item.custom_id async for item in stream]
 
     assert await names(offset=2) == ["c", "d", "E"]
@@ -302,24 +306,24 @@ async def test_results_are_paged_searched_and_filtered_by_status(desk: Desk) -> 
     assert await names(status="completed") == ["a"]
     assert await names(status="in_progress") == ["b"]
     assert await names(status="pending") == ["c", "d", "E"]
-    await desk.storage.cancel_batch(batch.id)
+    await worker.storage.cancel_batch(batch.id)
     assert await names(status="canceled") == ["c", "d", "E"]
 
 
-async def test_requests_of_a_batch_keep_their_custom_ids_and_order(desk: Desk) -> None:
-    batch = await desk.batch("b", "a", "b")
+async def test_requests_of_a_batch_keep_their_custom_ids_and_order(worker: ManualWorker) -> None:
+    batch = await worker.batch("b", "a", "b")
 
-    found = await desk.storage.get_batch_requests(batch.id)
+    found = await worker.storage.get_batch_requests(batch.id)
 
     assert [request.data.custom_id for request in found] == ["b", "a", "b"]
     assert [request.data.id.line for request in found] == [0, 1, 2]
 
 
-async def test_an_unfinished_batch_can_be_given_to_another_session(desk: Desk) -> None:
-    batch = await desk.batch("a")
+async def test_an_unfinished_batch_can_be_given_to_another_session(worker: ManualWorker) -> None:
+    batch = await worker.batch("a")
 
-    await desk.storage.assign_session(batch.id, "elsewhere")
+    await worker.storage.assign_session(batch.id, "elsewhere")
 
-    assert [(each.id, each.session_id) for each in await desk.storage.list_unfinished()] == [
+    assert [(each.id, each.session_id) for each in await worker.storage.list_unfinished()] == [
         (batch.id, "elsewhere")
     ]

@@ -25,7 +25,7 @@ from hostel.plugins.batch._model.records import (
     RequestTemplate,
     StreamError,
 )
-from hostel.plugins.batch.testing import ENDPOINT, Clock, Desk, template
+from hostel.plugins.batch.testing import ENDPOINT, Clock, ManualWorker, template
 
 
 async def stream(*items: FileStreamItem) -> AsyncIterator[FileStreamItem]:
@@ -33,14 +33,16 @@ async def stream(*items: FileStreamItem) -> AsyncIterator[FileStreamItem]:
         yield item
 
 
-async def test_a_file_reads_back_in_the_order_of_its_lines_whatever_their_number(desk: Desk) -> None:
+async def test_a_file_reads_back_in_the_order_of_its_lines_whatever_their_number(
+    worker: ManualWorker,
+) -> None:
     names = [f"line-{n}" for n in range(6001)]
 
-    file_id = await desk.file(*names)
+    file_id = await worker.file(*names)
 
-    content = await desk.storage.get_file_content(file_id)
+    content = await worker.storage.get_file_content(file_id)
     assert [item.custom_id for item in content if isinstance(item, RequestTemplate)] == names
-    assert (await desk.storage.get_file(file_id)).lines == 6001
+    assert (await worker.storage.get_file(file_id)).lines == 6001
 
 
 @pytest.mark.parametrize("where", [0, 1, 2])
@@ -84,11 +86,11 @@ async def test_a_stream_that_raises_leaves_nothing_behind(storage: SqlStorage) -
     assert await storage.list_files() == []
 
 
-async def test_a_file_without_lines_is_a_file(desk: Desk) -> None:
-    file = await desk.storage.get_file(await desk.file())
+async def test_a_file_without_lines_is_a_file(worker: ManualWorker) -> None:
+    file = await worker.storage.get_file(await worker.file())
 
     assert (file.lines, file.size_bytes) == (0, 0)
-    assert await desk.storage.get_file_content(file.id) == []
+    assert await worker.storage.get_file_content(file.id) == []
 
 
 async def test_sizes_are_counted_in_bytes_of_utf8(storage: SqlStorage) -> None:
@@ -102,26 +104,26 @@ async def test_sizes_are_counted_in_bytes_of_utf8(storage: SqlStorage) -> None:
     assert (await storage.get_file(file_id)).size_bytes == len(content_line(line).encode()) + 1
 
 
-async def test_statistics_group_by_model_and_are_empty_for_an_empty_file(desk: Desk) -> None:
+async def test_statistics_group_by_model_and_are_empty_for_an_empty_file(worker: ManualWorker) -> None:
     templates = [template("a", "x"), template("b", "y"), template("c", "x")]
 
-    file_id = await desk.storage.create_file("f", None, templates)
+    file_id = await worker.storage.create_file("f", None, templates)
 
-    stats = await desk.storage.get_file_template_stats(file_id)
+    stats = await worker.storage.get_file_template_stats(file_id)
     assert [(each.model, each.request_count) for each in stats] == [("x", 2), ("y", 1)]
-    assert await desk.storage.get_file_template_stats(await desk.file()) == []
+    assert await worker.storage.get_file_template_stats(await worker.file()) == []
 
 
-async def test_a_deleted_file_is_gone_and_cannot_be_deleted_twice(desk: Desk) -> None:
-    file_id = await desk.file("a")
+async def test_a_deleted_file_is_gone_and_cannot_be_deleted_twice(worker: ManualWorker) -> None:
+    file_id = await worker.file("a")
 
-    await desk.storage.delete_file(file_id)
+    await worker.storage.delete_file(file_id)
 
     with pytest.raises(NotFound):
-        await desk.storage.get_file(file_id)
+        await worker.storage.get_file(file_id)
     with pytest.raises(NotFound):
-        await desk.storage.delete_file(file_id)
-    assert await desk.storage.list_files() == []
+        await worker.storage.delete_file(file_id)
+    assert await worker.storage.list_files() == []
 
 
 async def test_an_unknown_file_is_not_found(storage: SqlStorage) -> None:
@@ -131,33 +133,33 @@ async def test_an_unknown_file_is_not_found(storage: SqlStorage) -> None:
         await storage.get_file_content(new_file_id())
 
 
-async def test_a_file_expires_by_its_age_alone(desk: Desk, clock: Clock) -> None:
-    file_id = await desk.file("a")
+async def test_a_file_expires_by_its_age_alone(worker: ManualWorker, clock: Clock) -> None:
+    file_id = await worker.file("a")
 
     clock.advance(31 * 86400)
 
-    assert (await desk.storage.get_file(file_id)).status is FileStatus.EXPIRED
-    assert await desk.storage.list_files(FileFilter(status=FileStatus.PROCESSED)) == []
-    assert len(await desk.storage.list_files(FileFilter(status=FileStatus.EXPIRED))) == 1
+    assert (await worker.storage.get_file(file_id)).status is FileStatus.EXPIRED
+    assert await worker.storage.list_files(FileFilter(status=FileStatus.PROCESSED)) == []
+    assert len(await worker.storage.list_files(FileFilter(status=FileStatus.EXPIRED))) == 1
 
 
 @pytest.mark.parametrize("ascending", [True, False])
-async def test_pages_of_a_listing_are_disjoint_and_complete(desk: Desk, ascending: bool) -> None:
-    created = [await desk.file(f"f{n}") for n in range(5)]
+async def test_pages_of_a_listing_are_disjoint_and_complete(worker: ManualWorker, ascending: bool) -> None:
+    created = [await worker.file(f"f{n}") for n in range(5)]
 
     seen, page = [], FileFilter(limit=2, ascending=ascending)
-    while found := await desk.storage.list_files(page):
+    while found := await worker.storage.list_files(page):
         seen += [file.id for file in found]
         page = attrs.evolve(page, after=found[-1].id)
 
     assert seen == (created if ascending else created[::-1])
 
 
-async def test_an_unknown_cursor_is_an_error_and_not_the_first_page(desk: Desk) -> None:
-    await desk.file("a")
+async def test_an_unknown_cursor_is_an_error_and_not_the_first_page(worker: ManualWorker) -> None:
+    await worker.file("a")
 
     with pytest.raises(NotFound):
-        await desk.storage.list_files(FileFilter(after=new_file_id()))
+        await worker.storage.list_files(FileFilter(after=new_file_id()))
 
 
 async def test_files_are_found_by_owner_purpose_and_part_of_the_name(storage: SqlStorage) -> None:
@@ -174,61 +176,65 @@ async def test_files_are_found_by_owner_purpose_and_part_of_the_name(storage: Sq
     assert await names(search="BET") == ["Beta"]
 
 
-async def test_content_is_searched_by_custom_id_whatever_the_case_and_from_an_offset(desk: Desk) -> None:
-    file_id = await desk.file("Alpha-1", "beta", "ALPHA-2", "alpha-3")
+async def test_content_is_searched_by_custom_id_whatever_the_case_and_from_an_offset(
+    worker: ManualWorker,
+) -> None:
+    file_id = await worker.file("Alpha-1", "beta", "ALPHA-2", "alpha-3")
 
-    found = [item async for item in desk.storage.get_file_content_stream(file_id, search="alpha")]
-    rest = [item async for item in desk.storage.get_file_content_stream(file_id, offset=1, search="alpha")]
+    found = [item async for item in worker.storage.get_file_content_stream(file_id, search="alpha")]
+    rest = [item async for item in worker.storage.get_file_content_stream(file_id, offset=1, search="alpha")]
 
     assert [getattr(item, "custom_id", None) for item in found] == ["Alpha-1", "ALPHA-2", "alpha-3"]
     assert rest == found[1:]
 
 
-async def test_output_and_error_files_grow_only_at_their_end_and_know_their_exact_size(desk: Desk) -> None:
-    batch = await desk.batch("a", "b", "c", "d")
-    first, second, third, fourth = await desk.start(4)
+async def test_output_and_error_files_grow_only_at_their_end_and_know_their_exact_size(
+    worker: ManualWorker,
+) -> None:
+    batch = await worker.batch("a", "b", "c", "d")
+    first, second, third, fourth = await worker.start(4)
 
     async def size_is_exact(batch: Batch) -> None:
         for file_id in (batch.output_file_id, batch.error_file_id):
             assert file_id is not None
-            lines = [content_line(item) for item in await desk.storage.get_file_content(file_id)]
-            file = await desk.storage.get_file(file_id)
+            lines = [content_line(item) for item in await worker.storage.get_file_content(file_id)]
+            file = await worker.storage.get_file(file_id)
             assert file.size_bytes == sum(len(line.encode()) + 1 for line in lines)
             assert file.lines == len(lines)
 
     await size_is_exact(batch)
-    await desk.complete(fourth)
-    assert await desk.outputs(batch) == ["d"]
-    await desk.complete(second)
-    await desk.fail(first)
-    assert await desk.outputs(batch) == ["d", "b"]
+    await worker.complete(fourth)
+    assert await worker.outputs(batch) == ["d"]
+    await worker.complete(second)
+    await worker.fail(first)
+    assert await worker.outputs(batch) == ["d", "b"]
     await size_is_exact(batch)
     assert batch.output_file_id is not None
-    assert not (await desk.storage.get_file(batch.output_file_id)).size_finalized
-    await desk.fail(third)
+    assert not (await worker.storage.get_file(batch.output_file_id)).size_finalized
+    await worker.fail(third)
 
-    assert await desk.errors(batch) == ["a", "c"]
+    assert await worker.errors(batch) == ["a", "c"]
     await size_is_exact(batch)
-    assert (await desk.storage.get_file(batch.output_file_id)).size_finalized
+    assert (await worker.storage.get_file(batch.output_file_id)).size_finalized
 
 
-async def test_a_batch_is_found_by_its_output_and_by_its_error_file(desk: Desk) -> None:
-    batch = await desk.batch("a")
+async def test_a_batch_is_found_by_its_output_and_by_its_error_file(worker: ManualWorker) -> None:
+    batch = await worker.batch("a")
     assert batch.output_file_id is not None
     assert batch.error_file_id is not None
 
-    find = desk.storage.get_batch_by_output_file_id
+    find = worker.storage.get_batch_by_output_file_id
 
     by_output = await find(batch.output_file_id, OutputFileType.OUTPUT)
     by_error = await find(batch.error_file_id, OutputFileType.ERROR)
-    assert by_output == by_error == await desk.storage.get_batch(batch.id)
+    assert by_output == by_error == await worker.storage.get_batch(batch.id)
     assert await find(batch.output_file_id, OutputFileType.ERROR) is None
 
 
-async def test_a_batch_of_results_is_refused(desk: Desk) -> None:
-    batch = await desk.batch("a")
+async def test_a_batch_of_results_is_refused(worker: ManualWorker) -> None:
+    batch = await worker.batch("a")
     assert batch.output_file_id is not None
 
-    failed = await desk.storage.create_batch(BatchInput(batch.output_file_id, ENDPOINT))
+    failed = await worker.storage.create_batch(BatchInput(batch.output_file_id, ENDPOINT))
 
     assert [problem.code for problem in failed.errors] == ["invalid_file_purpose"]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import anyio
 import pytest
 
-from hostel.plugins.batch._store.group_commit import Combined
+from hostel.plugins.batch._store.group_commit import GroupCommit
 
 
 class Recorder:
@@ -25,7 +25,7 @@ class Recorder:
 async def test_what_waits_during_a_run_is_run_together_and_each_gets_its_answer() -> None:
     recorder = Recorder()
     recorder.gate = anyio.Event()
-    call = Combined(recorder)
+    call = GroupCommit(recorder)
     answers: dict[int, int] = {}
 
     async def ask(item: int) -> None:
@@ -45,7 +45,7 @@ async def test_what_waits_during_a_run_is_run_together_and_each_gets_its_answer(
 
 async def test_a_run_takes_no_more_than_allowed() -> None:
     recorder = Recorder()
-    call = Combined(recorder, at_most=2)
+    call = GroupCommit(recorder, at_most=2)
 
     async with anyio.create_task_group() as group:
         for item in range(5):
@@ -56,7 +56,7 @@ async def test_a_run_takes_no_more_than_allowed() -> None:
 
 
 async def test_a_failed_run_fails_its_callers_and_nobody_else() -> None:
-    call = Combined(Recorder())
+    call = GroupCommit(Recorder())
 
     with pytest.raises(ValueError, match="thirteen"):
         await call(13)
@@ -67,7 +67,7 @@ async def test_a_failed_run_fails_its_callers_and_nobody_else() -> None:
 async def test_a_caller_cancelled_before_its_run_withdraws_its_item() -> None:
     recorder = Recorder()
     recorder.gate = anyio.Event()
-    call = Combined(recorder)
+    call = GroupCommit(recorder)
 
     async with anyio.create_task_group() as group:
         group.start_soon(call, 0)

@@ -24,7 +24,7 @@ from hostel.plugins.batch import (
 )
 from hostel.plugins.batch._model.records import AnyRequest, Request
 from hostel.plugins.batch._model.states import LIVE, Claimed, Processing, standing
-from hostel.plugins.batch.testing import ENDPOINT, Clock, Desk, PostgresServer, template
+from hostel.plugins.batch.testing import ENDPOINT, Clock, ManualWorker, PostgresServer, template
 
 LINES = 6
 DAEMONS = 2
@@ -54,7 +54,7 @@ class Player:
     def __init__(self, storage: SqlStorage) -> None:
         self.storage, self.clock = storage, Clock()
         storage._clock = self.clock
-        self.desks = [Desk(storage, self.clock) for _ in range(DAEMONS)]
+        self.desks = [ManualWorker(storage, self.clock) for _ in range(DAEMONS)]
         self.batches: list[Batch] = []
         self.held: list[list[AnyRequest]] = [[] for _ in range(DAEMONS)]
         self.seen: list[object] = []
@@ -66,8 +66,8 @@ class Player:
             how = OnDeadline.EXPIRE if number else OnDeadline.CONTINUE
             order = BatchInput(file_id, ENDPOINT, "1h", on_deadline=how)
             self.batches.append(await self.storage.create_batch(order))
-        for desk in self.desks:
-            await desk.check_in()
+        for worker in self.desks:
+            await worker.check_in()
 
     async def play(self, step: tuple[str, int, int]) -> None:
         name, who, what = step

@@ -11,7 +11,7 @@ from hostel.plugins.batch import HttpSender, NotFound, SqlStorage
 from hostel.plugins.batch._daemon.daemon import Daemon
 from hostel.plugins.batch._model.records import DaemonStats
 from hostel.plugins.batch._model.states import Pending
-from hostel.plugins.batch.testing import Answer, Clock, Desk, PostgresServer, Upstream, finished
+from hostel.plugins.batch.testing import Answer, Clock, ManualWorker, PostgresServer, Upstream, finished
 
 DAY = 86400.0
 WRONG = [60.0, DAY, -60.0, -DAY]
@@ -36,9 +36,9 @@ def step(monkeypatch: pytest.MonkeyPatch) -> Step:
 
 
 @asynccontextmanager
-async def machine(server: str) -> AsyncIterator[Desk]:
+async def machine(server: str) -> AsyncIterator[ManualWorker]:
     async with SqlStorage(server) as storage:
-        yield Desk(storage, storage.now)
+        yield ManualWorker(storage, storage.now)
 
 
 @pytest.mark.parametrize("wrong", WRONG)
@@ -126,24 +126,24 @@ async def test_what_is_silent_and_what_is_late_is_found_by_the_servers_clock(
         assert await here.counts(other) == (1, 0, 0, 0, 0)
 
 
-async def test_a_claim_is_a_sign_of_life(desk: Desk, clock: Clock) -> None:
-    await desk.batch("a")
-    await desk.check_in()
+async def test_a_claim_is_a_sign_of_life(worker: ManualWorker, clock: Clock) -> None:
+    await worker.batch("a")
+    await worker.check_in()
     clock.advance(40)
 
-    await desk.start()
+    await worker.start()
 
-    assert (await desk.storage.sweep(30)).reclaimed == 0
+    assert (await worker.storage.sweep(30)).reclaimed == 0
 
 
 @pytest.mark.parametrize("was", ["unknown", "dead"])
-async def test_a_daemon_that_nobody_knows_to_live_claims_nothing(desk: Desk, was: str) -> None:
-    batch = await desk.batch("a")
+async def test_a_daemon_that_nobody_knows_to_live_claims_nothing(worker: ManualWorker, was: str) -> None:
+    batch = await worker.batch("a")
     if was == "dead":
-        await desk.check_in()
-        await desk.sign_off()
+        await worker.check_in()
+        await worker.sign_off()
 
     with pytest.raises(NotFound):
-        await desk.storage.claim_requests(1, desk.daemon_id)
+        await worker.storage.claim_requests(1, worker.daemon_id)
 
-    assert await desk.counts(batch) == (1, 0, 0, 0, 0)
+    assert await worker.counts(batch) == (1, 0, 0, 0, 0)

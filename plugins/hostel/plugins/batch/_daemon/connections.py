@@ -1,6 +1,6 @@
 """Connections to model endpoints: each serves one request at a time and is kept open for the next.
 
-Finding a connection is a look into a list: a pool that is searched and repaired for every request costs a
+Finding a connection is one read of a list: a pool that is searched and repaired for every request costs a
 daemon as much as the request itself.
 An endpoint is reached through the proxy that the environment names for it (HTTP_PROXY, HTTPS_PROXY,
 ALL_PROXY, NO_PROXY), as other programs do; one on this machine is always reached directly.

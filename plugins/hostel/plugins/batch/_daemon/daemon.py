@@ -38,14 +38,14 @@ from .._model.records import (
 )
 from .._model.states import LIVE, Claimed, Failed, Failure, FailureKind, Pending, Processing
 from .._store.protocol import Storage
-from .outcome import said, verdict
+from .outcome import describe, state_after
 from .retry import RetryPolicy
 from .sender import Reply, Sender
 
 log = logging.getLogger("hostel.batch")
 T = TypeVar("T")
 
-PACE = 0.05
+CLAIM_PAUSE = 0.05
 MAX_BACKOFF = 30.0
 
 
@@ -71,7 +71,7 @@ class Daemon:
     :param default_concurrency: the same for every other model
     :param everywhere: requests in flight by model over all daemons together
     :param claim_size: requests in one claim
-    :param poll: seconds between looks for work that nobody announced
+    :param poll: seconds between claims when nobody announced work
     :param stale_after: seconds of silence after which another daemon is taken for dead
     :param grace: seconds that attempts may go on after shutdown was asked
     """
@@ -110,19 +110,19 @@ class Daemon:
 
     async def run(self) -> None:
         """Work until cancelled; then finish, or give back, what is in flight."""
-        await self._insist(self._announce)
-        crew = anyio.create_task_group()
+        await self._until_available(self._announce)
+        workers = anyio.create_task_group()
         async with anyio.create_task_group() as group:
             with anyio.CancelScope(shield=True):
-                await group.start(self._employ, crew)
+                await group.start(self._run_workers, workers)
             try:
-                await self._claim_forever(crew)  # pyright: ignore[reportPossiblyUnboundVariable]
+                await self._claim_forever(workers)  # pyright: ignore[reportPossiblyUnboundVariable]
             finally:
                 with anyio.CancelScope(shield=True):
-                    await self._wind_up(crew)  # pyright: ignore[reportPossiblyUnboundVariable]
+                    await self._shut_down(workers)  # pyright: ignore[reportPossiblyUnboundVariable]
 
     def wake(self) -> None:
-        """Look for work now."""
+        """Claim now what there is."""
         self._woken.set()
 
     @property
@@ -137,17 +137,17 @@ class Daemon:
             DaemonRecord(self.id, host, os.getpid(), name, DaemonState.RUNNING, now, now, stats=self.stats)
         )
 
-    async def _employ(self, crew: TaskGroup, *, task_status: TaskStatus[None]) -> None:
+    async def _run_workers(self, workers: TaskGroup, *, task_status: TaskStatus[None]) -> None:
         """Keep requests and the chores that watch over them going while the claiming may be cancelled."""
         with anyio.CancelScope(shield=True):
-            async with crew:
-                crew.start_soon(self._every, self._heartbeat, self._beat)
-                crew.start_soon(self._every, self._poll, self._drop_unwanted)
-                crew.start_soon(self._every, self._poll, self._tidy)
+            async with workers:
+                workers.start_soon(self._every, self._heartbeat, self._beat)
+                workers.start_soon(self._every, self._poll, self._drop_unwanted)
+                workers.start_soon(self._every, self._poll, self._sweep)
                 task_status.started()
                 await anyio.sleep_forever()
 
-    async def _wind_up(self, crew: TaskGroup) -> None:
+    async def _shut_down(self, workers: TaskGroup) -> None:
         with anyio.move_on_after(self._grace):
             while self._held:
                 self._idle = anyio.Event()
@@ -158,11 +158,11 @@ class Daemon:
             while self._held:
                 self._idle = anyio.Event()
                 await self._idle.wait()
-        crew.cancel_scope.cancel()
+        workers.cancel_scope.cancel()
         with anyio.move_on_after(self._grace):
-            await self._retire()
+            await self._sign_off()
 
-    async def _retire(self) -> None:
+    async def _sign_off(self) -> None:
         now = self._storage.now()
         try:
             record = await self._storage.get_daemon(self.id)
@@ -171,19 +171,19 @@ class Daemon:
         except (StorageUnavailable, NotFound) as error:
             log.warning("the daemon could not sign off: %s", error)
 
-    async def _claim_forever(self, crew: TaskGroup) -> None:
+    async def _claim_forever(self, workers: TaskGroup) -> None:
         while True:
             self._woken, self._awaited = anyio.Event(), 0
             capacity = self._capacity()
             try:
-                claimed = await self._insist(self._claim, capacity)
+                claimed = await self._until_available(self._claim, capacity)
             except NotFound:
-                await self._insist(self._announce)
+                await self._until_available(self._announce)
                 continue
             for request in claimed:
-                self._take(request, crew)
+                self._take(request, workers)
             self._awaited = len(self._held) * 3 // 4 if claimed else 0
-            with anyio.move_on_after(PACE if claimed else self._until_next_look()):
+            with anyio.move_on_after(CLAIM_PAUSE if claimed else self._until_next_poll()):
                 await self._woken.wait()
 
     def _capacity(self) -> Capacity:
@@ -198,16 +198,16 @@ class Daemon:
             claimed += await self._storage.claim_requests(self._claim_size, self.id, capacity)
         return claimed
 
-    def _until_next_look(self) -> float:
+    def _until_next_poll(self) -> float:
         due, self._due = self._due, None
         return self._poll if due is None else max(0.0, min(self._poll, due - self._storage.now()))
 
-    def _take(self, request: Request[Claimed], crew: TaskGroup) -> None:
+    def _take(self, request: Request[Claimed], workers: TaskGroup) -> None:
         if request.lease > 1:
             self._stop(request.id)
         scope = self._held[request.id, request.lease] = anyio.CancelScope()
         self._in_flight[request.data.model] += 1
-        crew.start_soon(self._work_on, request, scope)
+        workers.start_soon(self._work_on, request, scope)
 
     async def _work_on(self, request: Request[Claimed], scope: anyio.CancelScope) -> None:
         was = request.state
@@ -243,13 +243,13 @@ class Daemon:
         )
         started = Request(request.data, state, request.lease)
         try:
-            await self._insist(self._storage.persist, started)
+            await self._until_available(self._storage.persist, started)
         except (StateConflict, NotFound):
             return started
         data, routed = self._route(request.data, was.batch_expires_at)
         reply = await self._send(data)
-        after = verdict(started, reply, self._storage.now(), self._retry, random.random(), routed)
-        self.trouble = said(reply) if isinstance(after, Pending) else None
+        after = state_after(started, reply, self._storage.now(), self._retry, random.random(), routed)
+        self.trouble = describe(reply) if isinstance(after, Pending) else None
         return Request(request.data, after, request.lease)  # type: ignore[return-value]  # one of the union
 
     def _route(self, data: RequestData, deadline: float) -> tuple[RequestData, str | None]:
@@ -274,7 +274,7 @@ class Daemon:
 
     async def _report(self, report: AnyRequest) -> None:
         try:
-            loser = await self._insist(self._storage.persist, report)
+            loser = await self._until_available(self._storage.persist, report)
         except (StateConflict, NotFound):
             return
         if loser is not None:
@@ -314,7 +314,7 @@ class Daemon:
             if scope := self._held.get((name, held[name])):
                 scope.cancel()
 
-    async def _tidy(self) -> None:
+    async def _sweep(self) -> None:
         swept = await self._storage.sweep(self._stale_after)
         for model, there in self._escalations.items():
             if there.race:
@@ -332,7 +332,7 @@ class Daemon:
             except BatchError as error:
                 log.warning("%s", error)
 
-    async def _insist(self, call: Callable[..., Awaitable[T]], *arguments: object) -> T:
+    async def _until_available(self, call: Callable[..., Awaitable[T]], *arguments: object) -> T:
         """Make a call again and again until the database answers."""
         wait = 0.1
         while True:

@@ -8,7 +8,7 @@ from .sender import Reply
 RETRIED_STATUSES = frozenset({408, 425, 429, 499})
 
 
-def verdict(
+def state_after(
     request: Request[Processing],
     reply: Reply | Failure,
     now: float,
@@ -40,7 +40,7 @@ def _failure_of(reply: Reply) -> Failure:
     return Failure(kind, f"HTTP {reply.status}", reply.status, reply.body, reply.request_id)
 
 
-def said(reply: Reply | Failure) -> str:
+def describe(reply: Reply | Failure) -> str:
     """Say in a few words what came back."""
     if isinstance(reply, Failure):
         return f"a request was not answered ({reply.message})"

@@ -1,4 +1,4 @@
-"""Batches: made whole or as failed, read from their counters, stopped in one stroke, settled later."""
+"""Batches: made whole or as failed, read from their counters, stopped at once, ended later."""
 
 import json
 from collections.abc import Sequence
@@ -35,12 +35,12 @@ PROBLEMS_SHOWN = 100
 visible = batches.c.deleted_at.is_(None)
 
 
-def create(connection: sa.Connection, order: BatchInput, now: float) -> Batch:
+def create(connection: sa.Connection, input: BatchInput, now: float) -> Batch:
     """Make a batch, or a failed one that says what is wrong with its input."""
-    window = window_seconds(order.completion_window)
-    file_no, problems = _check(connection, order, now)
+    window = window_seconds(input.completion_window)
+    file_no, problems = _check(connection, input, now)
     batch_id = new_batch_id()
-    values = _values(connection, order, file_no, window, now) | {"id": batch_id}
+    values = _values(connection, input, file_no, window, now) | {"id": batch_id}
     if problems:
         values |= {"errors": dump_problems(problems), "failed_at": now}
         connection.execute(sa.insert(batches), values)
@@ -48,46 +48,46 @@ def create(connection: sa.Connection, order: BatchInput, now: float) -> Batch:
     values |= {"requests_started_at": now}
     no = connection.execute(sa.insert(batches).returning(batches.c.no), values).scalar_one()
     total = _spawn(connection, no, file_no, cast("float", values["expires_at"]))
-    made = {"total": total, "pending": total} | _make_files(connection, no, batch_id, order, now)
+    made = {"total": total, "pending": total} | _make_files(connection, no, batch_id, input, now)
     connection.execute(sa.update(batches).where(batches.c.no == no).values(made))
     return get(connection, batch_id)
 
 
 def _values(
-    connection: sa.Connection, order: BatchInput, file_no: int | None, window: float, now: float
+    connection: sa.Connection, input: BatchInput, file_no: int | None, window: float, now: float
 ) -> dict[str, Any]:
     name = connection.execute(sa.select(files.c.name).where(files.c.no == file_no)).scalar()
-    searched = [name or "", *(order.metadata or {}).values()]
+    searched = [name or "", *(input.metadata or {}).values()]
     return {
         "file_no": file_no,
-        "file_id": order.file_id,
-        "session_id": order.session_id,
-        "endpoint": order.endpoint,
-        "completion_window": order.completion_window,
+        "file_id": input.file_id,
+        "session_id": input.session_id,
+        "endpoint": input.endpoint,
+        "completion_window": input.completion_window,
         "window_seconds": window,
-        "on_deadline": order.on_deadline,
-        "metadata": None if order.metadata is None else json.dumps(dict(order.metadata)),
+        "on_deadline": input.on_deadline,
+        "metadata": None if input.metadata is None else json.dumps(dict(input.metadata)),
         "search_folded": "\n".join(searched).casefold(),
-        "created_by": order.created_by,
+        "created_by": input.created_by,
         "created_at": now,
         "expires_at": now + window,
     }
 
 
-def _check(connection: sa.Connection, order: BatchInput, now: float) -> tuple[int | None, list[Problem]]:
+def _check(connection: sa.Connection, input: BatchInput, now: float) -> tuple[int | None, list[Problem]]:
     try:
-        row = file_store.row_of(connection, order.file_id)
+        row = file_store.row_of(connection, input.file_id)
     except NotFound:
-        return None, [Problem("file_not_found", f"Cannot find file {order.file_id}.", param="input_file_id")]
+        return None, [Problem("file_not_found", f"Cannot find file {input.file_id}.", param="input_file_id")]
     if row.purpose in (Purpose.BATCH_OUTPUT, Purpose.BATCH_ERROR):
         return None, [
             Problem("invalid_file_purpose", "The file holds results, not requests.", param="input_file_id")
         ]
     if row.expires_at is not None and row.expires_at <= now:
-        return row.no, [Problem("file_expired", f"File {order.file_id} has expired.", param="input_file_id")]
+        return row.no, [Problem("file_expired", f"File {input.file_id} has expired.", param="input_file_id")]
     if not row.lines:
         return row.no, [Problem("empty_file", "The batch input file is empty.", param="input_file_id")]
-    return row.no, _faults(connection, row, order.endpoint)
+    return row.no, _faults(connection, row, input.endpoint)
 
 
 def _faults(connection: sa.Connection, row: Row, endpoint: str) -> list[Problem]:
@@ -139,12 +139,12 @@ def _spawn(connection: sa.Connection, no: int, file_no: int | None, deadline: fl
 
 
 def _make_files(
-    connection: sa.Connection, no: int, batch_id: BatchId, order: BatchInput, now: float
+    connection: sa.Connection, no: int, batch_id: BatchId, input: BatchInput, now: float
 ) -> dict[str, FileId]:
     kept = (
         file_store.KEPT_SECONDS
-        if order.output_expires_after_seconds is None
-        else order.output_expires_after_seconds
+        if input.output_expires_after_seconds is None
+        else input.output_expires_after_seconds
     )
     made = {}
     for column, purpose, word in (
@@ -162,7 +162,7 @@ def _make_files(
             "ready": 1,
         }
         row |= {
-            "uploaded_by": order.created_by,
+            "uploaded_by": input.created_by,
             "created_at": now,
             "updated_at": now,
             "expires_at": now + kept,
@@ -231,7 +231,7 @@ def requests_of(connection: sa.Connection, batch_id: BatchId) -> list[AnyRequest
 
 
 def cancel(connection: sa.Connection, nos: Sequence[int], now: float) -> None:
-    """Withdraw what waits, in one stroke; who sends the rest will stop it. What is finished stays so."""
+    """Withdraw what waits, at once; who sends the rest will stop it. What is finished stays so."""
     connection.execute(sa.update(lanes).where(lanes.c.batch_no.in_(nos)).values(stopped=1))
     idle = sa.case((batches.c.in_flight == 0, sa.literal(now)))
     connection.execute(

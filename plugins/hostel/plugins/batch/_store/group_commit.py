@@ -35,7 +35,7 @@ class _Slot(Generic[In, Out]):
         return cast(Out, self._answer)
 
 
-class Combined(Generic[In, Out]):
+class GroupCommit(Generic[In, Out]):
     """Call it with one item; `run` is given what has gathered and answers in the same order.
 
     :param at_most: items in one run

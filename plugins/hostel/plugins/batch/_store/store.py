@@ -43,14 +43,14 @@ from .._model.states import Claimed
 from .._model.streams import closing
 from . import batches, claims, daemons, escalations, files, results, updates
 from .database.clock import DatabaseClock
-from .database.dialect import SERVER_TIME, Time, is_sqlite, look_at_clock
+from .database.dialect import SERVER_TIME, Time, is_sqlite, read_clock
 from .database.migrate import migrate
 from .database.transactions import Database
-from .group_commit import Combined
+from .group_commit import GroupCommit
 from .pages import LineBuffer, in_pages
 
 T = TypeVar("T")
-CLOCK_LOOKS = 8
+CLOCK_READS = 8
 
 
 class SqlStorage:
@@ -74,11 +74,11 @@ class SqlStorage:
 
     async def __aenter__(self) -> Self:
         self._db = Database(self._location, statement_timeout=self._timeout)
-        self._reports: Combined[AnyRequest, RequestId | BatchError | None] = Combined(self._persist_all)
+        self._reports: GroupCommit[AnyRequest, RequestId | BatchError | None] = GroupCommit(self._persist_all)
         try:
             await self._db.write(migrate)
-            for _ in range(CLOCK_LOOKS):
-                await self._look_at_clock()
+            for _ in range(CLOCK_READS):
+                await self._read_clock()
         except BaseException:
             await self._db.close()
             raise
@@ -101,9 +101,9 @@ class SqlStorage:
     def _time(self) -> Time:
         return SERVER_TIME if self._has_clock else sa.literal(self.now(), sa.Double)  # pyright: ignore[reportReturnType]
 
-    async def _look_at_clock(self) -> None:
+    async def _read_clock(self) -> None:
         if self._has_clock:
-            self._server.learn(*await self._db.read(look_at_clock))
+            self._server.learn(*await self._db.read(read_clock))
 
     async def create_file(
         self, name: str, description: str | None, templates: Sequence[RequestTemplateInput]
@@ -309,20 +309,20 @@ class SqlStorage:
         return await self._db.read(updates.stopped, held)
 
     async def sweep(self, stale_after: float) -> Swept:
-        await self._look_at_clock()
+        await self._read_clock()
         expired = await self._repeat(lambda: self._db.write(updates.expire, self._time()))
         reclaimed = await self._repeat(partial(self._reclaim, stale_after))
         settled = 0
-        for batch_no in await self._db.read(updates.unsettled_batches):
-            settled += await self._repeat(partial(self._settle, batch_no))
+        for batch_no in await self._db.read(updates.still_stopping_batches):
+            settled += await self._repeat(partial(self._end_waiting, batch_no))
         await self._db.write(files.discard_abandoned, self.now())
         return Swept(expired, settled, reclaimed)
 
     async def _reclaim(self, stale_after: float) -> int:
         return await self._db.write(updates.reclaim, stale_after, self._time(), self.now())
 
-    async def _settle(self, batch_no: int) -> int:
-        return await self._db.write(updates.settle, batch_no, self.now())
+    async def _end_waiting(self, batch_no: int) -> int:
+        return await self._db.write(updates.end_waiting, batch_no, self.now())
 
     async def _repeat(self, step: Callable[[], Awaitable[int]]) -> int:
         total = 0

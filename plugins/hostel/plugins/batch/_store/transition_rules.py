@@ -1,4 +1,4 @@
-"""Which changes of state are legal, and what else they change. Pure: rows and orders in, rows out."""
+"""Which changes of state are legal, and what else they change. Pure: rows and updates in, rows out."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ Outcome = RequestId | BatchError | None
 
 
 @attrs.frozen
-class Order:
+class Update:
     """A change asked for.
 
     :param lease: number of the claim it is made under, None for one made by the batch's owner
@@ -67,11 +67,11 @@ class Row:
 
 @attrs.define
 class Group:
-    """The lines of a group, as they were and as they will be; `names` has the order that moved a request."""
+    """The lines of a group, as they were and as they will be; `names` has the update that moved a request."""
 
     before: dict[Key, Row]
     after: dict[Key, Row] = attrs.field(factory=dict)
-    names: dict[Key, Order] = attrs.field(factory=dict)
+    names: dict[Key, Update] = attrs.field(factory=dict)
 
     def row(self, key: Key) -> Row | None:
         return self.after.get(key) or self.before.get(key)
@@ -101,33 +101,33 @@ def _standing(original: Row | None, escalation: Row | None) -> RequestState:
     return standing(original.state, escalation.state if escalation else None)
 
 
-def decide(group: Group, order: Order, now: float) -> Outcome:
+def move(group: Group, update: Update, now: float) -> Outcome:
     """Move one request in memory, and its twin where it wins."""
-    row, wanted = group.row(order.key), order.state.name
+    row, wanted = group.row(update.key), update.state.name
     if row is None:
-        return NotFound("request", str(order.id))
-    if order.lease is not None and row.lease != order.lease:
-        return StateConflict(order.id, row.state, wanted, "another worker has claimed it since")
+        return NotFound("request", str(update.id))
+    if update.lease is not None and row.lease != update.lease:
+        return StateConflict(update.id, row.state, wanted, "another worker has claimed it since")
     if row.state is wanted:
-        return None if order.lease is not None else StateConflict(order.id, row.state, wanted)
-    if not (row.state is RequestState.FAILED if order.retry else wanted in MOVES[row.state]):
-        return StateConflict(order.id, row.state, wanted)
-    twin = group.row(order.key._replace(escalated=1 - order.key.escalated))
+        return None if update.lease is not None else StateConflict(update.id, row.state, wanted)
+    if not (row.state is RequestState.FAILED if update.retry else wanted in MOVES[row.state]):
+        return StateConflict(update.id, row.state, wanted)
+    twin = group.row(update.key._replace(escalated=1 - update.key.escalated))
     if wanted is RequestState.COMPLETED and twin is not None and twin.state is RequestState.COMPLETED:
-        return StateConflict(order.id, row.state, wanted, "the other runner has completed the line")
-    group.after[order.key] = attrs.evolve(row, **_columns(order.state))
-    group.names[order.key] = order
-    return None if twin is None else _settle_twin(group, order, twin, now)
+        return StateConflict(update.id, row.state, wanted, "the other runner has completed the line")
+    group.after[update.key] = attrs.evolve(row, **_columns(update.state))
+    group.names[update.key] = update
+    return None if twin is None else _end_twin(group, update, twin, now)
 
 
-def _settle_twin(group: Group, order: Order, twin: Row, now: float) -> RequestId | None:
+def _end_twin(group: Group, update: Update, twin: Row, now: float) -> RequestId | None:
     beaten = twin.state in LIVE or (twin.state is RequestState.FAILED and not twin.escalated)
-    if order.state.name is RequestState.COMPLETED and beaten:
+    if update.state.name is RequestState.COMPLETED and beaten:
         group.after[twin.key] = attrs.evolve(
             twin, state=RequestState.SUPERSEDED, ended_at=now, not_before=None
         )
-        return order.id.twin()
-    if order.state.name is RequestState.CANCELED and not order.key.escalated and twin.state in LIVE:
+        return update.id.twin()
+    if update.state.name is RequestState.CANCELED and not update.key.escalated and twin.state in LIVE:
         group.after[twin.key] = attrs.evolve(twin, state=RequestState.CANCELED, ended_at=now, not_before=None)
     return None
 

@@ -2,13 +2,13 @@
 
 1. Lock the lines in question, requests and escalations, in one order: (batch, line, escalated). Then lanes,
    then batches.
-2. Decide in memory with the table of states: which orders are legal, who wins a race, which results come and
-   go. Pure.
+2. Decide in memory with the table of states: which updates are legal, who wins a race, which results come
+   and go. Pure.
 3. Write what changed `WHERE state = ... AND lease = ...`, then insert results: one per line, or the whole
    group fails.
 4. Add the differences to the counters of lanes and batches; whoever makes a batch's last change finalises it.
-Counters only ever change by differences, so groups commute. An order that has been carried out already is no
-error.
+Counters only ever change by differences, so groups commute. An update that has been carried out already is
+no error.
 """
 
 from collections import Counter
@@ -26,15 +26,15 @@ from .database.dialect import Key
 from .database.rows import load_failure
 from .database.schema import requests, results
 from .database.transactions import Contended
-from .transition_rules import Group, Order, Outcome, Row, decide, twins
+from .transition_rules import Group, Outcome, Row, Update, move, twins
 
 
-def apply(connection: sa.Connection, orders: Sequence[Order], now: float) -> list[Outcome]:
-    """Carry out orders in one transaction; an outcome is the loser superseded, nothing, or a refusal."""
-    if not orders:
+def apply(connection: sa.Connection, updates: Sequence[Update], now: float) -> list[Outcome]:
+    """Carry out updates in one transaction; an outcome is the loser superseded, nothing, or a refusal."""
+    if not updates:
         return []
-    group = Group(load(connection, [order.key for order in orders]))
-    outcomes = [decide(group, order, now) for order in orders]
+    group = Group(load(connection, [update.key for update in updates]))
+    outcomes = [move(group, update, now) for update in updates]
     write(connection, group, now)
     return outcomes
 
@@ -153,8 +153,8 @@ def _write_results(
 def _result_of(group: Group, line: Key, outcome: RequestState, totals: Counter[str]) -> dict[str, Any]:
     if outcome is RequestState.COMPLETED:
         winner = next(key for key in twins(line) if _is_completed(group.row(key)))
-        order = group.names[winner]
-        return _answer_of(winner, order, totals)
+        update = group.names[winner]
+        return _answer_of(winner, update, totals)
     return _failure_of(group, line, totals)
 
 
@@ -162,12 +162,16 @@ def _is_completed(row: Row | None) -> bool:
     return row is not None and row.state is RequestState.COMPLETED
 
 
-def _answer_of(key: Key, order: Order, totals: Counter[str]) -> dict[str, Any]:
-    state = order.state
+def _answer_of(key: Key, update: Update, totals: Counter[str]) -> dict[str, Any]:
+    state = update.state
     if not isinstance(state, Completed):
         raise TypeError("only a completed request has an answer")
     item = BatchOutputItem(
-        str(order.id), order.custom_id, state.response_status, state.response_request_id, state.response_body
+        str(update.id),
+        update.custom_id,
+        state.response_status,
+        state.response_request_id,
+        state.response_body,
     )
     size = len(content_line(item).encode()) + 1
     totals["output_bytes"] += size
@@ -183,9 +187,9 @@ def _failure_of(group: Group, line: Key, totals: Counter[str]) -> dict[str, Any]
     row = group.row(line)
     if row is None or row.failure is None or row.ended_at is None:
         raise LookupError("a failed line has a failed request")
-    order = group.names.get(line) or group.names[line._replace(escalated=1)]
-    name = attrs.evolve(order.id, escalated=False)
-    item = BatchErrorItem(str(name), order.custom_id, load_failure(row.failure))
+    update = group.names.get(line) or group.names[line._replace(escalated=1)]
+    name = attrs.evolve(update.id, escalated=False)
+    item = BatchErrorItem(str(name), update.custom_id, load_failure(row.failure))
     size = len(content_line(item).encode()) + 1
     totals["error_bytes"] += size
     return _result(line, RequestState.FAILED, row.ended_at, size) | {"failure": row.failure}

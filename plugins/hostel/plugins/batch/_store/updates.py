@@ -1,4 +1,4 @@
-"""Orders from callers: reports of workers, withdrawals, retries, and what a stopped batch still owes."""
+"""Changes that callers ask for: reports of daemons, cancellations, retries, the end of stopped batches."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -21,8 +21,8 @@ from .._model.states import (
 from . import transitions
 from .database.dialect import Key, Time
 from .database.rows import Row, request_from, request_rows
-from .database.schema import batches, daemons, lanes, requests, results, templates, unfinished, unsettled
-from .transition_rules import Order, Outcome
+from .database.schema import batches, daemons, lanes, requests, results, still_stopping, templates, unfinished
+from .transition_rules import Outcome, Update
 
 CHUNK = 2000
 
@@ -41,8 +41,8 @@ def persist(connection: sa.Connection, reports: Sequence[AnyRequest], now: float
     """Write what workers report of the requests they hold."""
     known = _numbers(connection, (report.id for report in reports))
     begun = _begin(connection, known, reports)
-    orders = {
-        place: Order(
+    updates = {
+        place: Update(
             _key(known[report.id.batch_id].no, report.id),
             report.id,
             report.state,
@@ -52,7 +52,7 @@ def persist(connection: sa.Connection, reports: Sequence[AnyRequest], now: float
         for place, report in enumerate(reports)
         if report.id.batch_id in known and report.id not in begun
     }
-    outcomes = dict(zip(orders, transitions.apply(connection, list(orders.values()), now), strict=True))
+    outcomes = dict(zip(updates, transitions.apply(connection, list(updates.values()), now), strict=True))
     return [
         outcomes.get(place) if report.id.batch_id in known else NotFound("request", str(report.id))
         for place, report in enumerate(reports)
@@ -107,27 +107,27 @@ def get(connection: sa.Connection, names: Sequence[RequestId]) -> list[AnyReques
 def cancel(connection: sa.Connection, names: Sequence[RequestId], now: float) -> list[BatchError | None]:
     """Withdraw requests of their own; each id has its own answer, in order."""
     known = _numbers(connection, names)
-    orders = {
-        name: Order(_key(known[name.batch_id].no, name), name, Canceled(now), None)
+    updates = {
+        name: Update(_key(known[name.batch_id].no, name), name, Canceled(now), None)
         for name in names
         if name.batch_id in known
     }
-    return _answers(connection, names, orders, {}, now)
+    return _answers(connection, names, updates, {}, now)
 
 
 def _answers(
     connection: sa.Connection,
     names: Sequence[RequestId],
-    orders: Mapping[RequestId, Order],
+    updates: Mapping[RequestId, Update],
     refused: Mapping[RequestId, BatchError],
     now: float,
 ) -> list[BatchError | None]:
-    outcomes = dict(zip(orders, transitions.apply(connection, list(orders.values()), now), strict=True))
+    outcomes = dict(zip(updates, transitions.apply(connection, list(updates.values()), now), strict=True))
     errors = {name: outcome for name, outcome in outcomes.items() if isinstance(outcome, BatchError)} | dict(
         refused
     )
     return [
-        errors.get(name) if name in orders or name in refused else NotFound("request", str(name))
+        errors.get(name) if name in updates or name in refused else NotFound("request", str(name))
         for name in names
     ]
 
@@ -138,15 +138,17 @@ def retry(connection: sa.Connection, names: Sequence[RequestId], now: float) -> 
     refused = {
         name: _busy(name) for name in names if name.batch_id in known and _is_busy(known[name.batch_id], name)
     }
-    orders = {}
+    updates = {}
     for name in dict.fromkeys(names):
         if name.batch_id in known and name not in refused:
             row = known[name.batch_id]
-            orders[name] = Order(_key(row.no, name), name, Pending(0, None, row.expires_at), None, retry=True)
-    for no in sorted({order.key.batch_no for order in orders.values()}):
-        while settle(connection, no, now):
+            updates[name] = Update(
+                _key(row.no, name), name, Pending(0, None, row.expires_at), None, retry=True
+            )
+    for no in sorted({update.key.batch_no for update in updates.values()}):
+        while end_waiting(connection, no, now):
             pass
-    answers = _answers(connection, names, orders, refused, now)
+    answers = _answers(connection, names, updates, refused, now)
     retried = {name.batch_id for name, answer in zip(names, answers, strict=True) if answer is None}
     _reopen(connection, [known[batch_id] for batch_id in retried], now)
     return answers
@@ -186,7 +188,7 @@ def _reopen(connection: sa.Connection, rows: Iterable[Row], now: float) -> None:
         connection.execute(sa.update(batches).where(batches.c.no == row.no).values(values))
 
 
-def settle(connection: sa.Connection, no: int, now: float) -> int:
+def end_waiting(connection: sa.Connection, no: int, now: float) -> int:
     """End requests that still wait in a stopped batch; tell how many it were."""
     stopped = sa.or_(batches.c.cancelling_at.is_not(None), batches.c.expiring_at.is_not(None))
     row = connection.execute(
@@ -205,27 +207,30 @@ def settle(connection: sa.Connection, no: int, now: float) -> int:
         .order_by(requests.c.line, requests.c.escalated)
         .limit(CHUNK)
     )
-    orders = [
-        _end_of(row, line, escalated, custom_id, now)
+    updates = [
+        _update_ending(row, line, escalated, custom_id, now)
         for line, escalated, custom_id in connection.execute(waiting)
     ]
-    if orders:
-        transitions.apply(connection, orders, now)
-    return len(orders)
+    if updates:
+        transitions.apply(connection, updates, now)
+    return len(updates)
 
 
-def _end_of(row: Row, line: int, escalated: int, custom_id: str | None, now: float) -> Order:
+def _update_ending(row: Row, line: int, escalated: int, custom_id: str | None, now: float) -> Update:
     name = RequestId(BatchId(row.id), line, bool(escalated))
     state: AnyState = Canceled(row.cancelling_at or now)
     if row.cancelling_at is None and not escalated:
         state = Failed(Failure(FailureKind.BATCH_EXPIRED), row.expiring_at, 0, row.expires_at)
-    return Order(Key(row.no, line, escalated), name, state, None, custom_id)
+    return Update(Key(row.no, line, escalated), name, state, None, custom_id)
 
 
-def unsettled_batches(connection: sa.Connection) -> list[int]:
+def still_stopping_batches(connection: sa.Connection) -> list[int]:
     """List stopped batches that still have lines waiting and nothing in flight."""
     query = (
-        sa.select(batches.c.no).where(unsettled, batches.c.in_flight == 0).order_by(batches.c.no).limit(100)
+        sa.select(batches.c.no)
+        .where(still_stopping, batches.c.in_flight == 0)
+        .order_by(batches.c.no)
+        .limit(100)
     )
     return list(connection.execute(query).scalars())
 
@@ -265,8 +270,8 @@ def reclaim(connection: sa.Connection, stale_after: float, time: Time, now: floa
         .limit(CHUNK)
         .with_for_update(of=requests, skip_locked=True, key_share=True)
     )
-    orders = [
-        Order(
+    updates = [
+        Update(
             Key(*row[:3]),
             RequestId(BatchId(row.id), row.line, bool(row.escalated)),
             Pending(row.attempt, None, row.expires_at),
@@ -274,7 +279,7 @@ def reclaim(connection: sa.Connection, stale_after: float, time: Time, now: floa
         )
         for row in connection.execute(query)
     ]
-    outcomes = transitions.apply(connection, orders, now) if orders else []
+    outcomes = transitions.apply(connection, updates, now) if updates else []
     return sum(outcome is None for outcome in outcomes)
 
 

@@ -166,11 +166,11 @@ SERVER_TIME = sa.cast(sa.extract("epoch", sa.func.statement_timestamp()), sa.Dou
 """The time of the server as a statement begins, in seconds since the epoch."""
 
 
-def look_at_clock(connection: sa.Connection) -> tuple[float, float, float]:
-    """Ask the server for its time; tell when it was asked, what it said and when it had answered."""
+def read_clock(connection: sa.Connection) -> tuple[float, float, float]:
+    """Ask the server for its time; return when it was asked, its answer and when that came."""
     asked = time.monotonic()
-    said = connection.execute(sa.select(SERVER_TIME)).scalar_one()
-    return asked, float(said), time.monotonic()
+    answer = connection.execute(sa.select(SERVER_TIME)).scalar_one()
+    return asked, float(answer), time.monotonic()
 
 
 def lock_schema(connection: sa.Connection) -> None:

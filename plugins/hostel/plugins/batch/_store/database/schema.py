@@ -144,11 +144,11 @@ unfinished = sa.and_(
     batches.c.cancelled_at.is_(None),
 )
 sa.Index("batches_unfinished", batches.c.expires_at, sqlite_where=unfinished, postgresql_where=unfinished)
-unsettled = sa.and_(
+still_stopping = sa.and_(
     batches.c.pending > 0,
     sa.or_(batches.c.cancelling_at.is_not(None), batches.c.expiring_at.is_not(None)),
 )
-sa.Index("batches_unsettled", batches.c.no, sqlite_where=unsettled, postgresql_where=unsettled)
+sa.Index("batches_unsettled", batches.c.no, sqlite_where=still_stopping, postgresql_where=still_stopping)
 
 lanes = sa.Table(
     "lanes",

@@ -34,7 +34,7 @@ from .._store.protocol import Storage
 
 T = TypeVar("T")
 ENDPOINT = "/v1/chat/completions"
-LOOK_EVERY = 0.01
+POLL_SECONDS = 0.01
 
 
 class Clock:
@@ -54,7 +54,7 @@ async def eventually(look: Callable[[], Awaitable[T]], within: float = 120.0) ->
     """Look again and again until something true is seen, at what another task or process does to a store."""
     with anyio.fail_after(within):
         while not (seen := await look()):  # noqa: ASYNC110
-            await anyio.sleep(LOOK_EVERY)  # what is looked at may be in another process
+            await anyio.sleep(POLL_SECONDS)  # what is looked at may be in another process
     return seen
 
 
@@ -74,7 +74,7 @@ def template(name: str, model: str = "m", *, api_key: str | None = None) -> Requ
     return RequestTemplateInput(name, "POST", ENDPOINT, body, model, api_key=api_key)
 
 
-class Desk:
+class ManualWorker:
     """Does to a store what daemons and callers do, one step at a time."""
 
     def __init__(self, storage: Storage, clock: Callable[[], float]) -> None:
@@ -86,15 +86,15 @@ class Desk:
         return await self.storage.create_file("input.jsonl", None, [template(name, model) for name in names])
 
     async def batch(self, *names: str, window: str = "24h", model: str = "m") -> Batch:
-        order = BatchInput(await self.file(*names, model=model), ENDPOINT, window)
-        return await self.storage.create_batch(order)
+        input = BatchInput(await self.file(*names, model=model), ENDPOINT, window)
+        return await self.storage.create_batch(input)
 
     async def batch_of(self, templates: Sequence[RequestTemplateInput], window: str = "24h") -> Batch:
         file_id = await self.storage.create_file("input.jsonl", None, templates)
         return await self.storage.create_batch(BatchInput(file_id, ENDPOINT, window))
 
     async def check_in(self) -> None:
-        """Announce this desk as a living daemon."""
+        """Announce this worker as a living daemon."""
         self._is_known = True
         now = self.clock()
         await self.storage.persist_daemon(
@@ -102,7 +102,7 @@ class Desk:
         )
 
     async def sign_off(self) -> None:
-        """Announce that this desk will do nothing more."""
+        """Announce that this worker will do nothing more."""
         record = await self.storage.get_daemon(self.daemon_id)
         await self.storage.persist_daemon(attrs.evolve(record, state=DaemonState.DEAD))
 
