@@ -6,13 +6,14 @@ _openai/       files and batches as OpenAI's clients ask for them
 _task_kind     a batch as a task that is started by name
 _service       `Batches`: the batches of a runtime
 _task_sync     a task for every unfinished batch
+_open_store    the store while it is open, and what wakes those who wait for changes
 _keep_running  services that outlive what ends them
 hookspecs      the hook by which others send the requests
+testing/       an endpoint with faults, a PostgreSQL server, a store worked by hand
 _daemon/       claims requests, sends them, reports what came back
 _store/        files, batches and requests in a database
 migrations/    its schema, release by release
 _model/        what batches are made of
-testing/       an endpoint with faults, a PostgreSQL server, a store worked by hand
 """
 
 from typing import TYPE_CHECKING

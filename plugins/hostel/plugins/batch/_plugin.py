@@ -44,7 +44,7 @@ class BatchRequests:
     def register_commands(self, app: typer.Typer) -> None:
         from ._cli.commands import add_commands
 
-        add_commands(app)
+        add_commands(app, BatchRequests)
 
     @hookimpl
     def register_routes(self) -> list[Mount]:

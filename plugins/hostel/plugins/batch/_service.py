@@ -1,14 +1,13 @@
 """The batches of a runtime: one store, one daemon, and a task in its session for every unfinished batch.
 
-Daemon and mirror are services, not tasks: nobody's session can end them, and what ends them by mistake is
-told and starts them again. The store is closed while tasks still run. Whoever looks at it again and again
-does so through `look`, `unfinished` and `tidy`, which know when it is over.
+The daemon and what keeps the tasks up to date are services, not tasks: nobody's session can end them, and
+one that dies is noted and starts again.
 """
 
 from __future__ import annotations
 
 import tempfile
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
@@ -21,7 +20,8 @@ from ._model.errors import AlreadyWorking
 from ._model.names import KIND, NAME
 from ._model.records import FileMetadata, Purpose, RequestTemplate
 from ._model.streams import closing
-from ._task_sync import Mirror, task_mark
+from ._open_store import OpenStore
+from ._task_sync import TaskSync, task_mark
 from .hookspecs import choose_batch_sender
 
 if TYPE_CHECKING:
@@ -33,11 +33,10 @@ if TYPE_CHECKING:
 
     from ._daemon.daemon import Daemon
     from ._daemon.sender import Sender
-    from ._model.ids import BatchId, FileId
+    from ._model.ids import FileId
     from ._model.records import Batch, BatchInput
     from ._store.store import SqlStorage
 
-LOOK_EVERY = 0.5
 DAEMON_GRACE = 3.0
 PIECE = 1024 * 1024
 DEFAULT_ENDPOINT = "/v1/chat/completions"
@@ -53,15 +52,13 @@ class Batches:
     def __init__(self, runtime: Runtime, location: str | Path | None = None) -> None:
         self._runtime, self._location = runtime, location
         self._stack = AsyncExitStack()
-        self._opening, self._looking = anyio.Lock(), anyio.Lock()
-        self._storage: SqlStorage | None = None
+        self._opening = anyio.Lock()
+        self._store: OpenStore | None = None
+        self._task_sync: TaskSync | None = None
         self._daemon: Daemon | None = None
         self._sending, self._sent = anyio.CancelScope(), anyio.Event()
         self._has_work = False
         self._death: str | None = None
-        self._mirror: Mirror | None = None
-        self._changed = anyio.Event()
-        self._closing = False
 
     @property
     def works(self) -> bool:
@@ -80,19 +77,24 @@ class Batches:
         return self._death if self._daemon is None else self._daemon.trouble
 
     async def storage(self) -> SqlStorage:
-        """Open the store on first use and mirror its unfinished batches from then on."""
+        """Open the store on first use and show its unfinished batches as tasks from then on."""
+        return (await self.store()).storage
+
+    async def store(self) -> OpenStore:
+        """Open the store on first use, for those who wait for what happens in it."""
         return (await self._opened())[0]
 
-    async def _opened(self) -> tuple[SqlStorage, Mirror]:
+    async def _opened(self) -> tuple[OpenStore, TaskSync]:
         async with self._opening:
-            if self._storage is None or self._mirror is None:
+            if self._store is None or self._task_sync is None:
                 from ._store.store import SqlStorage
 
-                self._storage = await self._stack.enter_async_context(SqlStorage(self._place()))
-                self._mirror = Mirror(self._runtime, self, self._storage)
-                self._serve("showing batches as tasks", self._mirror.run)
-                self._serve("following tasks to other sessions", self._mirror.follow_transfers)
-        return self._storage, self._mirror
+                storage = await self._stack.enter_async_context(SqlStorage(self._place()))
+                self._store = OpenStore(storage, lambda: self._daemon)
+                self._task_sync = TaskSync(self._runtime.tasks, self._store)
+                self._serve("showing batches as tasks", self._task_sync.run)
+                self._serve("following tasks to other sessions", self._task_sync.follow_transfers)
+        return self._store, self._task_sync
 
     def _serve(self, what: str, run: Callable[[], Awaitable[object]]) -> None:
         self._runtime.run_service(keep_running, what, run, self._note)
@@ -120,8 +122,7 @@ class Batches:
                 self._sending.cancel()
                 with anyio.move_on_after(DAEMON_GRACE + 1):
                     await self._sent.wait()
-            self._closing = True
-            async with self._looking:
+            async with nullcontext() if self._store is None else self._store.closing():
                 await self._stack.aclose()
 
     async def work(self, upstream: str | None = None, *, api_key: str | None = None, **options: Any) -> None:
@@ -176,19 +177,19 @@ class Batches:
 
         return await self._stack.enter_async_context(HttpSender(upstream, api_key=api_key))
 
-    async def submit(self, order: BatchInput, *, close_policy: ClosePolicy = ClosePolicy.KEEP) -> Batch:
+    async def submit(self, input: BatchInput, *, close_policy: ClosePolicy = ClosePolicy.KEEP) -> Batch:
         """Make a batch, and a task for it in its session unless its input is not valid.
 
         :param close_policy: what becomes of the batch when its session closes
         :raises SessionsError: if the session takes no task; the batch is withdrawn
         """
-        _, mirror = await self._opened()
-        return await mirror.submit(order, close_policy)
+        _, task_sync = await self._opened()
+        return await task_sync.submit(input, close_policy)
 
     async def adopt(self, batch: Batch) -> None:
         """Show an unfinished batch as a task of its session, as soon as that takes one."""
-        _, mirror = await self._opened()
-        await mirror.adopt([batch])
+        _, task_sync = await self._opened()
+        await task_sync.adopt([batch])
 
     async def cancel(self, batch: Batch, reason: str | None = None, *, actor: str | None = None) -> None:
         """Cancel a batch through its task, so that it is on record who asked."""
@@ -199,7 +200,8 @@ class Batches:
         try:
             await tasks.request_cancel(where[0], reason, actor=actor, session_id=where[1])
         except SessionsError:
-            await self.cancel_in_store(batch.id)
+            store = await self.store()
+            await store.cancel(batch.id)
 
     async def cancel_task(self, task: TaskContext, reason: str) -> None:
         """Ask a task to stop because its batch was."""
@@ -224,46 +226,6 @@ class Batches:
                 if isinstance(item, RequestTemplate):
                     return item.path
         return DEFAULT_ENDPOINT
-
-    async def cancel_in_store(self, batch_id: BatchId) -> None:
-        """Cancel a batch behind the back of its task, which will see it."""
-        storage = await self.storage()
-        await storage.cancel_batch(batch_id)
-        self.wake()
-
-    def wake(self) -> None:
-        """Look at batches, and for work, now."""
-        self._changed.set()
-        if self._daemon is not None:
-            self._daemon.wake()
-
-    async def rest(self) -> None:
-        """Wait until it is time for another look at batches."""
-        with anyio.move_on_after(LOOK_EVERY):
-            await self._changed.wait()
-
-    async def look(self, batch_id: BatchId) -> Batch | None:
-        """Read a batch; None once the store is closed.
-
-        :raises NotFound: if it was deleted.
-        """
-        async with self._looking:
-            return None if self._closing or self._storage is None else await self._storage.get_batch(batch_id)
-
-    async def unfinished(self) -> list[Batch] | None:
-        """List the batches that are not finished; None once the store is closed."""
-        async with self._looking:
-            self._changed = anyio.Event()
-            return None if self._closing or self._storage is None else await self._storage.list_unfinished()
-
-    async def tidy(self, stale_after: float) -> None:
-        """Do what daemons do beside sending, unless one runs here: end what is late, free what the dead hold.
-
-        :param stale_after: seconds of silence after which a daemon is taken for dead
-        """
-        async with self._looking:
-            if not self.works and not self._closing and self._storage is not None:
-                await self._storage.sweep(stale_after)
 
 
 async def _pieces(path: Path) -> AsyncIterator[bytes]:

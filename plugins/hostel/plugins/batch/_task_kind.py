@@ -1,6 +1,6 @@
 """A batch as a task that is started by name: `await runtime.start("s1", "batch", {"file": "in.jsonl"})`.
 
-The task is the batch's own, no second one mirrors it. The batch says in `created_by` which task made it, so
+The task is the batch's own, there is no second one. The batch says in `created_by` which task made it, so
 a task that is run again after a stop or a crash finds the batch it made before and makes no other. Only who
 asks the task to stop stops the batch: when the runtime closes, the batch stays and the task waits for the
 next one.
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from ._model.ids import BatchId
     from ._model.records import Batch
+    from ._open_store import OpenStore
     from ._service import Batches
     from ._store.store import SqlStorage
 
@@ -37,7 +38,7 @@ FIELDS = {"file", "file_id", "endpoint", "completion_window", "metadata"}
 
 
 async def run_batch(batches: Batches, params: Mapping[str, JsonValue]) -> JsonValue:
-    """Submit a batch and attend to it until it is finished; the current task is its task.
+    """Submit a batch and follow it until it is finished; the current task is its task.
 
     :param params: `file`, the path of a file of lines, or `file_id`, one that is in the store; `endpoint`,
         that of the first line by default; `completion_window`; `metadata`
@@ -45,20 +46,20 @@ async def run_batch(batches: Batches, params: Mapping[str, JsonValue]) -> JsonVa
     :raises InvalidInput: if its input is not valid
     :raises BatchExpired: if its window passed
     """
-    task, storage = current_task(), await batches.storage()
-    batch = await _made_before(storage, task) if task.attempt > 1 else None
+    task, store = current_task(), await batches.store()
+    batch = await _made_before(store.storage, task) if task.attempt > 1 else None
     if batch is None:
-        order = await _order(batches, params)
-        order = attrs.evolve(order, session_id=task.session_id, created_by=task_mark(task.record))
-        batch = await storage.create_batch(order)
-        batches.wake()
-    attendant = _Attendant(batches, storage, task, batch.id)
+        input = await _input(batches, params)
+        input = attrs.evolve(input, session_id=task.session_id, created_by=task_mark(task.record))
+        batch = await store.storage.create_batch(input)
+        store.wake()
+    follower = _Follower(batches, store, task, batch.id)
     try:
-        done = await attendant.until_finished()
+        done = await follower.until_finished()
     except anyio.get_cancelled_exc_class():
         if not task.interrupted:
             with anyio.CancelScope(shield=True):
-                await attendant.until_stopped()
+                await follower.until_stopped()
         raise
     return None if done is None else _result(done)
 
@@ -68,7 +69,7 @@ async def _made_before(storage: SqlStorage, task: TaskContext) -> Batch | None:
     return next(iter(made), None)
 
 
-async def _order(batches: Batches, params: Mapping[str, JsonValue]) -> BatchInput:
+async def _input(batches: Batches, params: Mapping[str, JsonValue]) -> BatchInput:
     if not params.keys() <= FIELDS or ("file" in params) == ("file_id" in params):
         raise _wrong(f"A batch takes {', '.join(sorted(FIELDS))}, and either file or file_id.")
     given = {name: _text(params, name) for name in FIELDS - {"metadata"} if params.get(name) is not None}
@@ -104,14 +105,14 @@ def _result(batch: Batch) -> JsonValue:
 
 
 @attrs.define
-class _Attendant:
-    """Watches over a batch for its task: tells how far it is, takes it along, stops it."""
+class _Follower:
+    """Follows a batch for its task: reports its progress, takes it along, stops it."""
 
     batches: Batches
-    storage: SqlStorage
+    store: OpenStore
     task: TaskContext
     batch_id: BatchId
-    told: Progress | None = None
+    reported: Progress | None = None
 
     async def until_finished(self) -> Batch | None:
         """Wait until the batch is finished; None if the task is to end as cancelled, or to wait for another
@@ -131,38 +132,38 @@ class _Attendant:
             await self._until_over()
 
     async def _until_over(self) -> Batch | None:
-        """Attend to the batch until it is finished; None if the runtime closes before."""
+        """Follow the batch until it is finished; None if the runtime closes before."""
         while not self.task.interrupted:
             try:
-                batch = await self._attend()
+                batch = await self._sync()
             except (StorageUnavailable, StorageRefused) as error:
                 log.warning("%s", error)
             else:
                 if batch is None or batch.is_finished:
                     return batch
-            await self.batches.rest()
+            await self.store.wait()
         return None
 
-    async def _attend(self) -> Batch | None:
+    async def _sync(self) -> Batch | None:
         """Read the batch and bring task and batch up to date; None once the runtime closes."""
-        batch = await self.batches.look(self.batch_id)
+        batch = await self.store.get(self.batch_id)
         if batch is None:
             return None
-        await self._tell(progress_of(batch))
+        await self._report(progress_of(batch))
         if batch.is_finished:
             return batch
         if self._is_to_stop() and batch.cancelling_at is None:
-            await self.storage.cancel_batch(batch.id)
+            await self.store.storage.cancel_batch(batch.id)
         if self.task.session_id != batch.session_id:
-            await self.storage.assign_session(batch.id, self.task.session_id)
+            await self.store.storage.assign_session(batch.id, self.task.session_id)
         return batch
 
     def _is_to_stop(self) -> bool:
         return self.task.cancel_requested and not self.task.interrupted
 
-    async def _tell(self, progress: Progress) -> None:
-        if self.told != progress and progress.total:
-            self.told = progress
+    async def _report(self, progress: Progress) -> None:
+        if self.reported != progress and progress.total:
+            self.reported = progress
             await self.task.progress(
                 progress.message, done=progress.done, total=progress.total, unit=progress.unit
             )

@@ -1,7 +1,7 @@
 """The tasks of unfinished batches.
 
-A batch's task is external: the store knows the truth, the task mirrors it. One service looks at unfinished
-batches, tells their tasks how far they are, and ends them as the store does; it finds batches of other
+A batch's task is external: the store knows the truth, the task shows it. One service reads the unfinished
+batches, reports their progress to their tasks, and ends them as the store does; it finds batches of other
 processes on the same store too. A transferred task takes its batch along. A batch that a task of kind `batch`
 made needs no second one.
 With a journal the tasks wait for the next runtime when this one stops or dies; the next one finds them, and
@@ -31,38 +31,37 @@ from hostel.sessions.journal import JournalError
 from ._model.errors import NotFound, StorageRefused, StorageUnavailable
 from ._model.ids import BatchId
 from ._model.names import KIND, NAME, log
+from ._model.objects import batch_object
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hostel.runtime import Runtime
-    from hostel.sessions import JsonValue, TaskRecord
+    from hostel.sessions import BackgroundTaskHost, JsonValue, TaskRecord
 
     from ._model.records import Batch, BatchInput
-    from ._service import Batches
-    from ._store.store import SqlStorage
+    from ._open_store import OpenStore
 
 STALE_AFTER = 30.0
 MARK = "task:"
 
 
-class Mirror:
+class TaskSync:
     """Shows the batches of a store as tasks of their sessions."""
 
-    def __init__(self, runtime: Runtime, batches: Batches, storage: SqlStorage) -> None:
-        self._tasks, self._batches, self._storage = runtime.tasks, batches, storage
+    def __init__(self, tasks: BackgroundTaskHost, store: OpenStore) -> None:
+        self._tasks, self._store, self._storage = tasks, store, store.storage
         self._adopting = anyio.Lock()
         self._known: dict[BatchId, Progress | None] = {}
         self._moved: dict[BatchId, str] = {}
         self._refused: set[BatchId] = set()
 
-    async def submit(self, order: BatchInput, close_policy: ClosePolicy) -> Batch:
+    async def submit(self, input: BatchInput, close_policy: ClosePolicy) -> Batch:
         """Make a batch and its task, before anybody else shows it.
 
         :raises SessionsError: if the session takes no task; the batch is withdrawn
         """
         async with self._adopting:
-            batch = await self._storage.create_batch(order)
+            batch = await self._storage.create_batch(input)
             try:
                 await self._show(batch, close_policy)
             except SessionsError:
@@ -97,7 +96,7 @@ class Mirror:
         elif maker.state.is_terminal:
             if maker.cancel_actor is not None:
                 await self._storage.cancel_batch(batch.id)
-            now = await self._batches.look(batch.id)
+            now = await self._store.get(batch.id)
             if now is not None:
                 await self._show(now, ClosePolicy.KEEP)
 
@@ -115,68 +114,66 @@ class Mirror:
         left = await self._tasks.get(batch.id)
         session_id = left.session_id if left is not None and left.state.is_live else batch.session_id
         try:
-            await self._tasks.register_external(
-                session_id, spec, cancel=lambda: self._batches.cancel_in_store(batch.id)
-            )
+            await self._tasks.register_external(session_id, spec, cancel=lambda: self._store.cancel(batch.id))
         except TaskAlreadyExists:
             log.warning("session %s has a task named %s already", session_id, batch.id)
         self._known[batch.id] = None
-        await self._tell(batch)
-        self._batches.wake()
+        await self._update(batch)
+        self._store.wake()
 
     async def run(self) -> None:
-        """Look again and again until the store is closed."""
-        is_settled = False
+        """Bring tasks up to date again and again until the store is closed."""
+        has_ended_left = False
         while (found := await self._unfinished()) is not None:
             try:
-                if not is_settled:
-                    await self._settle()
-                    is_settled = True
-                await self._look_at(found)
+                if not has_ended_left:
+                    await self._end_left()
+                    has_ended_left = True
+                await self._sync_all(found)
             except (StorageUnavailable, StorageRefused) as error:
                 log.warning("%s", error)
-            await self._batches.rest()
+            await self._store.wait()
 
     async def _unfinished(self) -> list[Batch] | None:
         try:
-            return await self._batches.unfinished()
+            return await self._store.list_unfinished()
         except StorageUnavailable as error:
             log.warning("%s", error)
             return []
 
-    async def _settle(self) -> None:
+    async def _end_left(self) -> None:
         """End tasks that an earlier runtime left and whose batches have finished since."""
         for record in await self._tasks.list(TaskFilter(kind=KIND)):
             batch_id = BatchId(record.id)
             try:
-                batch = await self._batches.look(batch_id)
+                batch = await self._store.get(batch_id)
             except NotFound as gone:
                 if gone.was_deleted:
                     await self._end(batch_id, TaskState.CANCELLED, "deleted", None)
             else:
                 if batch is not None and batch.is_finished:
-                    await self._tell(batch)
+                    await self._update(batch)
 
-    async def _look_at(self, found: Sequence[Batch]) -> None:
+    async def _sync_all(self, found: Sequence[Batch]) -> None:
         await self.adopt(found)
         for batch_id, session_id in list(self._moved.items()):
             with suppress(NotFound):  # the task of something else
                 await self._storage.assign_session(batch_id, session_id)
             del self._moved[batch_id]
         for batch_id in list(self._known):
-            await self._look(batch_id)
-        await self._batches.tidy(STALE_AFTER)
+            await self._sync(batch_id)
+        await self._store.sweep(STALE_AFTER)
 
-    async def _look(self, batch_id: BatchId) -> None:
+    async def _sync(self, batch_id: BatchId) -> None:
         try:
-            batch = await self._batches.look(batch_id)
+            batch = await self._store.get(batch_id)
         except NotFound:
             await self._end(batch_id, TaskState.CANCELLED, "deleted", None)
             return
         if batch is not None:
-            await self._tell(batch)
+            await self._update(batch)
 
-    async def _tell(self, batch: Batch) -> None:
+    async def _update(self, batch: Batch) -> None:
         """Bring a batch's task up to date."""
         progress = progress_of(batch)
         if self._known.get(batch.id) != progress and batch.total_requests:
@@ -198,18 +195,18 @@ class Mirror:
         try:
             await self._tasks.complete(batch_id, state, summary=text, value=value)
         except JournalError as error:
-            log.warning("%s", error)  # and try again at the next look
+            log.warning("%s", error)  # and try again next time
             return
         except SessionsError as error:
             log.warning("%s", error)
         self._known.pop(batch_id, None)
 
     async def follow_transfers(self) -> None:
-        """Let batches go along with their tasks, from the next look on."""
+        """Let batches go along with their tasks, from the next reading on."""
         async for event in self._tasks.subscribe(TaskFilter(kind=KIND)):
             if event.type is EventType.TRANSFERRED and event.task_id is not None:
                 self._moved[BatchId(event.task_id)] = event.session_id or ""
-                self._batches.wake()
+                self._store.wake()
 
 
 def progress_of(batch: Batch) -> Progress:
@@ -225,8 +222,8 @@ def summary(batch: Batch) -> str:
         "failed": batch.failed_requests,
         "cancelled": batch.canceled_requests,
     }
-    said = [f"{count} {word}" for word, count in counts.items() if count]
-    return ", ".join(said) or (f"{batch.total_requests} waiting" if batch.total_requests else "none")
+    parts = [f"{count} {word}" for word, count in counts.items() if count]
+    return ", ".join(parts) or (f"{batch.total_requests} waiting" if batch.total_requests else "none")
 
 
 def end_state(batch: Batch) -> TaskState:
@@ -248,6 +245,4 @@ def is_marked(batch: Batch) -> bool:
 
 def value_of(batch: Batch) -> JsonValue:
     """Write a batch as the result of its task."""
-    from ._openai.objects import batch_object
-
     return batch_object(batch)

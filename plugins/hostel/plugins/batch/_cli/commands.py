@@ -43,9 +43,15 @@ Concurrency = Annotated[int, typer.Option(min=1, help="Requests in flight per mo
 Name = Annotated[str, typer.Argument(help="The batch's id.")]
 
 
-def add_commands(app: typer.Typer) -> None:
-    """Add `batch` and what it can do."""
-    group = typer.Typer(help="Batches of model requests.", no_args_is_help=True)
+def add_commands(app: typer.Typer, plugin: Callable[[str | Path], object]) -> None:
+    """Add `batch` and what it can do.
+
+    :param plugin: makes the plugin that works on a store, for commands that run a runtime of their own
+    """
+    # the commands are functions that typer calls: what they need from here comes to them in their context
+    group = typer.Typer(
+        help="Batches of model requests.", no_args_is_help=True, context_settings={"obj": plugin}
+    )
     for command in (submit, show, results, errors, cancel, retry):
         group.command()(command)
     group.command("ls")(list_batches)
@@ -54,6 +60,7 @@ def add_commands(app: typer.Typer) -> None:
 
 
 def submit(
+    context: typer.Context,
     file: Annotated[
         Path, typer.Argument(help="Lines of requests in OpenAI's form.", exists=True, dir_okay=False)
     ],
@@ -77,7 +84,7 @@ def submit(
     from .submit import Submit
 
     there = None if upstream is None or detach else console.upstream(upstream, model_concurrency)
-    batch = _work(store, Submit(file, endpoint, window, session), there)
+    batch = _work(context, store, Submit(file, endpoint, window, session), there)
     _print(batch, as_json=as_json)
     if batch.failed_at is not None:
         for problem in batch.errors:
@@ -127,6 +134,7 @@ def cancel(batch: Name, store: Store = None, as_json: Json = False) -> None:
 
 
 def retry(
+    context: typer.Context,
     batch: Name,
     upstream: Upstream = None,
     model_concurrency: Concurrency = 10,
@@ -137,16 +145,16 @@ def retry(
     from .submit import Retry
 
     there = None if upstream is None else console.upstream(upstream, model_concurrency)
-    found = _work(store, Retry(_id(batch)), there)
+    found = _work(context, store, Retry(_id(batch)), there)
     _print(found, as_json=as_json)
     if there is not None:
         _exit_as(found)
 
 
-def _work(store: str | None, order: Submit | Retry, upstream: Endpoint | None) -> Batch:
+def _work(context: typer.Context, store: str | None, job: Submit | Retry, upstream: Endpoint | None) -> Batch:
     from .submit import Work
 
-    work = Work(_place(store), order, upstream)
+    work = Work(context.obj(_place(store)), job, upstream)
     try:
         return _run(work.run)
     except (KeyboardInterrupt, console.Terminated):
@@ -213,13 +221,13 @@ def _print_file(batch: str, store: str | None, which: str) -> None:
 
 
 def _object(batch: Batch) -> dict[str, Any]:
-    from .._openai.objects import batch_object
+    from .._model.objects import batch_object
 
     return batch_object(batch)
 
 
 def _row(batch: Batch) -> tuple[str, ...]:
-    from .._openai.objects import batch_status
+    from .._model.objects import batch_status
 
     done = batch.completed_requests + batch.failed_requests
     return batch.id, batch_status(batch), f"{done}/{batch.total_requests}", batch.session_id, batch.endpoint
@@ -233,10 +241,10 @@ def _print(batch: Batch, *, as_json: bool) -> None:
     if as_json:
         console.print_json(_object(batch))
         return
-    from .._openai.objects import batch_status
+    from .._model.objects import batch_status
     from .._task_sync import summary
 
-    said = [("batch", batch.id), ("status", batch_status(batch)), ("requests", summary(batch))]
-    said += [("session", batch.session_id), ("endpoint", batch.endpoint), ("file", batch.file_id)]
-    said += [("window", f"{batch.completion_window}, until {_local(batch.expires_at)}")]
-    console.print_table(("", ""), said, "")
+    facts = [("batch", batch.id), ("status", batch_status(batch)), ("requests", summary(batch))]
+    facts += [("session", batch.session_id), ("endpoint", batch.endpoint), ("file", batch.file_id)]
+    facts += [("window", f"{batch.completion_window}, until {_local(batch.expires_at)}")]
+    console.print_table(("", ""), facts, "")

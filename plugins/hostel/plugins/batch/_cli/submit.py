@@ -12,7 +12,6 @@ from hostel.runtime import Runtime, console
 
 from .._model.names import NAME
 from .._model.records import Batch, BatchInput
-from .._plugin import BatchRequests
 from .._service import Batches
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
     from .._model.ids import BatchId
 
-LOOK_EVERY = 0.2
+POLL_SECONDS = 0.2
 
 
 @attrs.frozen
@@ -62,16 +61,16 @@ class Retry:
 class Work:
     """What a command has begun; `batch_id` is known once there is a batch."""
 
-    place: str | Path
-    order: Submit | Retry
+    plugin: object
+    job: Submit | Retry
     upstream: Upstream | None
     batch_id: BatchId | None = None
 
     async def run(self) -> Batch:
         """Begin and, given an upstream, send requests until the batch is finished."""
-        async with Runtime([BatchRequests(self.place)], blocked=[NAME]) as runtime:
+        async with Runtime([self.plugin], blocked=[NAME]) as runtime:
             batches = runtime.get(Batches)
-            batch = await self.order.begin(batches)
+            batch = await self.job.begin(batches)
             self.batch_id = batch.id
             if self.upstream is not None and not batch.is_finished:
                 await batches.work(
@@ -88,18 +87,21 @@ async def _wait(batches: Batches, batch: Batch) -> None:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     wide = None if sys.stderr.isatty() else 10_000
-    shown = Console(stderr=True, width=wide, highlight=False)
+    stderr = Console(stderr=True, width=wide, highlight=False)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    told: str | None = None
-    with Progress(*columns, console=shown, disable=not sys.stderr.isatty()) as bar:
+    shown_trouble: str | None = None
+    store = await batches.store()
+    with Progress(*columns, console=stderr, disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task(batch.id, total=batch.total_requests)
-        while (found := await batches.look(batch.id)) is not None and not found.is_finished:
+        while (found := await store.get(batch.id)) is not None and not found.is_finished:
             bar.update(task, completed=found.completed_requests + found.failed_requests)
-            if batches.trouble is not None and batches.trouble != told:
-                told = batches.trouble
-                shown.print(
-                    f"hostel: {told}; trying again until the window ends", markup=False, highlight=False
+            if batches.trouble is not None and batches.trouble != shown_trouble:
+                shown_trouble = batches.trouble
+                stderr.print(
+                    f"hostel: {shown_trouble}; trying again until the window ends",
+                    markup=False,
+                    highlight=False,
                 )
-            await anyio.sleep(LOOK_EVERY)
+            await anyio.sleep(POLL_SECONDS)
         if found is not None:
             bar.update(task, completed=found.completed_requests + found.failed_requests)

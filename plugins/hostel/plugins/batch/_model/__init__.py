@@ -1,5 +1,6 @@
 """What batches are made of, without any storage or network.
 
+objects  files, batches, pages and errors in OpenAI's form
 jsonl    lines of batch files, read and written
 window   completion windows such as `24h`
 secrets  references to secrets

@@ -1,6 +1,5 @@
 """Files and batches as OpenAI's clients ask for them, below `/v1`.
 
-mount    what answers at `/v1` of an inspector's server, or says why nothing does
-app      the application: its routes, uploads, downloads, errors
-objects  files, batches, pages and errors in OpenAI's form
+mount  what answers at `/v1` of an inspector's server, or says why nothing does
+app    the application: its routes, uploads, downloads, errors
 """

@@ -20,6 +20,7 @@ from starlette.types import ASGIApp
 from .._model.errors import InvalidInput, NotFound, StorageRefused, StorageUnavailable
 from .._model.ids import BatchId, FileId
 from .._model.jsonl import content_line, upload_items
+from .._model.objects import batch_object, error_object, file_object, page_object
 from .._model.records import (
     Batch,
     BatchInput,
@@ -31,7 +32,6 @@ from .._model.records import (
 )
 from .._model.streams import closing
 from .._store.protocol import Storage
-from .objects import batch_object, error_object, file_object, page_object
 
 PIECE = 1024 * 1024
 MAX_UPLOAD = 512 * 1024 * 1024
@@ -78,10 +78,12 @@ def batch_app(
 
 
 async def _refused(request: Request, error: HTTPException) -> Response:
-    said = str(error.detail)
+    message = str(error.detail)
     if error.status_code in (404, 405):
-        said = f"Unknown request URL: {request.method} {request.url.path}. Files and batches are served here."
-    return JSONResponse(error_object(said), error.status_code, error.headers)
+        message = (
+            f"Unknown request URL: {request.method} {request.url.path}. Files and batches are served here."
+        )
+    return JSONResponse(error_object(message), error.status_code, error.headers)
 
 
 async def _invalid(_: Request, error: InvalidInput) -> Response:
@@ -167,8 +169,8 @@ class _Calls:
         yield b"".join(gathered)
 
     async def create_batch(self, request: Request) -> Response:
-        order = _order(await _json(request), self.on_deadline)
-        batch = await self.storage.create_batch(order)
+        input = _input(await _json(request), self.on_deadline)
+        batch = await self.storage.create_batch(input)
         if self.on_created is not None and batch.failed_at is None:
             await self.on_created(batch)
         return JSONResponse(batch_object(batch))
@@ -221,7 +223,7 @@ async def _json(request: Request) -> dict[str, Any]:
     return value
 
 
-def _order(body: Mapping[str, Any], on_deadline: OnDeadline) -> BatchInput:
+def _input(body: Mapping[str, Any], on_deadline: OnDeadline) -> BatchInput:
     metadata = body.get("metadata")
     if metadata is not None:
         _check_metadata(metadata)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import JSONResponse
 
+from .._model.objects import error_object
 from .app import batch_app
-from .objects import error_object
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -36,8 +36,8 @@ class V1:
         if self._batches.is_meant_to_work:
             app = self._app = self._app or await self._build()
             if scope["method"] == "POST" and not self._batches.works:
-                said = f"Nothing is taken at present: {self._batches.trouble}."
-                app = JSONResponse(error_object(said, kind="server_error"), 503, {"retry-after": "60"})
+                message = f"Nothing is taken at present: {self._batches.trouble}."
+                app = JSONResponse(error_object(message, kind="server_error"), 503, {"retry-after": "60"})
         await app(scope, receive, send)
 
     async def _build(self) -> ASGIApp:

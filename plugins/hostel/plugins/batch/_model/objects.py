@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .._model.records import Batch, File, FileStatus, Problem, Purpose
+from .records import Batch, File, FileStatus, Problem, Purpose
 
 JSONObject = dict[str, Any]
 
