@@ -1,4 +1,4 @@
-"""See and steer every session: the runtime over HTTP, as events, as a page and from the command line.
+"""See and control every session: the runtime over HTTP, as events, as a page and from the command line.
 
 `Runtime(plugins=[Inspector()])` serves an embedding application's runtime, `asgi(runtime)` is the same as an
 application to mount in a server of one's own, `hostel serve` runs a runtime as a process. The commands are a

@@ -1,9 +1,15 @@
-"""Tasks in words, for terminals."""
+"""Tasks as text, for terminals."""
 
 import attrs
 import pytest
 
-from hostel.plugins.inspector._cli import format as words
+from hostel.plugins.inspector._cli.format import (
+    as_tree,
+    duration_text,
+    note_text,
+    parse_duration,
+    progress_text,
+)
 from hostel.sessions import (
     CancelPolicy,
     ClosePolicy,
@@ -57,20 +63,20 @@ RECORD = TaskRecord(
     ],
 )
 def test_a_duration_is_said_in_its_two_largest_units(value: float, said: str) -> None:
-    assert words.duration(value) == said
+    assert duration_text(value) == said
 
 
 @pytest.mark.parametrize(
     ("text", "value"), [("90", 90), ("90s", 90), ("10m", 600), ("1.5h", 5_400), (" 2D ", 172_800), ("0", 0)]
 )
 def test_a_duration_is_read(text: str, value: float) -> None:
-    assert words.seconds(text) == value
+    assert parse_duration(text) == value
 
 
 @pytest.mark.parametrize("text", ["", "soon", "-1m", "1w", "m", "1 2", "\u0661m x"])
 def test_what_is_no_duration_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is not a duration"):
-        words.seconds(text)
+        parse_duration(text)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +93,7 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
     ],
 )
 def test_progress_is_a_bar_where_the_end_is_known(progress: Progress | None, said: str) -> None:
-    assert words.progress_text(progress) == said
+    assert progress_text(progress) == said
 
 
 @pytest.mark.parametrize(
@@ -112,7 +118,7 @@ def test_progress_is_a_bar_where_the_end_is_known(progress: Progress | None, sai
     ],
 )
 def test_a_note_says_what_matters_most(changes: dict[str, object], said: str) -> None:
-    assert words.note(attrs.evolve(RECORD, **changes)) == said  # type: ignore[arg-type]
+    assert note_text(attrs.evolve(RECORD, **changes)) == said  # type: ignore[arg-type]
 
 
 def task(task_id: str, parent: str | None = None, session: str = "s") -> TaskRecord:
@@ -122,7 +128,7 @@ def task(task_id: str, parent: str | None = None, session: str = "s") -> TaskRec
 def test_a_tree_has_children_below_their_parents() -> None:
     records = [task("a"), task("b"), task("a1", "a"), task("a2", "a"), task("a11", "a1"), task("x", "gone")]
 
-    shape = [(depth, record.id) for depth, record in words.tree(records)]
+    shape = [(depth, record.id) for depth, record in as_tree(records)]
 
     assert shape == [(0, "a"), (1, "a1"), (2, "a11"), (1, "a2"), (0, "b"), (0, "x")]
 
@@ -130,4 +136,4 @@ def test_a_tree_has_children_below_their_parents() -> None:
 def test_a_tree_of_tasks_that_are_each_others_parents_loses_none() -> None:
     records = [task("a", "b"), task("b", "a"), task("c", "c"), task("d", "a", session="other")]
 
-    assert sorted(record.id for _, record in words.tree(records)) == ["a", "b", "c", "d"]
+    assert sorted(record.id for _, record in as_tree(records)) == ["a", "b", "c", "d"]

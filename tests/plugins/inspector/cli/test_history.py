@@ -19,7 +19,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def past(folder: Path, *arguments: str, code: int = 0) -> str:
+def print_history(folder: Path, *arguments: str, code: int = 0) -> str:
     done = hostel(folder, "history", *arguments, "--data-dir", str(folder), code=code)
     return done.stdout if code == 0 else done.stderr
 
@@ -39,21 +39,21 @@ def test_live_tasks_of_a_killed_runtime_are_said_to_be_cut_off(folder: Path) -> 
 
 
 def test_they_can_be_asked_for_by_session_and_kind(folder: Path) -> None:
-    listed = json.loads(past(folder, "--session", "build", "--kind", "observer", "--json"))
+    listed = json.loads(print_history(folder, "--session", "build", "--kind", "observer", "--json"))
 
     assert [record["id"] for record in listed] == ["child"]
 
 
 def test_one_of_them_is_shown_with_what_happened_to_it(folder: Path) -> None:
-    shown = past(folder, "broken")
-    told = json.loads(past(folder, "broken", "--json"))
+    shown = print_history(folder, "broken")
+    told = json.loads(print_history(folder, "broken", "--json"))
 
     assert "the disk is made of paper" in shown
     assert [event["type"] for event in told["history"]] == ["registered", "failed"]
 
 
 def test_children_are_named(folder: Path) -> None:
-    told = json.loads(past(folder, "parent", "--json"))
+    told = json.loads(print_history(folder, "parent", "--json"))
 
     assert [child["id"] for child in told["children"]] == ["child"]
 
@@ -63,9 +63,9 @@ def test_no_text_of_a_journal_reaches_the_terminal_as_a_command(tmp_path: Path) 
     with running("asyncio", tmp_path, env={"SCENARIO_DATA": str(tmp_path)}) as program:
         program.tell("hostile past")
 
-    assert not has_controls(past(tmp_path) + past(tmp_path, f"past{NASTY}"))
+    assert not has_controls(print_history(tmp_path) + print_history(tmp_path, f"past{NASTY}"))
 
 
 def test_what_a_journal_does_not_have_is_one_sentence(folder: Path, tmp_path: Path) -> None:
-    assert past(folder, "nope", code=1) == "hostel: the journal has no task 'nope'\n"
-    assert len(past(tmp_path, code=1).splitlines()) == 1
+    assert print_history(folder, "nope", code=1) == "hostel: the journal has no task 'nope'\n"
+    assert len(print_history(tmp_path, code=1).splitlines()) == 1

@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from hostel.plugins.inspector import Inspector, InvalidHost
-from hostel.plugins.inspector._server.tokens import Access
+from hostel.plugins.inspector._server.tokens import Tokens
 from hostel.runtime import AsgiMessage, Mount, cards, hookimpl
 
 from ..conftest import Served, client, runtime_with
@@ -230,4 +230,4 @@ async def test_a_server_for_other_machines_takes_addresses_but_no_foreign_names(
 
 
 def test_tokens_are_compared_in_constant_time() -> None:
-    assert "compare_digest" in Access.accepts.__code__.co_names
+    assert "compare_digest" in Tokens.accepts.__code__.co_names

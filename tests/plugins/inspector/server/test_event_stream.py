@@ -10,7 +10,7 @@ import pytest
 
 from hostel.plugins.inspector._server import event_stream
 from hostel.plugins.inspector._server.cursors import Cursors
-from hostel.plugins.inspector._server.event_stream import Feed, Frames
+from hostel.plugins.inspector._server.event_stream import EventStreams, Frames
 from hostel.sessions import LocalBackgroundTaskHost, Progress, TaskFilter, TaskSpec
 
 from ..program import SECONDS
@@ -27,8 +27,8 @@ async def test_silence_is_filled_with_comments_that_carry_nothing() -> None:
 
     async with LocalBackgroundTaskHost() as host, anyio.create_task_group() as group:
         start = anyio.current_time()
-        feed = Feed(host, Cursors(), heartbeat=15)
-        group.start_soon(feed.tell, ALL, None, write)
+        streams = EventStreams(host, Cursors(), heartbeat=15)
+        group.start_soon(streams.write_events, ALL, None, write)
         await anyio.sleep(40)
         await host.register("s", TaskSpec(id="a"))
         await anyio.sleep(20)
@@ -67,11 +67,11 @@ async def test_a_long_backlog_goes_out_in_chunks() -> None:
         chunks.append(chunk)
 
     async with LocalBackgroundTaskHost() as host, anyio.create_task_group() as group:
-        feed = Feed(host, Cursors())
-        cursor = feed._cursors.write(0)
+        streams = EventStreams(host, Cursors())
+        cursor = streams._cursors.write(0)
         for number in range(1_000):
             await host.register("s", TaskSpec(id=f"t{number}", label="x" * 1_000))
-        group.start_soon(feed.tell, ALL, cursor, write)
+        group.start_soon(streams.write_events, ALL, cursor, write)
         with anyio.fail_after(SECONDS):
             while b"".join(chunks).count(b"\nevent: registered") < 1_000:
                 await anyio.lowlevel.checkpoint()
@@ -93,9 +93,9 @@ async def test_a_reader_that_never_reads_costs_no_memory_and_disturbs_nobody() -
         read += chunk.count(b"\nevent: ")
 
     async with LocalBackgroundTaskHost(retain_events=1_000) as host, anyio.create_task_group() as group:
-        feed = Feed(host, Cursors())
+        streams = EventStreams(host, Cursors())
         for write in (never, count):
-            group.start_soon(feed.tell, ALL, None, write)
+            group.start_soon(streams.write_events, ALL, None, write)
         await host.register("s", TaskSpec(id="a"))
         await anyio.wait_all_tasks_blocked()
         before = await publish(host, 20_000)

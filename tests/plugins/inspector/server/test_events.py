@@ -11,8 +11,8 @@ import httpx_sse
 import pytest
 
 from hostel.plugins.inspector import Inspector
-from hostel.plugins.inspector._server.event_stream import Feed
-from hostel.plugins.inspector._server.tokens import Access
+from hostel.plugins.inspector._server.event_stream import EventStreams
+from hostel.plugins.inspector._server.tokens import Tokens
 from hostel.runtime import Runtime
 from hostel.sessions import Progress, TaskSpec, TaskState
 from hostel.sessions.json import event_from_json
@@ -48,9 +48,9 @@ async def take(frames: AsyncIterator[Frame], count: int) -> list[Frame]:
     return taken
 
 
-def feed_of(inspector: Inspector) -> Feed:
+def streams_of(inspector: Inspector) -> EventStreams:
     assert inspector._api is not None
-    return inspector._api.feed
+    return inspector._api.event_streams
 
 
 async def begin(frames: AsyncIterator[Frame]) -> str:
@@ -225,16 +225,16 @@ async def test_what_is_no_ticket_opens_nothing(served: Served, query: str) -> No
 
 @pytest.mark.virtual_time
 async def test_tickets_expire_and_are_not_gathered() -> None:
-    access = Access(None)
-    early, late = access.ticket(), access.ticket()
+    tokens = Tokens(None)
+    early, late = tokens.ticket(), tokens.ticket()
     await anyio.sleep(29)
-    assert access.redeem(early)
+    assert tokens.redeem(early)
     await anyio.sleep(2)
-    assert not access.redeem(late)
+    assert not tokens.redeem(late)
 
-    tickets = [access.ticket() for _ in range(2_000)]
-    assert not access.redeem(tickets[0])
-    assert access.redeem(tickets[-1])
+    tickets = [tokens.ticket() for _ in range(2_000)]
+    assert not tokens.redeem(tickets[0])
+    assert tokens.redeem(tickets[-1])
 
 
 async def test_a_cursor_of_the_future_gets_missed_and_a_snapshot(served: Served) -> None:
@@ -303,7 +303,7 @@ async def publish(served: Served, count: int) -> None:
 async def test_there_are_only_so_many_streams() -> None:
     inspector = Inspector()
     async with runtime_with(inspector), client(inspector) as http:
-        feed_of(inspector)._max_streams = 2
+        streams_of(inspector)._max_streams = 2
         async with stream(http) as one, stream(http) as two:
             await begin(one)
             await begin(two)
@@ -311,14 +311,14 @@ async def test_there_are_only_so_many_streams() -> None:
             assert refused.status_code == 503
             assert refused.headers["retry-after"] == "5"
         with anyio.fail_after(SECONDS):
-            while len(feed_of(inspector)):
+            while len(streams_of(inspector)):
                 await anyio.lowlevel.checkpoint()
         async with stream(http) as three:
             await begin(three)
 
 
 async def test_no_stream_is_opened_once_they_were_closed(served: Served) -> None:
-    feed_of(served.inspector).close()
+    streams_of(served.inspector).close()
 
     refused = await served.http.get("/api/events")
 
@@ -357,10 +357,10 @@ def client_of_later() -> httpx.AsyncClient:
 async def test_a_reader_that_goes_is_forgotten(served: Served) -> None:
     async with stream(served.http) as frames:
         await begin(frames)
-        assert len(feed_of(served.inspector)) == 1
+        assert len(streams_of(served.inspector)) == 1
 
     with anyio.fail_after(SECONDS):
-        while len(feed_of(served.inspector)):
+        while len(streams_of(served.inspector)):
             await anyio.lowlevel.checkpoint()
     record = await served.host.register("s", TaskSpec(id="a"))
     assert record.state is TaskState.PENDING

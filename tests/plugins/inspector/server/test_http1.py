@@ -92,12 +92,12 @@ async def until(stream: SocketStream, end: bytes) -> bytes:
 
 
 @asynccontextmanager
-async def serving(app: AsgiApp, room: int = 100) -> AsyncIterator[Server]:
+async def serving(app: AsgiApp, limit: int = 100) -> AsyncIterator[Server]:
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
     server = Server(listener.extra(SocketAttribute.local_port))
 
     async def serve() -> None:
-        await http1.serve(listener, app, server.stop, server.errors.append, room)
+        await http1.serve(listener, app, server.stop, server.errors.append, limit)
         server.stopped.set()
 
     with anyio.fail_after(SECONDS):
@@ -252,7 +252,7 @@ async def test_a_peer_that_never_reads_is_dropped_in_time(monkeypatch: pytest.Mo
 
 
 async def test_there_are_only_so_many_connections_and_the_longest_idle_makes_room() -> None:
-    async with serving(echo, room=3) as server:
+    async with serving(echo, limit=3) as server:
         silent = await server.connect()
         begun = await server.connect()
         await begun.send(b"GET / HT")
@@ -278,7 +278,7 @@ async def test_whoever_comes_when_all_are_busy_is_told_so() -> None:
         await go_on.wait()
         await echo(scope, receive, send)
 
-    async with serving(app, room=1) as server, await server.connect() as first:
+    async with serving(app, limit=1) as server, await server.connect() as first:
         await first.send(GET + CLOSE + b"\r\n")
         await busy.wait()
         async with await server.connect() as second:
@@ -292,7 +292,8 @@ async def test_whoever_comes_when_all_are_busy_is_told_so() -> None:
 @pytest.mark.parametrize(("files", "places"), [(1_024, 256), (256, 64), (2, 1), (1 << 20, 1_200)])
 def test_a_server_takes_a_small_part_of_what_its_process_may_open(files: int, places: int) -> None:
     limit = f"resource.setrlimit(resource.RLIMIT_NOFILE, ({files}, {files}))"
-    code = f"import resource; from hostel.plugins.inspector._server.http1 import room; {limit}; print(room())"
+    module = http1.__name__
+    code = f"import resource; from {module} import connection_limit; {limit}; print(connection_limit())"
     if files > resource.getrlimit(resource.RLIMIT_NOFILE)[1]:
         pytest.skip("the system does not let this process open so many files")
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -301,7 +302,7 @@ def test_a_server_takes_a_small_part_of_what_its_process_may_open(files: int, pl
 
 
 async def test_half_open_connections_leave_the_application_its_files() -> None:
-    async with serving(echo, room=20) as server:
+    async with serving(echo, limit=20) as server:
         crowd = [await server.connect() for _ in range(200)]
         for stream in crowd[:100]:
             await stream.send(b"GET / HTTP/1.1\r\nHost: x\r\n")

@@ -9,7 +9,7 @@ from starlette.routing import Route
 
 from hostel.plugins.inspector._server.api import Api
 from hostel.plugins.inspector._server.app import _own_routes
-from hostel.plugins.inspector._server.tokens import Access
+from hostel.plugins.inspector._server.tokens import Tokens
 
 from ..conftest import Served
 from ..program import SECONDS, running
@@ -30,7 +30,7 @@ async def test_every_route_is_described_and_every_description_has_a_route(served
     described = (await served.http.get("/openapi.json")).json()
     routes = {
         (method, route.path.replace(":path", ""))
-        for route in _own_routes(Api(served.runtime, Access(None)))
+        for route in _own_routes(Api(served.runtime, Tokens(None)))
         if isinstance(route, Route)
         for method in (route.methods or set()) - {"HEAD"}
     }

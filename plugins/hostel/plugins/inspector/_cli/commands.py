@@ -43,9 +43,9 @@ def serve(
     model_concurrency: Annotated[int, typer.Option(help="Requests in flight there, per model.", min=1)] = 10,
 ) -> None:
     """Run a runtime and serve it over HTTP until it is interrupted; HOSTEL_TOKEN may hold the token."""
-    from .serve import serve_until_told
+    from .serve import serve_until_stopped
 
-    serve_until_told(host, port, allowed_host or [], data_dir, upstream, model_concurrency)
+    serve_until_stopped(host, port, allowed_host or [], data_dir, upstream, model_concurrency)
 
 
 def ps(

@@ -1,4 +1,4 @@
-"""Tasks in words, for terminals and pipes: durations, sizes, bars, and one line on what matters most.
+"""Tasks as text, for terminals and pipes: durations, sizes, bars, and one line on what matters most.
 
 Texts of tasks are left as they are: what prints them makes them harmless."""
 
@@ -19,7 +19,7 @@ DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhd]?)")
 BAR = 10
 
 
-def seconds(text: str) -> float:
+def parse_duration(text: str) -> float:
     """Return the seconds of `90`, `90s`, `10m`, `1.5h` or `2d`.
 
     :raises ValueError: if it is none of these.
@@ -30,7 +30,7 @@ def seconds(text: str) -> float:
     return float(found[1]) * UNITS[found[2] or "s"]
 
 
-def duration(value: float) -> str:
+def duration_text(value: float) -> str:
     """Return a length of time in its two largest units."""
     whole = max(0, round(value))
     minutes, hours, days = whole // 60, whole // 3_600, whole // 86_400
@@ -41,7 +41,7 @@ def duration(value: float) -> str:
     return f"{minutes}m {whole % 60:02}s" if minutes else f"{whole}s"
 
 
-def amount(value: float, unit: str | None) -> str:
+def amount_text(value: float, unit: str | None) -> str:
     """Return a number with its unit; bytes in powers of 1000."""
     if unit not in ("bytes", "byte", "B"):
         return f"{value:g}" + (f" {unit}" if unit else "")
@@ -57,13 +57,13 @@ def progress_text(progress: Progress | None) -> str:
     if progress is None or progress.done is None:
         return ""
     if not progress.total:
-        return amount(progress.done, progress.unit)
+        return amount_text(progress.done, progress.unit)
     share = progress.done / progress.total
     filled = int(share * BAR)
     return f"{'█' * filled}{'░' * (BAR - filled)} {share:4.0%}"
 
 
-def note(record: TaskRecord) -> str:
+def note_text(record: TaskRecord) -> str:
     """Return what one should know first about a task: why it failed, who cancelled it, what it does."""
     if record.failure is not None:
         return record.failure.message
@@ -84,7 +84,7 @@ def _outcome(result: TaskOutcome) -> str:
 
 
 def event_text(event: TaskEvent) -> str:
-    """Return what happened, in words."""
+    """Return what happened."""
     record = event.record
     if record is None:
         return f"{event.count or 'some'} events were missed"
@@ -92,7 +92,7 @@ def event_text(event: TaskEvent) -> str:
         case EventType.STATE_CHANGED:
             return f"{event.previous} → {record.state}"
         case EventType.PROGRESS:
-            return " ".join(part for part in (progress_text(record.progress), note(record)) if part)
+            return " ".join(part for part in (progress_text(record.progress), note_text(record)) if part)
         case EventType.INTERRUPTED:
             return "its host stopped; it goes on with the next"
         case EventType.TRANSFERRED:
@@ -100,10 +100,10 @@ def event_text(event: TaskEvent) -> str:
         case EventType.REGISTERED:
             return record.label or record.kind
         case _:
-            return note(record)
+            return note_text(record)
 
 
-def tree(records: Iterable[TaskRecord]) -> list[tuple[int, TaskRecord]]:
+def as_tree(records: Iterable[TaskRecord]) -> list[tuple[int, TaskRecord]]:
     """Return records with how deep they are below others of their session, parents before children."""
     known = {(record.session_id, record.id): record for record in records}
     children: dict[tuple[str, str] | None, list[TaskRecord]] = {}

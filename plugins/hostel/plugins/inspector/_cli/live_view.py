@@ -12,12 +12,12 @@ from hostel.runtime import console
 from hostel.sessions import EventType, TaskEvent
 from hostel.sessions.json import event_to_json
 
-from . import format as words
+from .format import event_text
 
 if TYPE_CHECKING:
     from rich.console import ConsoleDimensions, Group
 
-    from .task_view import Board
+    from .task_view import TaskView
 
 REFRESH_SECONDS = 0.25
 LAST = 8
@@ -29,14 +29,14 @@ class Lines:
     def __init__(self, *, as_json: bool) -> None:
         self._as_json = as_json
 
-    def tell(self, url: str, event: TaskEvent) -> None:
+    def show(self, url: str, event: TaskEvent) -> None:
         """Print the event."""
         if self._as_json:
             console.print_json({**event_to_json(event), "runtime": url})
             return
         console.print_lines([line(event)])
 
-    async def run(self, _: Board) -> None:
+    async def run(self, _: TaskView) -> None:
         """Need nothing more."""
 
 
@@ -46,33 +46,35 @@ class Screen:
     def __init__(self) -> None:
         self._events: deque[TaskEvent] = deque(maxlen=LAST)
 
-    def tell(self, _: str, event: TaskEvent) -> None:
+    def show(self, _: str, event: TaskEvent) -> None:
         """Remember the event."""
         if event.type is not EventType.PROGRESS:
             self._events.append(event)
 
-    async def run(self, board: Board) -> None:
-        """Draw what is on `board` four times a second."""
+    async def run(self, task_view: TaskView) -> None:
+        """Draw the tasks four times a second."""
         from rich.live import Live
 
         with Live(auto_refresh=False, transient=False) as live:
             while True:
-                live.update(self._drawn(board, live.console.size), refresh=True)
+                live.update(self._drawn(task_view, live.console.size), refresh=True)
                 await anyio.sleep(REFRESH_SECONDS)
 
-    def _drawn(self, board: Board, size: ConsoleDimensions) -> Group:
+    def _drawn(self, task_view: TaskView, size: ConsoleDimensions) -> Group:
         from rich.console import Group
         from rich.text import Text
 
         from .table import table
 
-        tasks = board.live()
-        room = max(3, size.height - len(self._events) - 5)
-        below = f"{len(tasks)} live tasks" + (f", {len(tasks) - room} not shown" if len(tasks) > room else "")
+        tasks = task_view.live()
+        lines = max(3, size.height - len(self._events) - 5)
+        below = f"{len(tasks)} live tasks" + (
+            f", {len(tasks) - lines} not shown" if len(tasks) > lines else ""
+        )
         events = [
             Text(console.plain(line(event)), no_wrap=True, overflow="ellipsis") for event in self._events
         ]
-        rows = [(0, record, where) for where, record in tasks[:room]]
+        rows = [(0, record, where) for where, record in tasks[:lines]]
         return Group(table(rows, time.time(), size.width), Text(below, style="dim"), Text(""), *events)
 
 
@@ -80,4 +82,4 @@ def line(event: TaskEvent) -> str:
     """Return an event on one line: when, which task, what."""
     clock = time.strftime("%H:%M:%S", time.localtime(event.at))
     where = f"{event.session_id}/{event.task_id}" if event.task_id else "-"
-    return f"{clock}  {where}  {event.type}  {words.event_text(event)}".rstrip()
+    return f"{clock}  {where}  {event.type}  {event_text(event)}".rstrip()

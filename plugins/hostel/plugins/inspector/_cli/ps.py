@@ -13,8 +13,8 @@ from hostel.runtime import console
 from hostel.sessions.json import record_to_json
 
 from .._errors import InspectorError
-from . import format as words
 from .client import Found, runtimes
+from .format import as_tree, duration_text, note_text, parse_duration, progress_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +38,7 @@ def print_tasks(
 ) -> None:
     """Print the tasks of all runtimes."""
     try:
-        silence = None if stuck is None else words.seconds(stuck)
+        silence = None if stuck is None else parse_duration(stuck)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--stuck") from None
     query = {"session_id": session, "kind": kind, "include_terminal": "true" if all else None}
@@ -77,7 +77,7 @@ def _rows(query: dict[str, str], silence: float | None, tree: bool) -> Iterator[
         if silence is not None:
             before = time.time() - silence
             records = [record for record in records if not record.is_terminal and record.updated_at <= before]
-        placed = words.tree(records) if tree else [(0, record) for record in records]
+        placed = as_tree(records) if tree else [(0, record) for record in records]
         yield from (Row(Found(runtime, record), depth) for depth, record in placed)
 
 
@@ -89,10 +89,10 @@ def _cells(record: TaskRecord, where: str, now: float, depth: int) -> tuple[str,
         record.session_id,
         record.kind,
         record.state.value,
-        words.progress_text(record.progress),
-        words.duration(end - record.created_at),
-        "" if record.is_terminal else words.duration(now - record.updated_at),
+        progress_text(record.progress),
+        duration_text(end - record.created_at),
+        "" if record.is_terminal else duration_text(now - record.updated_at),
         record.label,
-        words.note(record),
+        note_text(record),
         where,
     )

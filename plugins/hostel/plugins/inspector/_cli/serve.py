@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-def serve_until_told(
+def serve_until_stopped(
     host: str,
     port: int,
     allowed_hosts: list[str],

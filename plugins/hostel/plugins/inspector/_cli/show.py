@@ -10,9 +10,9 @@ from hostel.runtime import console
 from hostel.sessions import EventType
 from hostel.sessions.json import event_to_json, record_to_json
 
-from . import format as words
 from .client import runtimes
 from .control import find
+from .format import duration_text, event_text, note_text, progress_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,13 +64,13 @@ def task_lines(
 
 def _facts(record: TaskRecord, now: float) -> list[tuple[str, str]]:
     attempt = record.attempt
-    silent = "" if record.is_terminal else f"{words.duration(now - record.updated_at)} ago"
+    silent = "" if record.is_terminal else f"{duration_text(now - record.updated_at)} ago"
     return [
         ("task", record.id),
         ("label", record.label),
         ("state", record.state.value),
-        ("note", words.note(record)),
-        ("progress", words.progress_text(record.progress)),
+        ("note", note_text(record)),
+        ("progress", progress_text(record.progress)),
         ("session", record.session_id),
         ("kind", record.kind),
         ("producer", record.producer),
@@ -80,7 +80,7 @@ def _facts(record: TaskRecord, now: float) -> list[tuple[str, str]]:
         ("policies", f"cancel {record.cancel_policy}, close {record.close_policy}"),
         ("created", _moment(record.created_at)),
         ("ended", _moment(record.completed_at)),
-        ("took", words.duration((record.completed_at or now) - record.created_at)),
+        ("took", duration_text((record.completed_at or now) - record.created_at)),
         ("last sign", silent),
     ]
 
@@ -92,8 +92,8 @@ def timeline(history: list[TaskEvent], record: TaskRecord) -> Iterator[str]:
     for event, following in zip_longest(history, history[1:]):
         if following is not None and event.type is following.type is EventType.PROGRESS:
             continue
-        since = f"+{words.duration(event.at - record.created_at)}"
-        yield f"{since:>9}  {event.type:<16}  {words.event_text(event)}".rstrip()
+        since = f"+{duration_text(event.at - record.created_at)}"
+        yield f"{since:>9}  {event.type:<16}  {event_text(event)}".rstrip()
 
 
 def _moment(at: float | None) -> str:

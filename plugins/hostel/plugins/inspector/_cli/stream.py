@@ -38,26 +38,26 @@ class SnapshotPart:
     complete: bool
 
 
-News = SnapshotPart | TaskEvent
+StreamItem = SnapshotPart | TaskEvent
 
 
 class Follower:
-    """Tells a snapshot of a runtime's tasks and then what happens, and goes on where it was cut off.
+    """Passes on a snapshot of a runtime's tasks and then its events, and goes on where it was cut off.
 
-    `lost` is called whenever there is no connection, also if there was none yet."""
+    `on_lost` is called whenever there is no connection, also if there was none yet."""
 
     def __init__(
         self,
         card: cards.Card,
         query: Mapping[str, str],
         *,
-        told: Callable[[News], None],
-        lost: Callable[[], None],
+        on_item: Callable[[StreamItem], None],
+        on_lost: Callable[[], None],
     ) -> None:
         self._card = card
         self._params = {**query, "snapshot": "true"}
-        self._told = told
-        self._lost = lost
+        self._on_item = on_item
+        self._on_lost = on_lost
         self._cursor = ""
         self._pause = FIRST_PAUSE
 
@@ -73,7 +73,7 @@ class Follower:
             while True:
                 with suppress(httpx.HTTPError, httpx_sse.SSEError):
                     await self._read(http)
-                self._lost()
+                self._on_lost()
                 if self._card not in cards.running():
                     return
                 await anyio.sleep(self._pause)
@@ -92,10 +92,10 @@ class Follower:
                 self._pause = FIRST_PAUSE
                 self._cursor = frame.id or self._cursor
                 if frame.data:
-                    self._told(_news(frame))
+                    self._on_item(_item_of(frame))
 
 
-def _news(frame: httpx_sse.ServerSentEvent) -> News:
+def _item_of(frame: httpx_sse.ServerSentEvent) -> StreamItem:
     data = cast("Json", json.loads(frame.data))
     if frame.event == "snapshot":
         items = cast("list[Json]", data["items"])

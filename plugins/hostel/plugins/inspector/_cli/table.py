@@ -10,7 +10,7 @@ from rich.text import Text
 from hostel.runtime import console
 from hostel.sessions import TaskState
 
-from . import format as words
+from .format import duration_text, note_text, progress_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -54,9 +54,9 @@ def table(
             _cell(record.session_id),
             *([_cell(record.kind)] if is_wide else []),
             _cell(record.state, STYLES[record.state]),
-            _cell(words.progress_text(record.progress)),
-            _cell(words.duration(end - record.created_at)),
-            _cell("" if record.is_terminal else words.duration(now - record.updated_at)),
+            _cell(progress_text(record.progress)),
+            _cell(duration_text(end - record.created_at)),
+            _cell("" if record.is_terminal else duration_text(now - record.updated_at)),
             _doing(record),
             *([_cell(where.removeprefix("http://"))] if runtimes else []),
         )
@@ -64,7 +64,7 @@ def table(
 
 
 def _doing(record: TaskRecord) -> Text:
-    label, note = record.label, words.note(record)
+    label, note = record.label, note_text(record)
     return Text.assemble(_cell(label), "  " if label and note else "", _cell(note, "dim" if label else ""))
 
 

@@ -1,4 +1,4 @@
-"""What a reader of event streams knows: the latest record of each task, whatever order news come in."""
+"""What a reader of event streams knows: the latest record of each task, whatever order events come in."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ Key = tuple[str, str, str]
 
 
 @attrs.define
-class Board:
+class TaskView:
     """The tasks of several runtimes by runtime, session and id."""
 
     tasks: dict[Key, TaskRecord] = attrs.Factory(dict)
     _seen: dict[str, set[Key]] = attrs.Factory(dict)
 
     def apply(self, runtime: str, event: TaskEvent) -> bool:
-        """Take in an event; tell whether it is news."""
+        """Take in an event; return whether it is newer than what was known."""
         record = event.record
         if record is None:
             return True

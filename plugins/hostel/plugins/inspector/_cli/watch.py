@@ -16,75 +16,75 @@ from hostel.runtime import cards, console
 from hostel.sessions import TaskEvent, TaskState
 
 from .._errors import Refused
-from .stream import Follower, News, SnapshotPart
-from .task_view import Board
+from .stream import Follower, SnapshotPart, StreamItem
+from .task_view import TaskView
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from hostel.sessions import TaskRecord
 
-LOOK_SECONDS = 1.0
+POLL_SECONDS = 1.0
 
 
 class Watch:
-    """The followers of all runtimes and the board they keep."""
+    """The followers of all runtimes and the view of their tasks that they keep."""
 
-    def __init__(self, query: Mapping[str, str], told: Callable[[str, News], None]) -> None:
-        self.board = Board()
-        self.greeted = anyio.Event()
-        """Set once the runtimes found first have told all their tasks, those that can be reached."""
+    def __init__(self, query: Mapping[str, str], on_item: Callable[[str, StreamItem], None]) -> None:
+        self.task_view = TaskView()
+        self.caught_up = anyio.Event()
+        """Set once every runtime found first that can be reached has sent all its tasks."""
         self._query = query
-        self._told = told
+        self._on_item = on_item
         self._followed: set[cards.Card] = set()
-        self._greeting: set[cards.Card] = set()
+        self._catching_up: set[cards.Card] = set()
 
     async def run(self) -> None:
-        """Follow every runtime for ever; `told(runtime, news)` is called with all that is new."""
+        """Follow every runtime for ever; `on_item(runtime, item)` is called with all that is new."""
         async with anyio.create_task_group() as followers:
             while True:
                 for card in cards.running():
                     if card not in self._followed:
                         self._followed.add(card)
-                        self._greeting.add(card)
+                        self._catching_up.add(card)
                         followers.start_soon(self._follow, card)
-                self._check_greeted()
-                await anyio.sleep(LOOK_SECONDS)
+                self._check_caught_up()
+                await anyio.sleep(POLL_SECONDS)
 
     async def _follow(self, card: cards.Card) -> None:
         try:
-            told, lost = partial(self._take, card), partial(self._lose, card)
-            await Follower(card, self._query, told=told, lost=lost).run()
+            on_item, on_lost = partial(self._take, card), partial(self._lose, card)
+            await Follower(card, self._query, on_item=on_item, on_lost=on_lost).run()
         except Refused as error:
             console.warn(f"the runtime at {card.url} refuses: {error}")
             return
         finally:
-            self._greeting.discard(card)
-            self._check_greeted()
+            self._catching_up.discard(card)
+            self._check_caught_up()
         self._followed.discard(card)
-        self.board.forget(_name(card))
+        self.task_view.forget(_name(card))
 
-    def _take(self, card: cards.Card, news: News) -> None:
-        if isinstance(news, TaskEvent):
-            if self.board.apply(_name(card), news):
-                self._told(card.url, news)
+    def _take(self, card: cards.Card, item: StreamItem) -> None:
+        if isinstance(item, TaskEvent):
+            if self.task_view.apply(_name(card), item):
+                self._on_item(card.url, item)
             return
-        self.board.apply_part(_name(card), news.records, complete=news.complete)
-        self._told(card.url, news)
-        if news.complete:
-            self._greeting.discard(card)
-            self._check_greeted()
+        self.task_view.apply_part(_name(card), item.records, complete=item.complete)
+        self._on_item(card.url, item)
+        if item.complete:
+            self._catching_up.discard(card)
+            self._check_caught_up()
 
     def _lose(self, card: cards.Card) -> None:
-        if card in self._greeting:
+        if card in self._catching_up:
             console.warn(f"the runtime at {card.url} does not answer")
-        self._greeting.discard(card)
-        self._check_greeted()
-        self.board.begin(_name(card))
+        self._catching_up.discard(card)
+        self._check_caught_up()
+        self.task_view.begin(_name(card))
 
-    def _check_greeted(self) -> None:
-        if not self._greeting:
-            self.greeted.set()
+    def _check_caught_up(self) -> None:
+        if not self._catching_up:
+            self.caught_up.set()
 
 
 def _name(card: cards.Card) -> str:
@@ -101,12 +101,12 @@ def watch_all(task_id: str | None, *, session: str | None, kind: str | None, as_
     ends: list[TaskRecord] = []
     over = anyio.Event()
 
-    def told(url: str, news: News) -> None:
-        if isinstance(news, SnapshotPart):
-            found = [record for record in news.records if record.id == task_id]
-        elif task_id is None or news.task_id in (task_id, ""):
-            view.tell(url, news)
-            found = [news.record] if news.record is not None and task_id is not None else []
+    def on_item(url: str, item: StreamItem) -> None:
+        if isinstance(item, SnapshotPart):
+            found = [record for record in item.records if record.id == task_id]
+        elif task_id is None or item.task_id in (task_id, ""):
+            view.show(url, item)
+            found = [item.record] if item.record is not None and task_id is not None else []
         else:
             return
         ends.extend(record for record in found if record.is_terminal)
@@ -114,12 +114,12 @@ def watch_all(task_id: str | None, *, session: str | None, kind: str | None, as_
             over.set()
 
     async def run() -> None:
-        watch = Watch(query, told)
+        watch = Watch(query, on_item)
         async with anyio.create_task_group() as group:
             group.start_soon(watch.run)
-            group.start_soon(view.run, watch.board)
-            await watch.greeted.wait()
-            if task_id is None or any(key[2] == task_id for key in watch.board.tasks):
+            group.start_soon(view.run, watch.task_view)
+            await watch.caught_up.wait()
+            if task_id is None or any(key[2] == task_id for key in watch.task_view.tasks):
                 await over.wait()
             group.cancel_scope.cancel()
 

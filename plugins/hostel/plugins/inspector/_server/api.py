@@ -13,7 +13,7 @@ from hostel.sessions import TaskFilter, UnknownCursor
 from hostel.sessions.json import event_to_json, record_to_json, summary_to_json
 
 from .cursors import Cursors
-from .event_stream import MAX_STREAMS, Feed, to_json
+from .event_stream import MAX_STREAMS, EventStreams, to_json
 from .params import FILTER, Body, Query, check_match, invalid
 from .problems import finished_task, unknown_task
 from .task_history import history
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from hostel.sessions import JsonValue, TaskRecord
 
     from .event_stream import EventStream
-    from .tokens import Access
+    from .tokens import Tokens
 
 ACTOR = "inspector"
 NONCE = re.compile(r"[A-Za-z0-9_-]{16,128}")
@@ -39,12 +39,12 @@ REPORTED = ("progress", "updated_at", "seq")
 class Api:
     """The resources of one runtime."""
 
-    def __init__(self, runtime: Runtime, access: Access, *, max_streams: int = MAX_STREAMS) -> None:
+    def __init__(self, runtime: Runtime, tokens: Tokens, *, max_streams: int = MAX_STREAMS) -> None:
         self._runtime = runtime
         self._host = runtime.tasks
-        self._access = access
+        self._tokens = tokens
         self._cursors = Cursors()
-        self.feed = Feed(self._host, self._cursors, max_streams=max_streams)
+        self.event_streams = EventStreams(self._host, self._cursors, max_streams=max_streams)
 
     async def health(self, _: Request) -> Response:
         """Say that the server answers."""
@@ -55,13 +55,13 @@ class Api:
         nonce = Query(request, ("nonce",)).text("nonce") or ""
         if not NONCE.fullmatch(nonce):
             raise invalid("nonce is 16 to 128 letters, digits, - or _, made up for this request")
-        return answer({"run": self._access.run, "proof": self._access.proof(nonce)})
+        return answer({"run": self._tokens.run, "proof": self._tokens.proof(nonce)})
 
     async def ticket(self, request: Request) -> Response:
         """Make up what opens one event stream."""
         Query(request, ())
         await Body.of(request, ())
-        return answer({"ticket": self._access.ticket(), "seconds": TICKET_SECONDS}, status=201)
+        return answer({"ticket": self._tokens.ticket(), "seconds": TICKET_SECONDS}, status=201)
 
     async def sessions(self, request: Request) -> Response:
         """List sessions by first activity."""
@@ -126,7 +126,7 @@ class Api:
         """Stream what happens."""
         query = Query(request, (*FILTER, "after", "snapshot", "ticket"))
         after = request.headers.get("last-event-id") or query.text("after")
-        return self.feed.open(query.filter(), after=after, snapshot=query.flag("snapshot"))
+        return self.event_streams.open(query.filter(), after=after, snapshot=query.flag("snapshot"))
 
     async def plugins(self, request: Request) -> Response:
         """List plugins and what is wrong with them."""

@@ -1,4 +1,4 @@
-"""The web application of one runtime: its routes, those of its plugins, the page, the guard before all."""
+"""The web application of one runtime: its routes, those of its plugins, the page, who may ask before all."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute, Route
 
 from hostel.sessions import SessionsError
 
-from .auth import Guard
+from .auth import AuthMiddleware
 from .event_stream import to_json
 from .openapi import openapi
 from .plugin_routes import PluginRoutes
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from hostel.sessions import JsonValue
 
     from .api import Api
-    from .tokens import Access
+    from .tokens import Tokens
 
 
-def build(runtime: Runtime, api: Api, access: Access, *, host: str, allowed: frozenset[str]) -> AsgiApp:
+def build(runtime: Runtime, api: Api, tokens: Tokens, *, host: str, allowed: frozenset[str]) -> AsgiApp:
     """Return the application that serves `runtime` at `host`, which also goes by the names `allowed`."""
     theirs, pages = PluginRoutes.of(runtime), page_routes()
     routes: list[BaseRoute] = [*_own_routes(api), *theirs.routes, *pages]
@@ -48,7 +48,7 @@ def build(runtime: Runtime, api: Api, access: Access, *, host: str, allowed: fro
     )
     app.router.redirect_slashes = False  # a redirect would name the host and the path behind a proxy
     public = frozenset(["/health", "/proof", *(page.path for page in pages)])
-    return cast("AsgiApp", Guard(app, access, host=host, allowed=allowed, public=public))
+    return cast("AsgiApp", AuthMiddleware(app, tokens, host=host, allowed=allowed, public=public))
 
 
 def _own_routes(api: Api) -> list[Route]:

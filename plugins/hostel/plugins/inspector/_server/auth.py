@@ -21,7 +21,7 @@ from .problems import Problem
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from .tokens import Access
+    from .tokens import Tokens
 
 STREAM = "/api/events"
 
@@ -42,16 +42,16 @@ HEADERS = (
 )
 
 
-class Guard:
+class AuthMiddleware:
     """Lets requests through to `app` that name this server, come from no foreign page and carry the token.
 
     `host` is the address it listens on, `allowed` are its further names."""
 
     def __init__(
-        self, app: ASGIApp, access: Access, *, host: str, allowed: frozenset[str], public: frozenset[str]
+        self, app: ASGIApp, tokens: Tokens, *, host: str, allowed: frozenset[str], public: frozenset[str]
     ) -> None:
         self._app = app
-        self._access = access
+        self._tokens = tokens
         self._allowed = allowed
         self._names = {"localhost", host.lower(), *allowed} - {""}
         self._any_address = not is_loopback(host)
@@ -99,11 +99,11 @@ class Guard:
 
     def _is_authorized(self, given: bytes) -> bool:
         scheme, _, token = given.partition(b" ")
-        return scheme.lower() == b"bearer" and self._access.accepts(token.strip())
+        return scheme.lower() == b"bearer" and self._tokens.accepts(token.strip())
 
     def _has_ticket(self, query: bytes) -> bool:
         given = parse_qs(query.decode("latin-1")).get("ticket", [])
-        return len(given) == 1 and self._access.redeem(given[0])
+        return len(given) == 1 and self._tokens.redeem(given[0])
 
 
 def _path(scope: Scope) -> str:

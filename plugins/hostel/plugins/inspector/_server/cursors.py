@@ -1,4 +1,4 @@
-"""Places in what a host lists and tells, as texts that mean something only to the server that made them.
+"""Places in a host's listings and events, as texts that mean something only to the server that made them.
 
 A cursor names the run of the server and a place in it. After a restart numbers begin anew, so a cursor of
 another run is never taken for one of this. The beginning alone is the same in every run."""

@@ -9,7 +9,7 @@ down no more than that; what happens between two writes goes out in one.
 Frames: `event` is the type of the event, `data` its JSON, `id` the cursor after it. `snapshot` frames carry
 `{"items": [records], "complete": bool}`. The frames of a snapshot before its last have no `id`, nor has the
 `missed` before it: a connection that is cut meanwhile starts over. Events may be older than the snapshot
-they follow; a record with a smaller `seq` than one seen already is old news."""
+they follow; a record with a smaller `seq` than one seen already is out of date."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ HEARTBEAT = b":\n"
 Write = Callable[[bytes], Awaitable[None]]
 
 
-class Feed:
+class EventStreams:
     """All event streams of one server."""
 
     def __init__(
@@ -97,11 +97,11 @@ class Feed:
         with anyio.CancelScope() as scope:
             self._streams.add(scope)
             try:
-                await self._share.timed(self.tell(filter, after, write, snapshot=snapshot))
+                await self._share.timed(self.write_events(filter, after, write, snapshot=snapshot))
             finally:
                 self._streams.discard(scope)
 
-    async def tell(
+    async def write_events(
         self, filter: TaskFilter, after: str | None, write: Write, *, snapshot: bool = False
     ) -> None:
         """Write the events that match, until the host closes."""

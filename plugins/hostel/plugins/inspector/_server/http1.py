@@ -50,7 +50,7 @@ class PeerGone(OSError):
     """The peer has closed the connection or does not read what it asked for."""
 
 
-def room() -> int:
+def connection_limit() -> int:
     """Return how many connections a server takes: a quarter of the files its process may open, at most
     1,200.
     """
@@ -63,15 +63,15 @@ async def serve(
     app: AsgiApp,
     stop: anyio.Event,
     on_error: Callable[[Exception], None],
-    room: int,
+    limit: int,
 ) -> None:
     """Answer on `listener` until `stop` is set, then close it and give running requests a second.
 
-    There are at most `room` connections at a time. `on_error` is told what `app` raises; the peer is told
+    There are at most `limit` connections at a time. `on_error` is told what `app` raises; the peer is told
     500 if it was told nothing yet.
     """
 
-    places = _Places(room)
+    places = _Places(limit)
 
     async def handle(stream: SocketStream) -> None:
         try:
@@ -114,8 +114,8 @@ async def _accept(
 class _Places:
     """The places for connections; those of connections that wait for their peer can be given to others."""
 
-    def __init__(self, room: int) -> None:
-        self._free = room
+    def __init__(self, limit: int) -> None:
+        self._free = limit
         self._waiting: dict[anyio.CancelScope, None] = {}
 
     @contextmanager

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 QUANTUM = 0.02
 """Seconds that may be taken at a stretch."""
-CROWD = 16
+WOKEN_AT_ONCE = 16
 """How many are woken at once: waking has a cost of its own, so no more than have time to work."""
 TURNS_TO_WAKE = 2
 
@@ -36,7 +36,7 @@ class Share:
     """Work that takes `part` of the loop's time at most."""
 
     def __init__(self, part: float) -> None:
-        self._rest = (1 - part) / part
+        self._others_per_ours = (1 - part) / part
         self._taken = 0.0
         self._waiting: deque[_Waiter] = deque()
 
@@ -61,8 +61,8 @@ class Share:
             await anyio.lowlevel.checkpoint()  # those let in before it work now
         while self._taken > QUANTUM:
             taken, self._taken = self._taken, 0.0
-            await anyio.sleep(taken * self._rest)
-        for _ in range(min(CROWD, len(self._waiting))):
+            await anyio.sleep(taken * self._others_per_ours)
+        for _ in range(min(WOKEN_AT_ONCE, len(self._waiting))):
             waiter = self._waiting.popleft()
             waiter.may_work = True
             waiter.called.set()

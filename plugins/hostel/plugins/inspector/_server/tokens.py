@@ -20,7 +20,7 @@ TICKET_SECONDS = 30.0
 MOST_TICKETS = 1_000
 
 
-class Access:
+class Tokens:
     """The keys of one run of a server; `token=None` makes one up.
 
     :raises WeakToken: if `token` has fewer than 16 characters.
