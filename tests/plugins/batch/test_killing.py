@@ -133,7 +133,7 @@ async def _check(storage: SqlStorage, batch: Batch, upstream: Upstream) -> None:
         if isinstance(item, BatchOutputItem)
     )
     assert results == Counter({f"r{n}": 1 for n in range(REQUESTS)})
-    held = sa.text("SELECT sum(in_flight) FROM lanes")
+    held = sa.text("SELECT sum(in_flight) FROM model_queues")
     assert await storage._db.read(lambda connection: connection.execute(held).scalar_one()) == 0
     last_sent: dict[str, float] = {}
     for call in upstream.calls:

@@ -298,7 +298,7 @@ async def test_reading_writes_nothing(worker: ManualWorker, storage: SqlStorage)
     await storage.get_at_risk_batches(1e9, sorted(LIVE))
     assert [item.status async for item in storage.get_batch_results_stream(batch.id)]
     with pytest.raises((StorageRefused, StorageUnavailable)):
-        await storage._db.read(lambda connection: connection.execute(sa.text("DELETE FROM lanes")))
+        await storage._db.read(lambda connection: connection.execute(sa.text("DELETE FROM model_queues")))
 
 
 async def test_deleting_a_file_takes_nothing_from_finished_batches(worker: ManualWorker) -> None:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from hostel.plugins.batch import SchemaTooNew, SqlStorage
 from hostel.plugins.batch._store.database import dialect
 from hostel.plugins.batch._store.database.schema import REVISION, metadata
-from hostel.plugins.batch.testing import PostgresServer  # noqa: TC001
+from hostel.plugins.batch.testing import ManualWorker, PostgresServer
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -71,6 +71,23 @@ async def test_a_migrated_database_equals_a_fresh_one(places: tuple[str | Path, 
     engine.dispose()
 
     assert described(migrated) == described(fresh)
+
+
+async def test_what_waits_in_a_database_of_before_is_kept(places: tuple[str | Path, str | Path]) -> None:
+    place, _ = places
+    async with SqlStorage(place) as storage:
+        await ManualWorker(storage, storage.now).batch("a", "b")
+    engine = dialect.connect(place, 30)
+    with engine.begin() as connection:
+        connection.execute(sa.text("CREATE TABLE lanes AS SELECT * FROM model_queues"))
+        connection.execute(sa.text("DROP TABLE model_queues"))
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '0001'"))
+    engine.dispose()
+
+    async with SqlStorage(place) as storage:
+        claimed = await ManualWorker(storage, storage.now).claim(2)
+
+    assert [request.data.custom_id for request in claimed] == ["a", "b"]
 
 
 async def test_several_may_open_a_new_database_at_once(places: tuple[str | Path, str | Path]) -> None:

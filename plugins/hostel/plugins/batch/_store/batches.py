@@ -29,7 +29,7 @@ from .database.rows import (
     request_rows,
     status_from,
 )
-from .database.schema import batches, files, lanes, requests, templates, unfinished
+from .database.schema import batches, files, model_queues, requests, templates, unfinished
 
 PROBLEMS_SHOWN = 100
 visible = batches.c.deleted_at.is_(None)
@@ -132,9 +132,9 @@ def _spawn(connection: sa.Connection, no: int, file_no: int | None, deadline: fl
         .group_by(templates.c.model)
     )
     connection.execute(
-        sa.insert(lanes).from_select(["batch_no", "model", "deadline", "stopped", "pending"], counted)
+        sa.insert(model_queues).from_select(["batch_no", "model", "deadline", "stopped", "pending"], counted)
     )
-    made = sa.select(sa.func.sum(lanes.c.pending)).where(lanes.c.batch_no == no)
+    made = sa.select(sa.func.sum(model_queues.c.pending)).where(model_queues.c.batch_no == no)
     return int(connection.execute(made).scalar_one())
 
 
@@ -232,7 +232,7 @@ def requests_of(connection: sa.Connection, batch_id: BatchId) -> list[AnyRequest
 
 def cancel(connection: sa.Connection, nos: Sequence[int], now: float) -> None:
     """Withdraw what waits, at once; who sends the rest will stop it. What is finished stays so."""
-    connection.execute(sa.update(lanes).where(lanes.c.batch_no.in_(nos)).values(stopped=1))
+    connection.execute(sa.update(model_queues).where(model_queues.c.batch_no.in_(nos)).values(stopped=1))
     idle = sa.case((batches.c.in_flight == 0, sa.literal(now)))
     connection.execute(
         sa.update(batches)

@@ -1,9 +1,9 @@
 """Claims: who may send what, next.
 
 Order: batches by (deadline, age), lines of a batch in order, whatever their model, but a model takes no more
-than its free slots. Lanes say what each batch has for each model, so the plan needs no look at requests.
-Lanes of one batch are then read in parallel and merged by line: a few more than their even share of each, and
-more only of those that turn out to come first.
+than its free slots. Model queues say what each batch has for each model, so the plan reads no requests. The
+queues of one batch are then read in parallel and merged by line: a few more than their even share of each,
+and more only of those that turn out to come first.
 Requests that are not due, or locked by another claim, are passed over.
 """
 
@@ -18,18 +18,18 @@ import sqlalchemy as sa
 from .._model.ids import DaemonId
 from .._model.records import Capacity, Request
 from .._model.states import Claimed, RequestState
-from .counters import add_to_batches, add_to_lanes
+from .counters import add_to_batches, add_to_queues
 from .daemons import keep_alive
 from .database.dialect import Found, Time, Want, first_pending, is_one_of, lock_models
 from .database.rows import data_from, sendable_rows
-from .database.schema import batches, lanes, requests
+from .database.schema import batches, model_queues, requests
 from .database.transactions import Contended
 
-LANES_PER_MODEL = 100
-FIRST_LANES = 256
+QUEUES_PER_MODEL = 100
+FIRST_QUEUES = 256
 
 
-class Lane(NamedTuple):
+class ModelQueue(NamedTuple):
     """What one batch has pending for one model."""
 
     batch_no: int
@@ -46,7 +46,7 @@ class Share:
     demands: Mapping[str, int]
 
     def first_wants(self) -> dict[str, int]:
-        """Say how many to read of each lane at first."""
+        """Say how many to read of each queue at first."""
         even = self.quota if len(self.demands) == 1 else max(2, 2 * self.quota // len(self.demands))
         return {model: min(demand, self.quota, even) for model, demand in self.demands.items()}
 
@@ -59,10 +59,10 @@ def claim(
     :raises NotFound: if nobody would know that the daemon lives
     """
     free = _Free(connection, capacity)
-    first = _first_lanes(connection, free)
+    first = _first_queues(connection, free)
     taken = _take_from(connection, first, free, limit, daemon_id, now)
-    if len(taken) < limit and len(first) == FIRST_LANES:
-        others = _every_lane(connection, free, first)
+    if len(taken) < limit and len(first) == FIRST_QUEUES:
+        others = _every_queue(connection, free, first)
         taken += _take_from(connection, others, free, limit - len(taken), daemon_id, now)
     if taken:
         _count(connection, taken, now)
@@ -72,19 +72,19 @@ def claim(
 
 def _take_from(
     connection: sa.Connection,
-    open_lanes: Sequence[Lane],
+    open_queues: Sequence[ModelQueue],
     free: "_Free",
     limit: int,
     daemon_id: DaemonId,
     now: float,
 ) -> list[Found]:
     taken: list[Found] = []
-    while shares := plan(open_lanes, free.by_model, limit - len(taken)):
+    while shares := plan(open_queues, free.by_model, limit - len(taken)):
         chosen, short = _choose(connection, shares, now)
         _mark(connection, chosen, daemon_id, now)
         taken += chosen
         free.use(chosen)
-        open_lanes = _left(open_lanes, chosen, short)
+        open_queues = _left(open_queues, chosen, short)
     return taken
 
 
@@ -98,9 +98,11 @@ class _Free:
         self._elsewhere: dict[str, int] = {}
         if limited:
             lock_models(connection, limited)
-            held = sa.select(lanes.c.model, sa.func.sum(lanes.c.in_flight)).where(lanes.c.model.in_(limited))
+            held = sa.select(model_queues.c.model, sa.func.sum(model_queues.c.in_flight)).where(
+                model_queues.c.model.in_(limited)
+            )
             self._elsewhere = {
-                model: int(count) for model, count in connection.execute(held.group_by(lanes.c.model))
+                model: int(count) for model, count in connection.execute(held.group_by(model_queues.c.model))
             }
 
     def full(self) -> list[str]:
@@ -108,15 +110,15 @@ class _Free:
         names = self._capacity.free.keys() | self._capacity.everywhere.keys()
         return sorted(name for name in names if self._most(name, 1) <= 0)
 
-    def learn(self, open_lanes: list[Lane]) -> list[Lane]:
-        """Work out how many of the models of these lanes may be taken."""
+    def learn(self, open_queues: list[ModelQueue]) -> list[ModelQueue]:
+        """Work out how many of the models of these queues may be taken."""
         pending: Counter[str] = Counter()
-        for lane in open_lanes:
-            pending[lane.model] += lane.pending
+        for queue in open_queues:
+            pending[queue.model] += queue.pending
         for model, count in pending.items():
             if model not in self.by_model or self._unlimited(model):
                 self.by_model[model] = max(0, self._most(model, count))
-        return open_lanes
+        return open_queues
 
     def _unlimited(self, model: str) -> bool:
         own = self._capacity.free.get(model, self._capacity.default)
@@ -134,20 +136,20 @@ class _Free:
             self.by_model[row.model] -= 1
 
 
-_OPEN = sa.and_(lanes.c.pending > 0, lanes.c.stopped == 0)
-_LANE = (lanes.c.batch_no, lanes.c.model, lanes.c.pending)
+_OPEN = sa.and_(model_queues.c.pending > 0, model_queues.c.stopped == 0)
+_QUEUE = (model_queues.c.batch_no, model_queues.c.model, model_queues.c.pending)
 _FIRST = (
-    sa.select(*_LANE)
-    .where(_OPEN, lanes.c.model.not_in(sa.bindparam("full", expanding=True)))
-    .order_by(lanes.c.deadline, lanes.c.batch_no, lanes.c.model)
+    sa.select(*_QUEUE)
+    .where(_OPEN, model_queues.c.model.not_in(sa.bindparam("full", expanding=True)))
+    .order_by(model_queues.c.deadline, model_queues.c.batch_no, model_queues.c.model)
     .limit(sa.bindparam("most", type_=sa.Integer))
 )
 _ranked = (
     sa.select(
-        *_LANE,
-        lanes.c.deadline,
+        *_QUEUE,
+        model_queues.c.deadline,
         sa.func.row_number()
-        .over(partition_by=lanes.c.model, order_by=(lanes.c.deadline, lanes.c.batch_no))
+        .over(partition_by=model_queues.c.model, order_by=(model_queues.c.deadline, model_queues.c.batch_no))
         .label("place"),
     )
     .where(_OPEN)
@@ -155,31 +157,31 @@ _ranked = (
 )
 _EVERY = (
     sa.select(_ranked.c.batch_no, _ranked.c.model, _ranked.c.pending)
-    .where(_ranked.c.place <= LANES_PER_MODEL)
+    .where(_ranked.c.place <= QUEUES_PER_MODEL)
     .order_by(_ranked.c.deadline, _ranked.c.batch_no, _ranked.c.model)
 )
 
 
-def _first_lanes(connection: sa.Connection, free: "_Free") -> list[Lane]:
-    """Read the lanes that come first; those of models known to be full are passed over."""
-    values = {"full": free.full(), "most": FIRST_LANES}
-    return free.learn([Lane(*row) for row in connection.execute(_FIRST, values)])
+def _first_queues(connection: sa.Connection, free: "_Free") -> list[ModelQueue]:
+    """Read the model queues that come first; those of models known to be full are passed over."""
+    values = {"full": free.full(), "most": FIRST_QUEUES}
+    return free.learn([ModelQueue(*row) for row in connection.execute(_FIRST, values)])
 
 
-def _every_lane(connection: sa.Connection, free: "_Free", known: Sequence[Lane]) -> list[Lane]:
-    """Read the first lanes of each model, less what is known of those that were read before."""
-    seen = {(lane.batch_no, lane.model) for lane in known}
-    found = (Lane(*row) for row in connection.execute(_EVERY))
-    return free.learn([lane for lane in found if (lane.batch_no, lane.model) not in seen])
+def _every_queue(connection: sa.Connection, free: "_Free", known: Sequence[ModelQueue]) -> list[ModelQueue]:
+    """Read the first model queues of each model, less what is known of those that were read before."""
+    seen = {(queue.batch_no, queue.model) for queue in known}
+    found = (ModelQueue(*row) for row in connection.execute(_EVERY))
+    return free.learn([queue for queue in found if (queue.batch_no, queue.model) not in seen])
 
 
-def plan(open_lanes: Sequence[Lane], free: Mapping[str, int], limit: int) -> list[Share]:
-    """Deal `limit` requests out to batches; lanes come in order of deadline and batch."""
+def plan(open_queues: Sequence[ModelQueue], free: Mapping[str, int], limit: int) -> list[Share]:
+    """Deal `limit` requests out to batches; model queues come in order of deadline and batch."""
     left, shares = dict(free), []
-    for batch_no, group in groupby(open_lanes, key=lambda lane: lane.batch_no):
+    for batch_no, group in groupby(open_queues, key=lambda queue: queue.batch_no):
         if limit <= 0:
             break
-        demands = {lane.model: min(lane.pending, left[lane.model]) for lane in group}
+        demands = {queue.model: min(queue.pending, left[queue.model]) for queue in group}
         demands = {model: demand for model, demand in demands.items() if demand > 0}
         quota = min(limit, sum(demands.values()))
         if quota:
@@ -190,13 +192,13 @@ def plan(open_lanes: Sequence[Lane], free: Mapping[str, int], limit: int) -> lis
     return shares
 
 
-LaneName = tuple[int, str]
+QueueName = tuple[int, str]
 
 
 def _choose(
     connection: sa.Connection, shares: Sequence[Share], now: float
-) -> tuple[list[Found], set[LaneName]]:
-    """Read lanes until the first lines of each batch are known; name those that had less than was wanted."""
+) -> tuple[list[Found], set[QueueName]]:
+    """Read queues until the first lines of each batch are known; name those that had less than wanted."""
     wants = {
         (share.batch_no, model): count for share in shares for model, count in share.first_wants().items()
     }
@@ -206,14 +208,14 @@ def _choose(
         for model, count in share.demands.items()
     }
     while True:
-        found = first_pending(connection, [Want(*lane, count) for lane, count in wants.items()], now)
+        found = first_pending(connection, [Want(*queue, count) for queue, count in wants.items()], now)
         read = Counter((row.batch_no, row.model) for row in found)
         chosen = merge(found, {share.batch_no: share.quota for share in shares})
         used = Counter((row.batch_no, row.model) for row in chosen)
-        hungry = {lane for lane, count in wants.items() if used[lane] == count < most[lane]}
+        hungry = {queue for queue, count in wants.items() if used[queue] == count < most[queue]}
         if not hungry:
-            return chosen, {lane for lane, count in wants.items() if read[lane] < count}
-        wants |= {lane: min(4 * wants[lane], most[lane]) for lane in hungry}
+            return chosen, {queue for queue, count in wants.items() if read[queue] < count}
+        wants |= {queue: min(4 * wants[queue], most[queue]) for queue in hungry}
 
 
 def merge(found: Iterable[Found], quotas: Mapping[int, int]) -> list[Found]:
@@ -226,13 +228,15 @@ def merge(found: Iterable[Found], quotas: Mapping[int, int]) -> list[Found]:
     return chosen
 
 
-def _left(open_lanes: Iterable[Lane], chosen: Iterable[Found], short: set[LaneName]) -> list[Lane]:
-    """Drop the lanes that have nothing more that is due."""
+def _left(
+    open_queues: Iterable[ModelQueue], chosen: Iterable[Found], short: set[QueueName]
+) -> list[ModelQueue]:
+    """Drop the queues that have nothing more that is due."""
     given = Counter((row.batch_no, row.model) for row in chosen)
     return [
-        lane._replace(pending=lane.pending - given[lane.batch_no, lane.model])
-        for lane in open_lanes
-        if (lane.batch_no, lane.model) not in short and lane.pending > given[lane.batch_no, lane.model]
+        queue._replace(pending=queue.pending - given[queue.batch_no, queue.model])
+        for queue in open_queues
+        if (queue.batch_no, queue.model) not in short and queue.pending > given[queue.batch_no, queue.model]
     ]
 
 
@@ -270,13 +274,13 @@ def _mark(connection: sa.Connection, found: Sequence[Found], daemon_id: DaemonId
 
 
 def _count(connection: sa.Connection, taken: Sequence[Found], now: float) -> None:
-    by_lane: dict[tuple[int, str], Counter[str]] = {}
+    by_queue: dict[tuple[int, str], Counter[str]] = {}
     by_batch: dict[int, Counter[str]] = {}
     for row in taken:
-        by_lane.setdefault((row.batch_no, row.model), Counter()).update(d_pending=-1, d_in_flight=1)
+        by_queue.setdefault((row.batch_no, row.model), Counter()).update(d_pending=-1, d_in_flight=1)
         moved = {"in_flight": 1} if row.escalated else {"in_flight": 1, "pending": -1, "processing": 1}
         by_batch.setdefault(row.batch_no, Counter()).update(moved)
-    add_to_lanes(connection, by_lane)
+    add_to_queues(connection, by_queue)
     add_to_batches(connection, by_batch, now)
     stopped = sa.or_(batches.c.cancelling_at.is_not(None), batches.c.expiring_at.is_not(None))
     if connection.execute(sa.select(batches.c.no).where(batches.c.no.in_(sorted(by_batch)), stopped)).first():

@@ -1,24 +1,24 @@
-"""Counters of lanes and batches. They change by differences only, so transactions commute."""
+"""Counters of model queues and batches. They change by differences only, so transactions commute."""
 
 from collections.abc import Mapping, Sequence
 
 import sqlalchemy as sa
 
-from .database.dialect import LaneChange, change_lanes
+from .database.dialect import QueueChange, change_queues
 from .database.schema import batches, unfinished
 
-LaneName = tuple[int, str]
+QueueName = tuple[int, str]
 
 
-def add_to_lanes(connection: sa.Connection, totals: Mapping[LaneName, Mapping[str, int]]) -> None:
-    """Bring lanes up to date, in order."""
+def add_to_queues(connection: sa.Connection, totals: Mapping[QueueName, Mapping[str, int]]) -> None:
+    """Bring model queues up to date, in order."""
     changed = [
-        LaneChange(no, model, counted["d_pending"], counted["d_in_flight"])
+        QueueChange(no, model, counted["d_pending"], counted["d_in_flight"])
         for (no, model), counted in sorted(totals.items())
         if any(counted.values())
     ]
     if changed:
-        change_lanes(connection, changed)
+        change_queues(connection, changed)
 
 
 _COUNTERS = (

@@ -11,9 +11,9 @@ import sqlalchemy as sa
 
 from .._model.ids import BatchId, RequestId
 from .._model.states import LIVE, RequestState
-from .counters import add_to_lanes
+from .counters import add_to_queues
 from .database.dialect import insert_missing
-from .database.schema import batches, lanes, requests, unfinished
+from .database.schema import batches, model_queues, requests, unfinished
 
 
 def _at_risk(
@@ -107,7 +107,7 @@ def _count(connection: sa.Connection, made: Mapping[int, int], model: str) -> No
         .order_by(batches.c.no)
     )
     columns = ["batch_no", "model", "deadline", "stopped"]
-    connection.execute(insert_missing(connection, lanes).from_select(columns, deadlines))
-    add_to_lanes(
+    connection.execute(insert_missing(connection, model_queues).from_select(columns, deadlines))
+    add_to_queues(
         connection, {(no, model): {"d_pending": count, "d_in_flight": 0} for no, count in made.items()}
     )

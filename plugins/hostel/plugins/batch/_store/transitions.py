@@ -1,12 +1,13 @@
 """Every change of a request's state, in groups, each group one transaction.
 
-1. Lock the lines in question, requests and escalations, in one order: (batch, line, escalated). Then lanes,
-   then batches.
+1. Lock the lines in question, requests and escalations, in one order: (batch, line, escalated). Then model
+   queues, then batches.
 2. Decide in memory with the table of states: which updates are legal, who wins a race, which results come
    and go. Pure.
 3. Write what changed `WHERE state = ... AND lease = ...`, then insert results: one per line, or the whole
    group fails.
-4. Add the differences to the counters of lanes and batches; whoever makes a batch's last change finalises it.
+4. Add the differences to the counters of model queues and batches; whoever makes a batch's last change
+   finalises it.
 Counters only ever change by differences, so groups commute. An update that has been carried out already is
 no error.
 """
@@ -21,7 +22,7 @@ import sqlalchemy as sa
 from .._model.jsonl import content_line, read_usage
 from .._model.records import BatchErrorItem, BatchOutputItem
 from .._model.states import HELD, Completed, RequestState
-from .counters import add_to_batches, add_to_lanes
+from .counters import add_to_batches, add_to_queues
 from .database.dialect import Key
 from .database.rows import load_failure
 from .database.schema import requests, results
@@ -101,7 +102,7 @@ def write(connection: sa.Connection, group: Group, now: float) -> None:
         raise Contended
     totals: dict[int, Counter[str]] = {row.batch_no: Counter() for _, row in changed}
     _write_results(connection, group, changed, totals)
-    add_to_lanes(connection, _count_lanes(changed))
+    add_to_queues(connection, _count_queues(changed))
     _count_lines(group, changed, totals)
     add_to_batches(connection, totals, now)
 
@@ -200,7 +201,7 @@ def _result(key: Key, outcome: RequestState, ended_at: float, size: int) -> dict
     return key._asdict() | nothing | {"outcome": outcome, "ended_at": ended_at, "bytes": size}
 
 
-def _count_lanes(changed: Iterable[tuple[Row, Row]]) -> dict[tuple[int, str], Counter[str]]:
+def _count_queues(changed: Iterable[tuple[Row, Row]]) -> dict[tuple[int, str], Counter[str]]:
     totals: dict[tuple[int, str], Counter[str]] = {}
     for was, row in changed:
         counted = totals.setdefault((row.batch_no, row.model), Counter())

@@ -21,7 +21,16 @@ from .._model.states import (
 from . import transitions
 from .database.dialect import Key, Time
 from .database.rows import Row, request_from, request_rows
-from .database.schema import batches, daemons, lanes, requests, results, still_stopping, templates, unfinished
+from .database.schema import (
+    batches,
+    daemons,
+    model_queues,
+    requests,
+    results,
+    still_stopping,
+    templates,
+    unfinished,
+)
 from .transition_rules import Outcome, Update
 
 CHUNK = 2000
@@ -182,8 +191,11 @@ def _reopen(connection: sa.Connection, rows: Iterable[Row], now: float) -> None:
     ended = ("finalizing_at", "completed_at", "cancelling_at", "cancelled_at", "expiring_at", "expired_at")
     for row in sorted(rows, key=lambda row: row.no):
         deadline = now + row.window_seconds if row.expires_at <= now else row.expires_at
-        lane = sa.update(lanes).where(lanes.c.batch_no == row.no).values(stopped=0, deadline=deadline)
-        connection.execute(lane)
+        connection.execute(
+            sa.update(model_queues)
+            .where(model_queues.c.batch_no == row.no)
+            .values(stopped=0, deadline=deadline)
+        )
         values = dict.fromkeys(ended) | {"expires_at": deadline}
         connection.execute(sa.update(batches).where(batches.c.no == row.no).values(values))
 
@@ -249,7 +261,7 @@ def expire(connection: sa.Connection, time: Time) -> int:
     )
     if not nos:
         return 0
-    connection.execute(sa.update(lanes).where(lanes.c.batch_no.in_(nos)).values(stopped=1))
+    connection.execute(sa.update(model_queues).where(model_queues.c.batch_no.in_(nos)).values(stopped=1))
     stop = sa.update(batches).where(batches.c.no.in_(nos), late).values(expiring_at=time, finalizing_at=time)
     return connection.execute(stop).rowcount
 

@@ -18,7 +18,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from ..._model.errors import StorageUnavailable
 from ..._model.states import RequestState
-from .schema import lanes, requests
+from .schema import model_queues, requests
 
 READERS = 4
 _VM_STEPS = 20_000
@@ -52,8 +52,8 @@ class Found(NamedTuple):
     model: str
 
 
-class LaneChange(NamedTuple):
-    """What to add to the counters of a lane."""
+class QueueChange(NamedTuple):
+    """What to add to the counters of a model queue."""
 
     batch_no: int
     model: str
@@ -191,13 +191,13 @@ _READY = sa.and_(
     requests.c.state == RequestState.PENDING,
     sa.or_(requests.c.not_before.is_(None), requests.c.not_before <= sa.bindparam("now")),
 )
-_ONE_LANE = (
+_ONE_QUEUE = (
     sa.select(requests.c.batch_no, requests.c.line, requests.c.escalated, requests.c.model)
     .where(requests.c.batch_no == sa.bindparam("batch_no"), requests.c.model == sa.bindparam("model"), _READY)
     .order_by(requests.c.line, requests.c.escalated)
     .limit(sa.bindparam("most", type_=sa.Integer))
 )
-_ALL_LANES = sa.text("""
+_ALL_QUEUES = sa.text("""
     SELECT ready.batch_no, ready.line, ready.escalated, want.model
     FROM unnest(CAST(:batch_nos AS bigint[]), CAST(:models AS text[]), CAST(:counts AS bigint[]))
         AS want(batch_no, model, wanted)
@@ -212,13 +212,15 @@ _ALL_LANES = sa.text("""
 
 
 def first_pending(connection: sa.Connection, wants: Sequence[Want], now: float) -> list[Found]:
-    """Lock the first pending requests of each lane that are due and not locked by another claim."""
+    """Lock the first pending requests of each queue that are due and not locked by another claim."""
     if is_sqlite(connection):
-        rows = [row for want in wants for row in connection.execute(_ONE_LANE, want._asdict() | {"now": now})]
+        rows = [
+            row for want in wants for row in connection.execute(_ONE_QUEUE, want._asdict() | {"now": now})
+        ]
     else:
         batch_nos, models, counts = (list(column) for column in zip(*wants, strict=True))
         arrays = {"batch_nos": batch_nos, "models": models, "counts": counts, "now": now}
-        rows = list(connection.execute(_ALL_LANES, arrays))
+        rows = list(connection.execute(_ALL_QUEUES, arrays))
     return [Found(*row) for row in rows]
 
 
@@ -231,39 +233,44 @@ def is_one_of(
     return column == sa.any_(sa.literal(list(values), postgresql.ARRAY(sa.BigInteger)))
 
 
-_CHANGE_LANE = (
-    sa.update(lanes)
-    .where(lanes.c.batch_no == sa.bindparam("at_batch_no"), lanes.c.model == sa.bindparam("at_model"))
+_CHANGE_QUEUE = (
+    sa.update(model_queues)
+    .where(
+        model_queues.c.batch_no == sa.bindparam("at_batch_no"),
+        model_queues.c.model == sa.bindparam("at_model"),
+    )
     .values(
-        pending=lanes.c.pending + sa.bindparam("more_pending"),
-        in_flight=lanes.c.in_flight + sa.bindparam("more_in_flight"),
+        pending=model_queues.c.pending + sa.bindparam("more_pending"),
+        in_flight=model_queues.c.in_flight + sa.bindparam("more_in_flight"),
     )
 )
-_CHANGE_LANES = sa.text("""
+_CHANGE_QUEUES = sa.text("""
     WITH change AS (
         SELECT * FROM unnest(
             CAST(:batch_nos AS bigint[]), CAST(:models AS text[]),
             CAST(:pending AS bigint[]), CAST(:in_flight AS bigint[])
         ) AS given(batch_no, model, pending, in_flight)
     ), locked AS (
-        SELECT lanes.batch_no, lanes.model FROM lanes JOIN change USING (batch_no, model)
-        ORDER BY lanes.batch_no, lanes.model FOR NO KEY UPDATE OF lanes
+        SELECT model_queues.batch_no, model_queues.model FROM model_queues JOIN change USING (batch_no, model)
+        ORDER BY model_queues.batch_no, model_queues.model FOR NO KEY UPDATE OF model_queues
     )
-    UPDATE lanes SET pending = lanes.pending + change.pending, in_flight = lanes.in_flight + change.in_flight
+    UPDATE model_queues SET
+        pending = model_queues.pending + change.pending,
+        in_flight = model_queues.in_flight + change.in_flight
     FROM change JOIN locked USING (batch_no, model)
-    WHERE lanes.batch_no = change.batch_no AND lanes.model = change.model
+    WHERE model_queues.batch_no = change.batch_no AND model_queues.model = change.model
 """)
 
 
-def change_lanes(connection: sa.Connection, changes: Sequence[LaneChange]) -> None:
-    """Add to the counters of lanes, locking them in order."""
+def change_queues(connection: sa.Connection, changes: Sequence[QueueChange]) -> None:
+    """Add to the counters of model queues, locking them in order."""
     if is_sqlite(connection):
         names = ("at_batch_no", "at_model", "more_pending", "more_in_flight")
-        connection.execute(_CHANGE_LANE, [dict(zip(names, change, strict=True)) for change in changes])
+        connection.execute(_CHANGE_QUEUE, [dict(zip(names, change, strict=True)) for change in changes])
         return
     batch_nos, models, pending, in_flight = (list(column) for column in zip(*sorted(changes), strict=True))
     arrays = {"batch_nos": batch_nos, "models": models, "pending": pending, "in_flight": in_flight}
-    connection.execute(_CHANGE_LANES, arrays)
+    connection.execute(_CHANGE_QUEUES, arrays)
 
 
 def insert_missing(connection: sa.Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:

@@ -2,15 +2,15 @@
 
 `results` has the primary key (batch, line): two results for one input line cannot be stored. `requests` has
 (batch, line, escalated): an escalation is unique. Counters on `batches` count lines, `in_flight` counts
-requests held by daemons. A lane is what one batch has to do for one model; it makes finding work independent
-of how much work there is.
+requests held by daemons. A model queue is what one batch has to do for one model; it makes finding work
+independent of how much work there is.
 """
 
 import sqlalchemy as sa
 
 from ..._model.states import HELD, RequestState
 
-REVISION = "0001"
+REVISION = "0002"
 
 Number = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 Small = sa.SmallInteger().with_variant(sa.Integer, "sqlite")
@@ -150,8 +150,8 @@ still_stopping = sa.and_(
 )
 sa.Index("batches_unsettled", batches.c.no, sqlite_where=still_stopping, postgresql_where=still_stopping)
 
-lanes = sa.Table(
-    "lanes",
+model_queues = sa.Table(
+    "model_queues",
     metadata,
     sa.Column("batch_no", Number, sa.ForeignKey("batches.no"), primary_key=True, autoincrement=False),
     sa.Column("model", Text, primary_key=True),
@@ -162,12 +162,12 @@ lanes = sa.Table(
     sa.CheckConstraint("pending >= 0 AND in_flight >= 0", name="counters"),
     sqlite_strict=True,
 )
-_open = sa.and_(lanes.c.pending > 0, lanes.c.stopped == 0)
+_open = sa.and_(model_queues.c.pending > 0, model_queues.c.stopped == 0)
 sa.Index(
-    "lanes_open",
-    lanes.c.deadline,
-    lanes.c.batch_no,
-    lanes.c.model,
+    "model_queues_open",
+    model_queues.c.deadline,
+    model_queues.c.batch_no,
+    model_queues.c.model,
     sqlite_where=_open,
     postgresql_where=_open,
 )
