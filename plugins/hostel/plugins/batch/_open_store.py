@@ -1,7 +1,8 @@
 """The store of a runtime while it is open.
 
-The store closes while services and tasks still run that read it again and again. They read through `get`,
-`list_unfinished` and `sweep`, which wait for no closed database: once the store is closed there is nothing.
+One service polls the unfinished batches; whoever else follows a batch is given what the poll found. The store
+closes while services and tasks still run: they read through this class, which never asks a closed database
+and answers None instead.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from ._store.store import SqlStorage
 
 POLL_SECONDS = 0.5
+LATE_SECONDS = 2 * POLL_SECONDS
+"""How long to wait for a poll before reading oneself: the service may be starting again, or be gone."""
 
 
 class OpenStore:
@@ -31,12 +34,13 @@ class OpenStore:
     def __init__(self, storage: SqlStorage, daemon: Callable[[], Daemon | None]) -> None:
         self.storage = storage
         self._daemon = daemon
-        self._changed = anyio.Event()
+        self._changed, self._polled = anyio.Event(), anyio.Event()
+        self._unfinished: dict[BatchId, Batch] = {}
         self._reading = anyio.Lock()
         self._is_closed = False
 
     def wake(self) -> None:
-        """Let those who wait read the store, and the daemon claim, now."""
+        """Poll, and let the daemon claim, now."""
         self._changed.set()
         daemon = self._daemon()
         if daemon is not None:
@@ -55,11 +59,28 @@ class OpenStore:
         async with self._reading:
             return None if self._is_closed else await self.storage.get_batch(batch_id)
 
-    async def list_unfinished(self) -> list[Batch] | None:
-        """List the batches that are not finished; None once the store is closed."""
+    async def poll(self) -> list[Batch] | None:
+        """List the batches that are not finished, for all who follow one; None once the store is closed."""
         async with self._reading:
             self._changed = anyio.Event()
-            return None if self._is_closed else await self.storage.list_unfinished()
+            found = [] if self._is_closed else await self.storage.list_unfinished()
+        if self._is_closed:
+            return None
+        self._unfinished = {batch.id: batch for batch in found}
+        self._polled.set()
+        self._polled = anyio.Event()
+        return found
+
+    async def next(self, batch_id: BatchId) -> Batch | None:
+        """Wait for the next poll and return a batch as it is then; None once the store is closed.
+
+        :raises NotFound: if it was deleted.
+        """
+        with anyio.move_on_after(LATE_SECONDS) as late:
+            await self._polled.wait()
+        # a batch that the poll did not list is finished, or new
+        found = None if late.cancelled_caught else self._unfinished.get(batch_id)
+        return await self.get(batch_id) if found is None else found
 
     async def cancel(self, batch_id: BatchId) -> None:
         """Cancel a batch behind the back of its task, which will see it."""
@@ -79,5 +100,7 @@ class OpenStore:
     async def closing(self) -> AsyncIterator[None]:
         """Keep everybody from reading, now and after the context, in which the store is to be closed."""
         self._is_closed = True
+        self._unfinished.clear()
+        self._polled.set()
         async with self._reading:
             yield

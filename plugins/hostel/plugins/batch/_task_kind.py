@@ -133,30 +133,29 @@ class _Follower:
 
     async def _until_over(self) -> Batch | None:
         """Follow the batch until it is finished; None if the runtime closes before."""
+        read = self.store.get  # once at once, then poll by poll
         while not self.task.interrupted:
             try:
-                batch = await self._sync()
+                batch = await read(self.batch_id)
+                if batch is not None:
+                    await self._sync(batch)
             except (StorageUnavailable, StorageRefused) as error:
                 log.warning("%s", error)
             else:
                 if batch is None or batch.is_finished:
                     return batch
-            await self.store.wait()
+            read = self.store.next
         return None
 
-    async def _sync(self) -> Batch | None:
-        """Read the batch and bring task and batch up to date; None once the runtime closes."""
-        batch = await self.store.get(self.batch_id)
-        if batch is None:
-            return None
+    async def _sync(self, batch: Batch) -> None:
+        """Bring task and batch up to date."""
         await self._report(progress_of(batch))
         if batch.is_finished:
-            return batch
+            return
         if self._is_to_stop() and batch.cancelling_at is None:
             await self.store.storage.cancel_batch(batch.id)
         if self.task.session_id != batch.session_id:
             await self.store.storage.assign_session(batch.id, self.task.session_id)
-        return batch
 
     def _is_to_stop(self) -> bool:
         return self.task.cancel_requested and not self.task.interrupted

@@ -136,7 +136,7 @@ class TaskSync:
 
     async def _unfinished(self) -> list[Batch] | None:
         try:
-            return await self._store.list_unfinished()
+            return await self._store.poll()
         except StorageUnavailable as error:
             log.warning("%s", error)
             return []
@@ -160,8 +160,10 @@ class TaskSync:
             with suppress(NotFound):  # the task of something else
                 await self._storage.assign_session(batch_id, session_id)
             del self._moved[batch_id]
+        unfinished = {batch.id: batch for batch in found}
         for batch_id in list(self._known):
-            await self._sync(batch_id)
+            batch = unfinished.get(batch_id)
+            await (self._sync(batch_id) if batch is None else self._update(batch))
         await self._store.sweep(STALE_AFTER)
 
     async def _sync(self, batch_id: BatchId) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-import anyio
 import attrs
 
 from hostel.runtime import Runtime, console
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
     from hostel.runtime import Upstream
 
     from .._model.ids import BatchId
-
-POLL_SECONDS = 0.2
 
 
 @attrs.frozen
@@ -93,7 +90,7 @@ async def _wait(batches: Batches, batch: Batch) -> None:
     store = await batches.store()
     with Progress(*columns, console=stderr, disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task(batch.id, total=batch.total_requests)
-        while (found := await store.get(batch.id)) is not None and not found.is_finished:
+        while (found := await store.next(batch.id)) is not None and not found.is_finished:
             bar.update(task, completed=found.completed_requests + found.failed_requests)
             if batches.trouble is not None and batches.trouble != shown_trouble:
                 shown_trouble = batches.trouble
@@ -102,6 +99,5 @@ async def _wait(batches: Batches, batch: Batch) -> None:
                     markup=False,
                     highlight=False,
                 )
-            await anyio.sleep(POLL_SECONDS)
         if found is not None:
             bar.update(task, completed=found.completed_requests + found.failed_requests)
