@@ -99,7 +99,8 @@ def finish(
     if meta.filename is not None:
         values |= {"name": meta.filename, "name_folded": meta.filename.casefold()}
     values |= {"description": meta.description, "purpose": meta.purpose, "uploaded_by": meta.uploaded_by}
-    values |= {"expires_at": now + kept, "updated_at": now, "ready": 1}
+    # counted from its creation, as OpenAI does, however long the upload took
+    values |= {"expires_at": files.c.created_at + kept, "updated_at": now, "ready": 1}
     connection.execute(sa.update(files).where(files.c.no == file_no).values(values))
 
 
