@@ -63,6 +63,7 @@ class OpenStore:
         """List the batches that are not finished, for all who follow one; None once the store is closed."""
         async with self._reading:
             self._changed = anyio.Event()
+            # replaced before reading: what changes while the store is read wakes the next wait
             found = [] if self._is_closed else await self.storage.list_unfinished()
         if self._is_closed:
             return None

@@ -119,6 +119,7 @@ class Batches:
         """Let the daemon finish or give back its work, and close the store."""
         with anyio.CancelScope(shield=True):
             if self._has_work:
+                # the daemon needs the store to give back what it holds, so it ends first
                 self._sending.cancel()
                 with anyio.move_on_after(DAEMON_GRACE + 1):
                     await self._sent.wait()
@@ -137,6 +138,7 @@ class Batches:
         """
         if self._has_work:
             raise AlreadyWorking
+        # set before anything is awaited: a second call must not slip in between
         self._has_work = True
         try:
             make = await self._daemon_maker(upstream, api_key, options)

@@ -47,6 +47,7 @@ async def run_batch(batches: Batches, params: Mapping[str, JsonValue]) -> JsonVa
     :raises BatchExpired: if its window passed
     """
     task, store = current_task(), await batches.store()
+    # an earlier attempt may have made the batch and died before it could say so
     batch = await _made_before(store.storage, task) if task.attempt > 1 else None
     if batch is None:
         input = await _input(batches, params)
@@ -57,6 +58,7 @@ async def run_batch(batches: Batches, params: Mapping[str, JsonValue]) -> JsonVa
     try:
         done = await follower.until_finished()
     except anyio.get_cancelled_exc_class():
+        # interrupted: the runtime closes, and the batch goes on with the next one
         if not task.interrupted:
             with anyio.CancelScope(shield=True):
                 await follower.until_stopped()

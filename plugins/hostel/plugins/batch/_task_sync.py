@@ -75,6 +75,7 @@ class TaskSync:
         """
         async with self._adopting:
             unknown = [batch for batch in found if batch.id not in self._known and not batch.is_finished]
+            # a batch that a task made is that task's to show, as long as it lives
             makers = await self._makers() if any(map(is_marked, unknown)) else {}
             for batch in unknown:
                 try:
@@ -111,6 +112,7 @@ class TaskSync:
             close_policy=close_policy,
             resumable=True,
         )
+        # a task that an earlier runtime left may be in another session by now: it is taken up there
         left = await self._tasks.get(batch.id)
         session_id = left.session_id if left is not None and left.state.is_live else batch.session_id
         try:

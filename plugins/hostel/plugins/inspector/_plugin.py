@@ -126,6 +126,7 @@ class Inspector:
 
     async def _close_at_stop(self, api: Api) -> None:
         await self._stop.wait()
+        # streams last for ever: the server can stop once they end
         api.event_streams.close()
 
 

@@ -62,7 +62,7 @@ class Connections:
         """
         idle = self._idle.get(origin)
         while idle:
-            connection = idle.pop()
+            connection = idle.pop()  # the one used last is the likeliest to be alive
             if connection.is_quiet(IDLE_SECONDS):
                 return connection
             await connection.aclose()

@@ -101,9 +101,11 @@ class Daemon:
         self._everywhere, self._escalations = dict(everywhere or {}), dict(escalations or {})
         self._claim_size, self._poll, self._grace = claim_size, poll, grace
         self._heartbeat, self._stale_after = heartbeat, stale_after
+        # a request that was lost and claimed again is held twice for a moment, under two leases
         self._held: dict[tuple[RequestId, int], anyio.CancelScope] = {}
         self._in_flight: Counter[str] = Counter()
         self._due: float | None = None
+        # requests that are to come back before the next claim, so that it takes many at once
         self._awaited = 0
         self._woken = anyio.Event()
         self._idle = anyio.Event()
@@ -111,6 +113,7 @@ class Daemon:
     async def run(self) -> None:
         """Work until cancelled; then finish, or give back, what is in flight."""
         await self._until_available(self._announce)
+        # a group of their own: cancelling the daemon stops the claiming, not what is in flight
         workers = anyio.create_task_group()
         async with anyio.create_task_group() as group:
             with anyio.CancelScope(shield=True):
@@ -182,6 +185,7 @@ class Daemon:
                 continue
             for request in claimed:
                 self._take(request, workers)
+            # a claim costs a transaction: let most of what is held come back first, but wait a moment only
             self._awaited = len(self._held) * 3 // 4 if claimed else 0
             with anyio.move_on_after(CLAIM_PAUSE if claimed else self._until_next_poll()):
                 await self._woken.wait()
@@ -193,6 +197,7 @@ class Daemon:
         return Capacity(free, self.default_concurrency, self._everywhere)
 
     async def _claim(self, capacity: Capacity) -> list[Request[Claimed]]:
+        # a claim that was committed must be known here: who is cancelled now would leave it to the sweep
         claimed: list[Request[Claimed]] = []
         with anyio.CancelScope(shield=True):
             claimed += await self._storage.claim_requests(self._claim_size, self.id, capacity)
@@ -203,6 +208,7 @@ class Daemon:
         return self._poll if due is None else max(0.0, min(self._poll, due - self._storage.now()))
 
     def _take(self, request: Request[Claimed], workers: TaskGroup) -> None:
+        # it was claimed before, maybe by us: what we still do for it is of no use
         if request.lease > 1:
             self._stop(request.id)
         scope = self._held[request.id, request.lease] = anyio.CancelScope()
@@ -278,6 +284,7 @@ class Daemon:
         except (StateConflict, NotFound):
             return
         if loser is not None:
+            # the twin that lost runs here perhaps, and costs a slot
             self._stop(loser)
 
     def _stop(self, name: RequestId) -> None:

@@ -129,6 +129,7 @@ class Connection:
         while not isinstance(event := await self._next(), h11.Response):
             pass
         answer_id = dict(event.headers).get(b"x-request-id")
+        # a proxy that repeats an answer would shift every later one by a request
         if answer_id is not None and answer_id == self._answer_id:
             raise h11.RemoteProtocolError("the answer before has come again")
         self._answer_id = answer_id
@@ -157,6 +158,7 @@ class Connection:
         """Tell whether the other side has said nothing and not hung up since, and not too long ago."""
         if anyio.current_time() - self._kept_at > for_seconds or has_more(self._stream):
             return False
+        # a server that has hung up, or speaks out of turn, makes the socket readable
         looked = select.poll()
         looked.register(self._stream.extra(SocketAttribute.raw_socket).fileno(), select.POLLIN)
         return not looked.poll(0)

@@ -27,6 +27,7 @@ def state_after(
         )
     failure = reply if isinstance(reply, Failure) else _failure_of(reply)
     if failure.retriable:
+        # an answer may ask for more time; what broke without an answer cannot
         wait = reply.retry_after if isinstance(reply, Reply) else None
         start = policy.next_attempt(was.retry_attempt, now, was.batch_expires_at, wait, chance)
         if start is not None:

@@ -29,6 +29,7 @@ class RetryPolicy:
         """
         if self.max_retries is not None and attempt >= self.max_retries:
             return None
+        # the exponent is bounded: a float overflows long before a batch has no time left
         wait = min(self.backoff * self.factor ** min(attempt, 64), self.max_backoff)
         start = now + max(wait * (0.5 + chance / 2), retry_after or 0.0)
         return start if start < deadline - self.stop_before_deadline else None

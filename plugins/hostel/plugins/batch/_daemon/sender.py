@@ -125,6 +125,7 @@ class HttpSender:
         base = request.endpoint or self._upstream
         if base is None:
             return _unbuilt("there is no upstream to send it to")
+        # the key of the upstream is for the upstream: a request that names another endpoint does not get it
         reference = request.api_key or (None if request.endpoint else self._api_key)
         key = None if reference is None else self._secrets(reference)
         if reference is not None and not key:
@@ -157,6 +158,7 @@ class HttpSender:
                 answer = await connection.ask(built.request, built.body)
                 body = await self._read(connection, phase)
             reply = _reply(answer, body)
+            # what was cut short has its rest still on the wire: such a connection serves nobody again
             usable = len(body) <= MAX_ANSWER and self._connections.keep(built.origin, connection)
             return reply
         finally:
@@ -190,6 +192,7 @@ def _reply(answer: h11.Response, body: bytes) -> Reply | Failure:
         why = f"the answer is larger than {MAX_ANSWER} bytes"
         return Failure(FailureKind.NON_RETRIABLE_HTTP_STATUS, why)
     text = body.decode(errors="replace")
+    # an answer that ends with its connection may have been cut off: only whole JSON proves that it was not
     if 200 <= answer.status_code < 300 and not _says_where_it_ends(headers) and not is_json(text):
         raise h11.RemoteProtocolError("the connection was closed in the middle of the answer")
     return Reply(answer.status_code, text, headers.get("x-request-id"), retry_after(headers, time()))
@@ -231,6 +234,7 @@ def _unbuilt(why: str) -> Failure:
 @lru_cache(maxsize=256)
 def _address(base: str, path: str) -> tuple[bytes, str, Origin]:
     base = base.rstrip("/")
+    # OpenAI's base URLs end in /v1 and so do the paths of its batch files begin: once is enough
     if base.endswith("/v1") and path.startswith("/v1/"):
         base = base.removesuffix("/v1")
     url = httpx.URL(base + path)

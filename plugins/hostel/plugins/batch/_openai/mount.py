@@ -33,6 +33,7 @@ class V1:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         app: ASGIApp = JSONResponse(error_object(ABSENT, code="no_upstream"), 404)
+        # looked at for each request: work may begin at any time, long after routes were collected
         if self._batches.is_meant_to_work:
             app = self._app = self._app or await self._build()
             if scope["method"] == "POST" and not self._batches.works:

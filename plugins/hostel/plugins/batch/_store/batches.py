@@ -47,6 +47,7 @@ def create(connection: sa.Connection, input: BatchInput, now: float) -> Batch:
         return get(connection, batch_id)
     values |= {"requests_started_at": now}
     no = connection.execute(sa.insert(batches).returning(batches.c.no), values).scalar_one()
+    # requests are rows without bodies: those stay in the file's lines
     total = _spawn(connection, no, file_no, cast("float", values["expires_at"]))
     made = {"total": total, "pending": total} | _make_files(connection, no, batch_id, input, now)
     connection.execute(sa.update(batches).where(batches.c.no == no).values(made))
@@ -67,6 +68,7 @@ def _values(
         "window_seconds": window,
         "on_deadline": input.on_deadline,
         "metadata": None if input.metadata is None else json.dumps(dict(input.metadata)),
+        # SQLite folds ASCII only, so both databases search what Python has folded
         "search_folded": "\n".join(searched).casefold(),
         "created_by": input.created_by,
         "created_at": now,

@@ -62,6 +62,7 @@ def claim(
     first = _first_queues(connection, free)
     taken = _take_from(connection, first, free, limit, daemon_id, now)
     if len(taken) < limit and len(first) == FIRST_QUEUES:
+        # the first queues may all be of models whose slots are taken: look for others, model by model
         others = _every_queue(connection, free, first)
         taken += _take_from(connection, others, free, limit - len(taken), daemon_id, now)
     if taken:
@@ -97,6 +98,7 @@ class _Free:
         limited = sorted(capacity.everywhere)
         self._elsewhere: dict[str, int] = {}
         if limited:
+            # limits over all daemons hold only if claims of a model come one after the other
             lock_models(connection, limited)
             held = sa.select(model_queues.c.model, sa.func.sum(model_queues.c.in_flight)).where(
                 model_queues.c.model.in_(limited)
@@ -212,6 +214,7 @@ def _choose(
         read = Counter((row.batch_no, row.model) for row in found)
         chosen = merge(found, {share.batch_no: share.quota for share in shares})
         used = Counter((row.batch_no, row.model) for row in chosen)
+        # a queue whose every line was chosen may have more that come before others': read on in it
         hungry = {queue for queue, count in wants.items() if used[queue] == count < most[queue]}
         if not hungry:
             return chosen, {queue for queue, count in wants.items() if read[queue] < count}
@@ -282,6 +285,7 @@ def _count(connection: sa.Connection, taken: Sequence[Found], now: float) -> Non
         by_batch.setdefault(row.batch_no, Counter()).update(moved)
     add_to_queues(connection, by_queue)
     add_to_batches(connection, by_batch, now)
+    # what was stopped since the queues were read must not be sent: run again without it
     stopped = sa.or_(batches.c.cancelling_at.is_not(None), batches.c.expiring_at.is_not(None))
     if connection.execute(sa.select(batches.c.no).where(batches.c.no.in_(sorted(by_batch)), stopped)).first():
         raise Contended

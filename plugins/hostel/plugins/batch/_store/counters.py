@@ -51,6 +51,7 @@ def add_to_batches(connection: sa.Connection, totals: Mapping[int, Mapping[str, 
     ]
     if rows:
         connection.execute(_ADD_TO_BATCH, rows)
+    # only a change that takes something away can be a batch's last one
     if any(_may_end(counted) for counted in totals.values()):
         finalise(connection, sorted(totals), now)
 

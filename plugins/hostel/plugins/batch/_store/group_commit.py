@@ -59,10 +59,12 @@ class GroupCommit(Generic[In, Out]):
         self._waiting.append(slot)
         try:
             async with self._turn:
+                # whoever has the turn may find its own item taken already, by the turn before
                 while not slot.taken:
                     await (anyio.sleep(self._gather) if self._several else checkpoint())
                     await self._run_for_all()
         finally:
+            # cancelled while it waited: nobody is to write it
             if not slot.taken:
                 self._waiting.remove(slot)
         return slot.open()
@@ -74,6 +76,7 @@ class GroupCommit(Generic[In, Out]):
             slot.taken = True
         answers: Sequence[Out] = ()
         try:
+            # one caller must not tear down the write of the others
             with anyio.CancelScope(shield=True):
                 answers = await self._run([slot.item for slot in group])
         except Exception as error:  # noqa: BLE001  # it belongs to each caller of the group, who raises it

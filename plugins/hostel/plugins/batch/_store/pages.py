@@ -26,6 +26,7 @@ async def in_pages(
         after = found[-1][0]
         if len(found) < rows:
             return
+        # rows differ in size a millionfold: the next page is as long as the last one's rows allow
         size = sum(_size(item) for _, item in found) // len(found)
         rows = max(1, min(MOST_ROWS, rows * 4, PIECE_BYTES // max(size, 1)))
 

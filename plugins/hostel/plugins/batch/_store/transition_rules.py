@@ -108,6 +108,7 @@ def move(group: Group, update: Update, now: float) -> Outcome:
         return NotFound("request", str(update.id))
     if update.lease is not None and row.lease != update.lease:
         return StateConflict(update.id, row.state, wanted, "another worker has claimed it since")
+    # a worker that repeats its report after a lost answer is right; an owner that does is told
     if row.state is wanted:
         return None if update.lease is not None else StateConflict(update.id, row.state, wanted)
     if not (row.state is RequestState.FAILED if update.retry else wanted in MOVES[row.state]):
@@ -121,6 +122,7 @@ def move(group: Group, update: Update, now: float) -> Outcome:
 
 
 def _end_twin(group: Group, update: Update, twin: Row, now: float) -> RequestId | None:
+    # an original that failed is beaten as well: its escalation completes the line after all
     beaten = twin.state in LIVE or (twin.state is RequestState.FAILED and not twin.escalated)
     if update.state.name is RequestState.COMPLETED and beaten:
         group.after[twin.key] = attrs.evolve(

@@ -98,6 +98,7 @@ def write(connection: sa.Connection, group: Group, now: float) -> None:
     if not changed:
         return
     written = connection.execute(_UPDATE, [_update_of(was, row) for was, row in changed])
+    # somebody has changed a row since it was read
     if written.rowcount != len(changed):
         raise Contended
     totals: dict[int, Counter[str]] = {row.batch_no: Counter() for _, row in changed}
@@ -132,6 +133,7 @@ def _write_results(
     changed: Sequence[tuple[Row, Row]],
     totals: dict[int, Counter[str]],
 ) -> None:
+    # a line that failed may still complete: its failure goes, in the same transaction
     gone, new = [], []
     for key in _lines(changed):
         was, now_is = group.stood(key), group.stands(key)

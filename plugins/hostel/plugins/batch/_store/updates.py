@@ -49,6 +49,7 @@ def _numbers(connection: sa.Connection, names: Iterable[RequestId]) -> dict[Batc
 def persist(connection: sa.Connection, reports: Sequence[AnyRequest], now: float) -> list[Outcome]:
     """Write what workers report of the requests they hold."""
     known = _numbers(connection, (report.id for report in reports))
+    # most reports only say that sending begins: one statement for all of them, no lock, no counter
     begun = _begin(connection, known, reports)
     updates = {
         place: Update(
@@ -155,6 +156,7 @@ def retry(connection: sa.Connection, names: Sequence[RequestId], now: float) -> 
                 _key(row.no, name), name, Pending(0, None, row.expires_at), None, retry=True
             )
     for no in sorted({update.key.batch_no for update in updates.values()}):
+        # a stopped batch may still have lines that wait: they end before it is opened again
         while end_waiting(connection, no, now):
             pass
     answers = _answers(connection, names, updates, refused, now)
@@ -268,6 +270,7 @@ def expire(connection: sa.Connection, time: Time) -> int:
 
 def reclaim(connection: sa.Connection, stale_after: float, time: Time, now: float) -> int:
     """Take requests back from daemons that stopped or have been silent for `stale_after` seconds."""
+    # a daemon whose machine is gone cannot say so: it is silent
     alive = sa.select(daemons.c.id).where(
         daemons.c.state != DaemonState.DEAD, daemons.c.last_heartbeat >= time - stale_after
     )

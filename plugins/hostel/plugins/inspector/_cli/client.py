@@ -53,6 +53,7 @@ class RemoteRuntime:
 
     def tasks(self, query: Mapping[str, str]) -> Iterator[TaskRecord]:
         """Return all tasks that match, page by page."""
+        # a copy: the place of the next page goes into it
         asked = {**query, "limit": str(PAGE)}
         while True:
             answer = self._ask("GET", "/api/tasks", query=asked)

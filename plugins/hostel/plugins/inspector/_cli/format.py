@@ -117,5 +117,6 @@ def as_tree(records: Iterable[TaskRecord]) -> list[tuple[int, TaskRecord]]:
         rows.append((depth, record))
         below = children.pop((record.session_id, record.id), [])
         waiting += [(depth + 1, child) for child in reversed(below)]
+    # parents that are each other's children are in no tree, and are shown all the same
     rows += [(0, record) for circle in children.values() for record in circle]
     return rows

@@ -90,6 +90,7 @@ class Follower:
             source.response.raise_for_status()
             async for frame in source.aiter_sse():
                 self._pause = FIRST_PAUSE
+                # parts of a snapshot have no id: cut off there, one starts over
                 self._cursor = frame.id or self._cursor
                 if frame.data:
                     self._on_item(_item_of(frame))

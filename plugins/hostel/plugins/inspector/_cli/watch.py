@@ -119,6 +119,7 @@ def watch_all(task_id: str | None, *, session: str | None, kind: str | None, as_
             group.start_soon(watch.run)
             group.start_soon(view.run, watch.task_view)
             await watch.caught_up.wait()
+            # every runtime has said what it has: a task that none of them has will not come
             if task_id is None or any(key[2] == task_id for key in watch.task_view.tasks):
                 await over.wait()
             group.cancel_scope.cancel()

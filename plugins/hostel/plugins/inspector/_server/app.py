@@ -34,6 +34,7 @@ def build(runtime: Runtime, api: Api, tokens: Tokens, *, host: str, allowed: fro
     """Return the application that serves `runtime` at `host`, which also goes by the names `allowed`."""
     theirs, pages = PluginRoutes.of(runtime), page_routes()
     routes: list[BaseRoute] = [*_own_routes(api), *theirs.routes, *pages]
+    # the page asks for downloads whether or not a plugin has any
     if not theirs.answers("GET", "downloads"):
         routes.append(Route("/api/downloads", _constant({"items": [], "next": None})))
     routes.append(Route("/openapi.json", _constant(openapi(theirs.endpoints))))

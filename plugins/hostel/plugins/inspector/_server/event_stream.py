@@ -109,6 +109,7 @@ class EventStreams:
         is_lost = after is not None and place is None
         subscription = self._host.subscribe(filter, after=place)
         start = self._frames.cursor(subscription.cursor)
+        # a cursor of another run of the server: numbers have begun anew, so nothing can be continued
         if is_lost or (snapshot and after is None):
             await write(b"retry: 1000\n")
             if is_lost:
@@ -144,6 +145,7 @@ class EventStreams:
             items: list[JsonValue] = [record_to_json(record) for record in page.records]
             data = to_json({"items": items, "complete": complete})
             await self._share.turn()
+            # only the last part has a cursor: a reader that was cut off before starts over
             await write(b"event: snapshot\ndata: %b\n%b\n" % (data, cursor if complete else b""))
 
     def _place(self, cursor: str | None) -> int | None:
@@ -167,6 +169,7 @@ class Frames:
 
     def of(self, event: TaskEvent) -> bytes:
         """Return the frame of an event."""
+        # what was missed differs from reader to reader: not worth keeping
         if event.record is None:
             return self._text(event, b"")
         frame = self._kept.get(event.seq)
@@ -217,6 +220,7 @@ class EventStream:
             return
         async with anyio.create_task_group() as group:
             group.start_soon(run)
+            # reading is how one learns that the peer has gone
             while (await receive())["type"] != "http.disconnect":
                 pass
             group.cancel_scope.cancel()

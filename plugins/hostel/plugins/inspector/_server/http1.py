@@ -93,6 +93,7 @@ async def serve(
             await stop.wait()
             accepting.cancel_scope.cancel()
         await listener.aclose()
+        # connections between two requests have nothing to finish
         places.give_up_waiting()
         connections.cancel_scope.deadline = anyio.current_time() + STOP_SECONDS
 
@@ -187,6 +188,7 @@ class _Connection:
                 return event
             if event is not h11.NEED_DATA:
                 return None
+            # an idle connection may wait long, a head that has begun may not
             if not has_begun and self._http.trailing_data[0]:
                 has_begun = True
                 scope.deadline = min(scope.deadline, anyio.current_time() + HEAD_SECONDS)
@@ -240,6 +242,7 @@ class _Connection:
         :raises PeerGone: if it does not take it.
         """
         try:
+            # piece by piece, so that the limit is one of speed: a slow peer is served, one that stops is not
             for start in range(0, len(data), WRITE_BYTES):
                 with anyio.fail_after(WRITE_SECONDS):
                     await self._stream.send(data[start : start + WRITE_BYTES])
@@ -248,6 +251,7 @@ class _Connection:
 
     async def gone(self) -> None:
         """Wait until the peer has closed its side; what it sends ahead is kept for the next request."""
+        # a client may send its next request early; more than a head of it is not kept
         ahead = len(self._http.trailing_data[0])
         while ahead <= HEAD_BYTES and (data := await self._read()):
             ahead += len(data)
@@ -299,6 +303,7 @@ class _Exchange:
 
     async def _more(self) -> None:
         begun = anyio.current_time()
+        # each KiB buys time, so large bodies may take long but never trickle
         with anyio.fail_after(BODY_SECONDS + self._received / BODY_RATE - self._waited):
             self._received += await self._connection.more()
         self._waited += anyio.current_time() - begun

@@ -42,6 +42,7 @@ class Share:
 
     async def turn(self) -> None:
         """Wait until there is time to work."""
+        # not even a checkpoint: a stream that nobody competes with costs nothing
         if self._taken <= QUANTUM and not self._waiting:
             return
         mine = _Waiter()
@@ -93,4 +94,5 @@ class Share:
             try:
                 step, given = work.send, (yield wanted)
             except BaseException as error:  # noqa: BLE001 - the work's own affair, cancellation too
+                # errors go into the work, as `await` would have it
                 step, given = work.throw, error

@@ -47,6 +47,7 @@ class Mounted:
             try:
                 await self._mount.app(scope, receive_watched, send_watched)
             except Exception:
+                # a peer that left is no fault of the plugin, whatever it raised over it
                 if not is_gone:
                     raise
 

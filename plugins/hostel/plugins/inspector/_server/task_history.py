@@ -41,6 +41,7 @@ def own_events(events: Iterable[TaskEvent], record: TaskRecord) -> list[TaskEven
     """Return those of `events` that happened to the task of `record` and not to another of its id."""
     found: list[TaskEvent] = []
     session_id = record.session_id
+    # backwards: a transfer says where the task came from, not where it will go
     for event in sorted(events, key=lambda event: event.seq, reverse=True):
         if event.task_id != record.id or event.session_id != session_id or event.seq > record.seq:
             continue

@@ -94,6 +94,7 @@ def _sqlite(url: sa.URL, statement_timeout: float) -> sa.Engine:
     path = Path(url.database).absolute()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        # created before SQLite does it, which would let others read it
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     except OSError as error:
         raise StorageUnavailable(f"{path}: {error.strerror}") from error
@@ -116,6 +117,7 @@ def _sqlite(url: sa.URL, statement_timeout: float) -> sa.Engine:
     @event.listens_for(engine, "begin")
     def begin(connection: sa.Connection) -> None:
         writes = connection.get_execution_options().get("writes")
+        # a reader that turns writer may be refused halfway; one that begins as a writer waits
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     @event.listens_for(engine, "before_cursor_execute")

@@ -16,6 +16,7 @@ def migrate(connection: sa.Connection) -> None:
 
     :raises SchemaTooNew: if a newer release wrote the database
     """
+    # looked at without a lock first: nearly every opening finds the schema as it should be
     if _revision(connection) != REVISION:
         dialect.lock_schema(connection)
         _upgrade(connection)

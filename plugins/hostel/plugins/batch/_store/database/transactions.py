@@ -40,6 +40,7 @@ class Database:
         self._reading = dialect.for_reading(self.engine)
         self._writing = self.engine.execution_options(writes=True)
         self._readers = anyio.CapacityLimiter(dialect.READERS)
+        # SQLite has one writer: to wait for it here costs no thread and no busy timeout
         self._writers = anyio.CapacityLimiter(1 if dialect.is_sqlite(self.engine) else 4)
 
     async def read(self, work: Transaction[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -65,6 +66,7 @@ class Database:
 
 
 def _transact(engine: sa.Engine, work: Callable[[sa.Connection], T]) -> T:
+    # a transaction that failed left nothing behind: deadlocks and lost connections are cured by another run
     for last in (False,) * (ATTEMPTS - 1) + (True,):
         try:
             with engine.begin() as connection:
