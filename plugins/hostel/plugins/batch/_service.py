@@ -78,9 +78,9 @@ class Batches:
 
     async def storage(self) -> SqlStorage:
         """Open the store on first use and show its unfinished batches as tasks from then on."""
-        return (await self.store()).storage
+        return (await self.open_store()).storage
 
-    async def store(self) -> OpenStore:
+    async def open_store(self) -> OpenStore:
         """Open the store on first use, for those who wait for what happens in it."""
         return (await self._opened())[0]
 
@@ -202,7 +202,7 @@ class Batches:
         try:
             await tasks.request_cancel(where[0], reason, actor=actor, session_id=where[1])
         except SessionsError:
-            store = await self.store()
+            store = await self.open_store()
             await store.cancel(batch.id)
 
     async def cancel_task(self, task: TaskContext, reason: str) -> None:

@@ -46,7 +46,7 @@ async def run_batch(batches: Batches, params: Mapping[str, JsonValue]) -> JsonVa
     :raises InvalidInput: if its input is not valid
     :raises BatchExpired: if its window passed
     """
-    task, store = current_task(), await batches.store()
+    task, store = current_task(), await batches.open_store()
     # an earlier attempt may have made the batch and died before it could say so
     batch = await _made_before(store.storage, task) if task.attempt > 1 else None
     if batch is None:

@@ -87,7 +87,7 @@ async def _wait(batches: Batches, batch: Batch) -> None:
     stderr = Console(stderr=True, width=wide, highlight=False)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     shown_trouble: str | None = None
-    store = await batches.store()
+    store = await batches.open_store()
     with Progress(*columns, console=stderr, disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task(batch.id, total=batch.total_requests)
         while (found := await store.next(batch.id)) is not None and not found.is_finished:
