@@ -183,7 +183,7 @@ FileContentItem = RequestTemplate | FaultyLine | BatchOutputItem | BatchErrorIte
 
 @attrs.frozen
 class BatchInput:
-    """An order for a batch.
+    """What a batch is to be made of.
 
     :param completion_window: such as `24h`, `30m`, `7d`
     :param session_id: session it belongs to
