@@ -25,9 +25,9 @@ import attrs
 import psycopg
 
 from hostel.plugins.batch import BatchInput, Daemon, HttpSender, SqlStorage
-from hostel.plugins.batch._lines import content_line, upload_items
-from hostel.plugins.batch._records import FileMetadata, Purpose
-from hostel.plugins.batch.testing import ENDPOINT, Desk, PostgresServer, template
+from hostel.plugins.batch._model.jsonl import content_line, upload_items
+from hostel.plugins.batch._model.records import FileMetadata, Purpose
+from hostel.plugins.batch.testing import ENDPOINT, ManualWorker, PostgresServer, template
 
 if TYPE_CHECKING:
     from hostel.plugins.batch import RequestTemplateInput
@@ -207,8 +207,8 @@ async def claims(server: PostgresServer, models: int) -> Rows:
         for _ in range(BATCHES):
             await storage.create_batch(order)
         _analyze(url)
-        desk = Desk(storage, storage.now)
-        ours = await milliseconds_of(lambda: desk.claim(100))
+        worker = ManualWorker(storage, storage.now)
+        ours = await milliseconds_of(lambda: worker.claim(100))
     name = f"claim of 100 among {BATCHES * LINES:,} pending, {models} models, ms"
     return [Row(name, ours, Target.TIMES, 3, theirs)]
 

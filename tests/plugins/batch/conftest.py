@@ -10,8 +10,8 @@ from typing import NoReturn
 import anyio
 import pytest
 
-from hostel.plugins.batch.sql import SqlStorage
-from hostel.plugins.batch.testing import Clock, Desk, PostgresServer, Upstream, postgres_binaries
+from hostel.plugins.batch import SqlStorage
+from hostel.plugins.batch.testing import Clock, ManualWorker, PostgresServer, Upstream, postgres_binaries
 
 
 async def _migrate(location: str | Path) -> None:
@@ -73,8 +73,8 @@ async def storage(location: str | Path, clock: Clock) -> AsyncIterator[SqlStorag
 
 
 @pytest.fixture
-def desk(storage: SqlStorage, clock: Clock) -> Desk:
-    return Desk(storage, clock)
+def worker(storage: SqlStorage, clock: Clock) -> ManualWorker:
+    return ManualWorker(storage, clock)
 
 
 @pytest.fixture

@@ -15,9 +15,17 @@ import sqlalchemy as sa
 from anyio.abc import Process
 
 from hostel.plugins.batch import Batch, SqlStorage
-from hostel.plugins.batch._records import BatchOutputItem
-from hostel.plugins.batch._states import Completed
-from hostel.plugins.batch.testing import Answer, Call, Clock, Desk, PostgresServer, Upstream, eventually
+from hostel.plugins.batch._model.records import BatchOutputItem
+from hostel.plugins.batch._model.states import Completed
+from hostel.plugins.batch.testing import (
+    Answer,
+    Call,
+    Clock,
+    ManualWorker,
+    PostgresServer,
+    Upstream,
+    eventually,
+)
 
 REQUESTS = 2000
 WORKERS = 4
@@ -25,34 +33,36 @@ KILLS = 6
 CLOCK_ERROR = 1.0
 
 
-class Crew:
+class WorkerProcesses:
     """Worker processes on one store."""
 
     def __init__(self, location: str | Path, upstream: Upstream, loop: str) -> None:
-        worker = Path(__file__).with_name("worker.py")
-        self._command = [sys.executable, str(worker), str(location), upstream.url, loop]
-        self.workers: list[Process] = []
+        program = Path(__file__).with_name("worker.py")
+        self._command = [sys.executable, str(program), str(location), upstream.url, loop]
+        self.running: list[Process] = []
 
-    async def hire(self) -> None:
-        self.workers.append(await anyio.open_process(self._command, stdout=None, stderr=subprocess.DEVNULL))
+    async def start(self) -> None:
+        self.running.append(await anyio.open_process(self._command, stdout=None, stderr=subprocess.DEVNULL))
 
-    async def kill(self, worker: Process) -> None:
-        self.workers.remove(worker)
-        worker.kill()
-        await worker.aclose()
+    async def kill(self, process: Process) -> None:
+        self.running.remove(process)
+        process.kill()
+        await process.aclose()
 
     @classmethod
     @asynccontextmanager
-    async def hired(cls, location: str | Path, upstream: Upstream, loop: str) -> "AsyncIterator[Crew]":
-        crew = cls(location, upstream, loop)
+    async def started(
+        cls, location: str | Path, upstream: Upstream, loop: str
+    ) -> "AsyncIterator[WorkerProcesses]":
+        processes = cls(location, upstream, loop)
         try:
             for _ in range(WORKERS):
-                await crew.hire()
-            yield crew
+                await processes.start()
+            yield processes
         finally:
             with anyio.CancelScope(shield=True):
-                for worker in list(crew.workers):
-                    await crew.kill(worker)
+                for process in list(processes.running):
+                    await processes.kill(process)
 
 
 @pytest.mark.parametrize(("store", "loop"), [("sqlite", "asyncio"), ("postgresql", "trio")])
@@ -82,15 +92,15 @@ async def _killing(location: str | Path, loop: str, server: PostgresServer | Non
     with anyio.fail_after(900):
         async with Upstream.serve() as upstream, SqlStorage(location) as storage:
             upstream.script = script
-            desk = Desk(storage, Clock())
-            batch = await desk.batch(*(f"r{n}" for n in range(REQUESTS)))
-            async with Crew.hired(location, upstream, loop) as crew:
+            worker = ManualWorker(storage, Clock())
+            batch = await worker.batch(*(f"r{n}" for n in range(REQUESTS)))
+            async with WorkerProcesses.started(location, upstream, loop) as processes:
                 for kill in range(1, KILLS + 1):
                     await _reached(storage, batch, kill * REQUESTS // (KILLS + 2))
-                    await crew.kill(chance.choice(crew.workers))
+                    await processes.kill(chance.choice(processes.running))
                     if server is not None and kill % 2:
                         _cut_connections(server)
-                    await crew.hire()
+                    await processes.start()
                 await _reached(storage, batch, REQUESTS)
             await _check(storage, batch, upstream)
 
@@ -123,7 +133,7 @@ async def _check(storage: SqlStorage, batch: Batch, upstream: Upstream) -> None:
         if isinstance(item, BatchOutputItem)
     )
     assert results == Counter({f"r{n}": 1 for n in range(REQUESTS)})
-    held = sa.text("SELECT sum(in_flight) FROM lanes")
+    held = sa.text("SELECT sum(in_flight) FROM model_queues")
     assert await storage._db.read(lambda connection: connection.execute(held).scalar_one()) == 0
     last_sent: dict[str, float] = {}
     for call in upstream.calls:

@@ -1,4 +1,4 @@
-"""Each defect of the original has a test here that it would fail; F and a number name it in the notes."""
+"""Each defect of the original has a test here that it would fail."""
 
 import logging
 import shutil
@@ -26,13 +26,13 @@ from hostel.plugins.batch import (
     StorageRefused,
     StorageUnavailable,
 )
-from hostel.plugins.batch._records import BatchErrorItem, Request
-from hostel.plugins.batch._states import LIVE, FailureKind, Pending, Processing
+from hostel.plugins.batch._model.records import BatchErrorItem, Request
+from hostel.plugins.batch._model.states import LIVE, FailureKind, Pending, Processing
 from hostel.plugins.batch.testing import (
     ENDPOINT,
     Answer,
     Clock,
-    Desk,
+    ManualWorker,
     PostgresServer,
     Upstream,
     eventually,
@@ -44,27 +44,27 @@ LATE = "30m"
 READ_ONLY = "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY"
 
 
-async def escalate(desk: Desk, override: str | None = "big") -> int:
-    return await desk.storage.create_escalated_requests("m", 3600, sorted(LIVE), override)
+async def escalate(worker: ManualWorker, override: str | None = "big") -> int:
+    return await worker.storage.create_escalated_requests("m", 3600, sorted(LIVE), override)
 
 
-async def race(desk: Desk) -> tuple[Batch, Request[Processing], Request[Processing]]:
-    batch = await desk.batch("a", window=LATE)
-    assert await escalate(desk) == 1
-    found = {request.id.escalated: request for request in await desk.start(5)}
+async def race(worker: ManualWorker) -> tuple[Batch, Request[Processing], Request[Processing]]:
+    batch = await worker.batch("a", window=LATE)
+    assert await escalate(worker) == 1
+    found = {request.id.escalated: request for request in await worker.start(5)}
     return batch, found[False], found[True]
 
 
-async def test_f01_an_escalation_sends_its_own_lines_body_with_its_own_lines_key(desk: Desk) -> None:
+async def test_an_escalation_sends_its_own_lines_body_with_its_own_lines_key(worker: ManualWorker) -> None:
     batches = []
     for owner in range(4):
         lines = [template(f"{owner}-{n}", api_key=f"env:KEY_{owner}_{n}") for n in range(10)]
-        batches.append(await desk.batch_of(lines, LATE))
+        batches.append(await worker.batch_of(lines, LATE))
 
-    assert await escalate(desk) == 40
+    assert await escalate(worker) == 40
 
     for batch in batches:
-        found = await desk.storage.get_batch_requests(batch.id)
+        found = await worker.storage.get_batch_requests(batch.id)
         originals = {request.id.line: request.data for request in found if not request.id.escalated}
         clones = {request.id.line: request.data for request in found if request.id.escalated}
         assert originals.keys() == clones.keys()
@@ -74,38 +74,38 @@ async def test_f01_an_escalation_sends_its_own_lines_body_with_its_own_lines_key
             assert clone.body == originals[line].body.replace('"m"', '"big"')
 
 
-async def test_f02_files_can_be_listed_and_read_after_an_escalation(desk: Desk) -> None:
-    batch = await desk.batch("a", window=LATE)
-    before = await desk.storage.list_files()
+async def test_files_can_be_listed_and_read_after_an_escalation(worker: ManualWorker) -> None:
+    batch = await worker.batch("a", window=LATE)
+    before = await worker.storage.list_files()
 
-    await escalate(desk)
+    await escalate(worker)
 
-    assert await desk.storage.list_files(FileFilter()) == before
-    assert await desk.storage.get_file(batch.file_id)
+    assert await worker.storage.list_files(FileFilter()) == before
+    assert await worker.storage.get_file(batch.file_id)
 
 
-async def test_f03_monitors_at_the_same_time_make_one_escalation_per_request(desk: Desk) -> None:
-    batch = await desk.batch(*(f"r{n}" for n in range(100)), window=LATE)
+async def test_monitors_at_the_same_time_make_one_escalation_per_request(worker: ManualWorker) -> None:
+    batch = await worker.batch(*(f"r{n}" for n in range(100)), window=LATE)
     made: list[int] = []
 
     async def monitor() -> None:
-        made.append(await escalate(desk))
+        made.append(await escalate(worker))
 
     async with anyio.create_task_group() as group:
         for _ in range(3):
             group.start_soon(monitor)
 
     assert sum(made) == 100
-    assert len(await desk.storage.get_batch_requests(batch.id)) == 200
+    assert len(await worker.storage.get_batch_requests(batch.id)) == 200
 
 
-async def test_f04_when_both_runners_finish_there_is_one_line_of_output(desk: Desk) -> None:
-    batch, original, clone = await race(desk)
+async def test_when_both_runners_finish_there_is_one_line_of_output(worker: ManualWorker) -> None:
+    batch, original, clone = await race(worker)
     refused: list[StateConflict] = []
 
     async def finish(request: Request[Processing]) -> None:
         try:
-            await desk.complete(request)
+            await worker.complete(request)
         except StateConflict as conflict:
             refused.append(conflict)
 
@@ -114,58 +114,60 @@ async def test_f04_when_both_runners_finish_there_is_one_line_of_output(desk: De
         group.start_soon(finish, clone)
 
     assert len(refused) == 1
-    assert await desk.outputs(batch) == ["a"]
+    assert await worker.outputs(batch) == ["a"]
 
 
-async def test_f05_the_loser_is_named_to_who_won_and_to_who_runs_it(desk: Desk) -> None:
-    _, original, clone = await race(desk)
+async def test_the_loser_is_named_to_who_won_and_to_who_runs_it(worker: ManualWorker) -> None:
+    _, original, clone = await race(worker)
 
-    assert await desk.complete(original) == clone.id
-    assert await desk.storage.find_stopped({clone.id: clone.lease}) == [clone.id]
+    assert await worker.complete(original) == clone.id
+    assert await worker.storage.find_stopped({clone.id: clone.lease}) == [clone.id]
 
 
-async def test_f06_a_loser_never_comes_back_to_life(desk: Desk) -> None:
-    batch, original, clone = await race(desk)
-    await desk.complete(clone)
+async def test_a_loser_never_comes_back_to_life(worker: ManualWorker) -> None:
+    batch, original, clone = await race(worker)
+    await worker.complete(clone)
 
     with pytest.raises(StateConflict):
-        await desk.give_back(original, attempt=1)
+        await worker.give_back(original, attempt=1)
 
-    assert await desk.claim(5) == []
-    assert (await desk.storage.get_batch(batch.id)).completed_at is not None
+    assert await worker.claim(5) == []
+    assert (await worker.storage.get_batch(batch.id)).completed_at is not None
 
 
-async def test_f07_a_worker_that_lost_its_claim_can_change_nothing(desk: Desk, clock: Clock) -> None:
-    batch = await desk.batch("a")
-    await desk.check_in()
-    (zombie,) = await desk.start()
+async def test_a_worker_that_lost_its_claim_can_change_nothing(worker: ManualWorker, clock: Clock) -> None:
+    batch = await worker.batch("a")
+    await worker.check_in()
+    (zombie,) = await worker.start()
     clock.advance(100)
-    await desk.storage.sweep(30)
-    other = Desk(desk.storage, clock)
+    await worker.storage.sweep(30)
+    other = ManualWorker(worker.storage, clock)
     (request,) = await other.start()
 
-    for report in (desk.complete, desk.fail, desk.give_back, desk.withdraw):
+    for report in (worker.complete, worker.fail, worker.give_back, worker.withdraw):
         with pytest.raises(StateConflict):
             await report(zombie)
     await other.complete(request, '{"by": "other"}')
-    for report in (desk.complete, desk.fail, desk.give_back, desk.withdraw):
+    for report in (worker.complete, worker.fail, worker.give_back, worker.withdraw):
         with pytest.raises(StateConflict):
             await report(zombie)
 
-    (result,) = [item async for item in desk.storage.get_batch_results_stream(batch.id)]
+    (result,) = [item async for item in worker.storage.get_batch_results_stream(batch.id)]
     assert result.response_body == '{"by": "other"}'
 
 
-async def test_f08_a_long_call_is_not_sent_again_while_its_daemon_lives(desk: Desk, clock: Clock) -> None:
-    await desk.batch("a")
-    await desk.check_in()
-    (request,) = await desk.start()
+async def test_a_long_call_is_not_sent_again_while_its_daemon_lives(
+    worker: ManualWorker, clock: Clock
+) -> None:
+    await worker.batch("a")
+    await worker.check_in()
+    (request,) = await worker.start()
     for _ in range(10):
         clock.advance(600)
-        await desk.check_in()
-        assert (await desk.storage.sweep(30)).reclaimed == 0
+        await worker.check_in()
+        assert (await worker.storage.sweep(30)).reclaimed == 0
 
-    await desk.complete(request)
+    await worker.complete(request)
 
 
 @pytest.mark.parametrize(
@@ -178,10 +180,10 @@ async def test_f08_a_long_call_is_not_sent_again_while_its_daemon_lives(desk: De
     ],
     ids=["scheme", "url", "secret", "method"],
 )
-async def test_f09_a_request_that_cannot_be_built_fails_once_and_for_all(
-    desk: Desk, storage: SqlStorage, upstream: Upstream, broken: RequestTemplateInput
+async def test_a_request_that_cannot_be_built_fails_once_and_for_all(
+    worker: ManualWorker, storage: SqlStorage, upstream: Upstream, broken: RequestTemplateInput
 ) -> None:
-    batch = await desk.batch_of([broken])
+    batch = await worker.batch_of([broken])
     async with HttpSender(upstream.url) as sender, anyio.create_task_group() as group:
         group.start_soon(Daemon(storage, sender, poll=0.05).run)
         done = await finished(storage, batch)
@@ -194,13 +196,15 @@ async def test_f09_a_request_that_cannot_be_built_fails_once_and_for_all(
     assert error.failure.kind is FailureKind.REQUEST_BUILDER_ERROR
 
 
-async def test_f10_a_limit_over_all_daemons_holds_among_concurrent_claims(desk: Desk, clock: Clock) -> None:
-    await desk.batch(*(f"r{n}" for n in range(20)))
-    await desk.batch(*(f"s{n}" for n in range(20)))
+async def test_a_limit_over_all_daemons_holds_among_concurrent_claims(
+    worker: ManualWorker, clock: Clock
+) -> None:
+    await worker.batch(*(f"r{n}" for n in range(20)))
+    await worker.batch(*(f"s{n}" for n in range(20)))
     taken: list[int] = []
 
     async def claim() -> None:
-        taken.append(len(await Desk(desk.storage, clock).claim(10, Capacity(everywhere={"m": 3}))))
+        taken.append(len(await ManualWorker(worker.storage, clock).claim(10, Capacity(everywhere={"m": 3}))))
 
     async with anyio.create_task_group() as group:
         for _ in range(4):
@@ -215,10 +219,10 @@ async def _lock_sqlite(path: Path) -> Callable[[], None]:
     return connection.close
 
 
-async def test_f11_a_daemon_outlives_a_database_that_is_away(
-    location: str | Path, desk: Desk, upstream: Upstream, request: pytest.FixtureRequest
+async def test_a_daemon_outlives_a_database_that_is_away(
+    location: str | Path, worker: ManualWorker, upstream: Upstream, request: pytest.FixtureRequest
 ) -> None:
-    batch = await desk.batch("a")
+    batch = await worker.batch("a")
     async with SqlStorage(location, statement_timeout=0.2) as own:
         if isinstance(location, Path):
             bring_back = await _lock_sqlite(location)
@@ -230,7 +234,7 @@ async def test_f11_a_daemon_outlives_a_database_that_is_away(
             with pytest.raises(StorageUnavailable):
                 await own.list_batches() if not isinstance(location, Path) else await own.sweep(1e9)
             bring_back()
-            done = await finished(desk.storage, batch)
+            done = await finished(worker.storage, batch)
             group.cancel_scope.cancel()
 
     assert done.completed_requests == 1
@@ -242,38 +246,38 @@ def _cut_off(server: PostgresServer, name: str) -> Callable[[], None]:
     return lambda: server.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
 
 
-async def test_f12_a_deadline_ends_what_is_not_done(desk: Desk, clock: Clock) -> None:
-    batch = await desk.batch("a", "b", window="1h")
+async def test_a_deadline_ends_what_is_not_done(worker: ManualWorker, clock: Clock) -> None:
+    batch = await worker.batch("a", "b", window="1h")
     clock.advance(3601)
 
-    await desk.storage.sweep(1e9)
+    await worker.storage.sweep(1e9)
 
-    assert await desk.claim(5) == []
-    assert (await desk.storage.get_batch(batch.id)).expired_at is not None
-    assert await desk.errors(batch) == ["a", "b"]
+    assert await worker.claim(5) == []
+    assert (await worker.storage.get_batch(batch.id)).expired_at is not None
+    assert await worker.errors(batch) == ["a", "b"]
 
 
-async def test_f13_a_batch_is_cancelled_only_once_nothing_runs_and_never_after_it_completed(
-    desk: Desk,
+async def test_a_batch_is_cancelled_only_once_nothing_runs_and_never_after_it_completed(
+    worker: ManualWorker,
 ) -> None:
-    batch = await desk.batch("a")
-    (request,) = await desk.start()
-    await desk.storage.cancel_batch(batch.id)
-    cancelling = await desk.storage.get_batch(batch.id)
+    batch = await worker.batch("a")
+    (request,) = await worker.start()
+    await worker.storage.cancel_batch(batch.id)
+    cancelling = await worker.storage.get_batch(batch.id)
     assert (cancelling.cancelling_at is not None, cancelling.cancelled_at) == (True, None)
-    await desk.give_back(request)
-    assert (await desk.storage.get_batch(batch.id)).cancelled_at is not None
+    await worker.give_back(request)
+    assert (await worker.storage.get_batch(batch.id)).cancelled_at is not None
 
-    done = await desk.batch("b")
-    await desk.complete((await desk.start())[0])
-    before = await desk.storage.get_batch(done.id)
-    await desk.storage.cancel_batch(done.id)
-    assert await desk.storage.get_batch(done.id) == before
+    done = await worker.batch("b")
+    await worker.complete((await worker.start())[0])
+    before = await worker.storage.get_batch(done.id)
+    await worker.storage.cancel_batch(done.id)
+    assert await worker.storage.get_batch(done.id) == before
 
 
-async def test_f13_reading_writes_nothing(desk: Desk, storage: SqlStorage) -> None:
-    batch = await desk.batch("a", "b")
-    await desk.complete((await desk.start())[0])
+async def test_reading_writes_nothing(worker: ManualWorker, storage: SqlStorage) -> None:
+    batch = await worker.batch("a", "b")
+    await worker.complete((await worker.start())[0])
     engine = storage._db.engine
     engine.dispose()
 
@@ -294,60 +298,60 @@ async def test_f13_reading_writes_nothing(desk: Desk, storage: SqlStorage) -> No
     await storage.get_at_risk_batches(1e9, sorted(LIVE))
     assert [item.status async for item in storage.get_batch_results_stream(batch.id)]
     with pytest.raises((StorageRefused, StorageUnavailable)):
-        await storage._db.read(lambda connection: connection.execute(sa.text("DELETE FROM lanes")))
+        await storage._db.read(lambda connection: connection.execute(sa.text("DELETE FROM model_queues")))
 
 
-async def test_f14_deleting_a_file_takes_nothing_from_finished_batches(desk: Desk) -> None:
-    batch = await desk.batch("a", "b")
-    first, second = await desk.start(2)
-    await desk.complete(first)
-    await desk.fail(second)
+async def test_deleting_a_file_takes_nothing_from_finished_batches(worker: ManualWorker) -> None:
+    batch = await worker.batch("a", "b")
+    first, second = await worker.start(2)
+    await worker.complete(first)
+    await worker.fail(second)
 
-    await desk.storage.delete_file(batch.file_id)
+    await worker.storage.delete_file(batch.file_id)
 
-    results = [item async for item in desk.storage.get_batch_results_stream(batch.id)]
+    results = [item async for item in worker.storage.get_batch_results_stream(batch.id)]
     assert [item.input_body for item in results] == [template("a").body, template("b").body]
-    assert (await desk.outputs(batch), await desk.errors(batch)) == (["a"], ["b"])
-    assert await desk.storage.retry_failed_requests([second.id]) == [None]
-    await desk.complete((await desk.start())[0])
-    assert await desk.counts(batch) == (0, 0, 2, 0, 0)
+    assert (await worker.outputs(batch), await worker.errors(batch)) == (["a"], ["b"])
+    assert await worker.storage.retry_failed_requests([second.id]) == [None]
+    await worker.complete((await worker.start())[0])
+    assert await worker.counts(batch) == (0, 0, 2, 0, 0)
 
 
-async def test_f15_a_batch_does_not_copy_the_bodies_of_its_file(
-    tmp_path: Path, sqlite_template: Path
-) -> None:
+async def test_a_batch_does_not_copy_the_bodies_of_its_file(tmp_path: Path, sqlite_template: Path) -> None:
     async with SqlStorage(shutil.copy(sqlite_template, tmp_path / "batch.db")) as storage:
-        desk = Desk(storage, Clock())
+        worker = ManualWorker(storage, Clock())
         file_id = await storage.create_file("f", None, [template("x" * 20_000)] * 100)
         pages = sa.text("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")
         before = await storage._db.read(lambda connection: connection.execute(pages).scalar_one())
         await storage.create_batch(BatchInput(file_id, ENDPOINT))
         after = await storage._db.read(lambda connection: connection.execute(pages).scalar_one())
-        assert len(await desk.claim(200)) == 100
+        assert len(await worker.claim(200)) == 100
 
     assert before > 2_000_000
     assert after - before < 100_000
 
 
-async def test_f16_wildcards_are_searched_as_they_are_and_keys_of_metadata_are_not(desk: Desk) -> None:
-    batch = await desk.batch("a%b", "a_b", "axb", "a\\b")
-    await desk.storage.create_batch(BatchInput(batch.file_id, ENDPOINT, metadata={"colour": "green"}))
+async def test_wildcards_are_searched_as_they_are_and_keys_of_metadata_are_not(worker: ManualWorker) -> None:
+    batch = await worker.batch("a%b", "a_b", "axb", "a\\b")
+    await worker.storage.create_batch(BatchInput(batch.file_id, ENDPOINT, metadata={"colour": "green"}))
 
     async def names(part: str) -> list[str | None]:
-        return [item.custom_id async for item in desk.storage.get_batch_results_stream(batch.id, search=part)]
+        return [
+            item.custom_id async for item in worker.storage.get_batch_results_stream(batch.id, search=part)
+        ]
 
     assert await names("%") == ["a%b"]
     assert await names("a_b") == ["a_b"]
     assert await names("\\") == ["a\\b"]
-    assert await desk.storage.list_batches(search="colour") == []
-    assert len(await desk.storage.list_batches(search="GREEN")) == 1
+    assert await worker.storage.list_batches(search="colour") == []
+    assert len(await worker.storage.list_batches(search="GREEN")) == 1
 
 
-async def test_f17_an_answer_that_asks_to_wait_is_obeyed(
-    desk: Desk, storage: SqlStorage, upstream: Upstream
+async def test_an_answer_that_asks_to_wait_is_obeyed(
+    worker: ManualWorker, storage: SqlStorage, upstream: Upstream
 ) -> None:
     upstream.script = lambda call: Answer() if call.number else Answer(429, headers={"retry-after": "3600"})
-    batch = await desk.batch("a")
+    batch = await worker.batch("a")
 
     async with HttpSender(upstream.url) as sender, anyio.create_task_group() as group:
         group.start_soon(Daemon(storage, sender, poll=0.05, retry=RetryPolicy(backoff=0.001)).run)
@@ -363,13 +367,13 @@ async def _due(storage: SqlStorage, batch: Batch) -> float:
     return (request.state.not_before or 0.0) if isinstance(request.state, Pending) else 0.0
 
 
-async def test_f18_a_key_is_refused_as_a_reference_and_repeated_nowhere(
-    desk: Desk, storage: SqlStorage, caplog: pytest.LogCaptureFixture
+async def test_a_key_is_refused_as_a_reference_and_repeated_nowhere(
+    worker: ManualWorker, storage: SqlStorage, caplog: pytest.LogCaptureFixture
 ) -> None:
     secret = "sk-live-0123456789"  # the test looks for it
 
     with pytest.raises(InvalidInput) as refused:
-        await desk.storage.create_file("f", None, [template("a", api_key=secret)])
+        await worker.storage.create_file("f", None, [template("a", api_key=secret)])
     with pytest.raises(InvalidInput):
         await storage.create_escalated_requests("m", 1, [RequestState.PENDING], None, secret)
 
@@ -378,8 +382,8 @@ async def test_f18_a_key_is_refused_as_a_reference_and_repeated_nowhere(
     assert secret not in caplog.text
 
 
-async def test_f18_a_secret_reaches_the_endpoint_it_is_meant_for_and_no_log(
-    desk: Desk,
+async def test_a_secret_reaches_the_endpoint_it_is_meant_for_and_no_log(
+    worker: ManualWorker,
     storage: SqlStorage,
     upstream: Upstream,
     monkeypatch: pytest.MonkeyPatch,
@@ -394,7 +398,7 @@ async def test_f18_a_secret_reaches_the_endpoint_it_is_meant_for_and_no_log(
             RequestTemplateInput("other", "POST", ENDPOINT, template("other").body, "m", elsewhere.url),
             template("broken", api_key="env:BROKEN"),
         ]
-        batch = await desk.batch_of(lines)
+        batch = await worker.batch_of(lines)
         async with HttpSender(upstream.url, api_key="env:OWN") as sender, anyio.create_task_group() as group:
             group.start_soon(Daemon(storage, sender, poll=0.05).run)
             done = await finished(storage, batch)
@@ -408,10 +412,10 @@ async def test_f18_a_secret_reaches_the_endpoint_it_is_meant_for_and_no_log(
     assert "break-key" not in said
 
 
-async def test_f19_a_daemon_forgets_what_it_has_finished(
-    desk: Desk, storage: SqlStorage, upstream: Upstream
+async def test_a_daemon_forgets_what_it_has_finished(
+    worker: ManualWorker, storage: SqlStorage, upstream: Upstream
 ) -> None:
-    batch = await desk.batch(*(f"r{n}" for n in range(30)))
+    batch = await worker.batch(*(f"r{n}" for n in range(30)))
     async with HttpSender(upstream.url) as sender, anyio.create_task_group() as group:
         daemon = Daemon(storage, sender, poll=0.05)
         group.start_soon(daemon.run)
@@ -426,7 +430,7 @@ async def _holds_nothing(daemon: Daemon) -> bool:
     return not daemon.holds
 
 
-async def test_f20_a_batch_says_what_is_wrong_with_its_input(desk: Desk) -> None:
-    batch = await desk.storage.create_batch(BatchInput(await desk.file(), ENDPOINT))
+async def test_a_batch_says_what_is_wrong_with_its_input(worker: ManualWorker) -> None:
+    batch = await worker.storage.create_batch(BatchInput(await worker.file(), ENDPOINT))
 
     assert [(problem.code, bool(problem.message)) for problem in batch.errors] == [("empty_file", True)]

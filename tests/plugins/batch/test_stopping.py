@@ -16,7 +16,7 @@ from hostel.runtime import PluginFailed, Runtime, hookimpl
 from hostel.sessions import LocalBackgroundTaskHost, OnStop, TaskFilter, TaskRecord, TaskState
 from hostel.sessions.journal import SqliteJournal
 
-from .test_openai_client import jsonl, line
+from .openai.test_openai_client import jsonl, line
 
 EVERY = TaskFilter(kind="batch", include_terminal=True)
 

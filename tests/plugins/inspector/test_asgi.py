@@ -11,7 +11,8 @@ from anyio.abc import SocketAttribute
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from hostel.plugins.inspector import InvalidHost, WeakToken, _http, asgi
+from hostel.plugins.inspector import InvalidHost, WeakToken, asgi
+from hostel.plugins.inspector._server import http1
 from hostel.runtime import AsgiApp
 from hostel.sessions import TaskSpec
 
@@ -28,7 +29,7 @@ async def served(app: AsgiApp) -> AsyncIterator[str]:
     stop, errors = anyio.Event(), list[Exception]()
     with anyio.fail_after(SECONDS):
         async with anyio.create_task_group() as group:
-            group.start_soon(_http.serve, listener, app, stop, errors.append, 50)
+            group.start_soon(http1.serve, listener, app, stop, errors.append, 50)
             yield f"http://127.0.0.1:{listener.extra(SocketAttribute.local_port)}"
             stop.set()
     assert errors == []

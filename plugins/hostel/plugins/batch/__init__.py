@@ -1,12 +1,30 @@
-"""Batches of model requests: submitted as files, worked through by a daemon, answered line by line."""
+"""Batches of model requests: submitted as files, worked through by a daemon, answered line by line.
+
+_plugin        what hostel gains: a service, a task kind, routes, commands
+_cli/          `hostel batch`
+_openai/       files and batches as OpenAI's clients ask for them
+_task_kind     a batch as a task that is started by name
+_service       `Batches`: the batches of a runtime
+_task_sync     a task for every unfinished batch
+_open_store    the store while it is open, and what wakes those who wait for changes
+_keep_running  services that outlive what ends them
+hookspecs      the hook by which others send the requests
+testing/       an endpoint with faults, a PostgreSQL server, a store worked by hand
+_daemon/       claims requests, sends them, reports what came back
+_store/        files, batches and requests in a database
+migrations/    its schema, release by release
+_model/        what batches are made of
+"""
 
 from typing import TYPE_CHECKING
 
 from hostel.runtime.lazy import lazily
 
 if TYPE_CHECKING:
-    from ._daemon import Daemon, Escalation
-    from ._errors import (
+    from ._daemon.daemon import Daemon, Escalation
+    from ._daemon.retry import RetryPolicy
+    from ._daemon.sender import HttpSender, Reply, Sender, Timeouts
+    from ._model.errors import (
         AlreadyWorking,
         BatchError,
         BatchExpired,
@@ -17,9 +35,8 @@ if TYPE_CHECKING:
         StorageRefused,
         StorageUnavailable,
     )
-    from ._house import Batches
-    from ._ids import BatchId, DaemonId, FileId, RequestId, TemplateId
-    from ._records import (
+    from ._model.ids import BatchId, DaemonId, FileId, RequestId, TemplateId
+    from ._model.records import (
         Batch,
         BatchInput,
         BatchResultItem,
@@ -35,17 +52,16 @@ if TYPE_CHECKING:
         RequestData,
         RequestTemplateInput,
     )
-    from ._retry import RetryPolicy
-    from ._sender import HttpSender, Reply, Sender, Timeouts
-    from ._states import Failure, FailureKind, RequestState
-    from ._storage import Storage
-    from .sql import SqlStorage
+    from ._model.states import Failure, FailureKind, RequestState
+    from ._service import Batches
+    from ._store.protocol import Storage
+    from ._store.store import SqlStorage
 
 __getattr__ = lazily(
     __name__,
     {
-        "_daemon": ("Daemon", "Escalation"),
-        "_errors": (
+        "_daemon.daemon": ("Daemon", "Escalation"),
+        "_model.errors": (
             "AlreadyWorking",
             "BatchError",
             "BatchExpired",
@@ -56,9 +72,9 @@ __getattr__ = lazily(
             "StorageRefused",
             "StorageUnavailable",
         ),
-        "_house": ("Batches",),
-        "_ids": ("BatchId", "DaemonId", "FileId", "RequestId", "TemplateId"),
-        "_records": (
+        "_service": ("Batches",),
+        "_model.ids": ("BatchId", "DaemonId", "FileId", "RequestId", "TemplateId"),
+        "_model.records": (
             "Batch",
             "BatchInput",
             "BatchResultItem",
@@ -74,11 +90,11 @@ __getattr__ = lazily(
             "RequestData",
             "RequestTemplateInput",
         ),
-        "_retry": ("RetryPolicy",),
-        "_sender": ("HttpSender", "Reply", "Sender", "Timeouts"),
-        "_states": ("Failure", "FailureKind", "RequestState"),
-        "_storage": ("Storage",),
-        "sql": ("SqlStorage",),
+        "_daemon.retry": ("RetryPolicy",),
+        "_daemon.sender": ("HttpSender", "Reply", "Sender", "Timeouts"),
+        "_model.states": ("Failure", "FailureKind", "RequestState"),
+        "_store.protocol": ("Storage",),
+        "_store.store": ("SqlStorage",),
     },
 )
 

@@ -1,10 +1,10 @@
-"""Services that outlive what ends them: each end is told, and after a pause the service runs again."""
+"""Services that outlive what ends them: each end is noted, and after a pause the service runs again."""
 
 from collections.abc import Awaitable, Callable
 
 import anyio
 
-from ._names import log
+from ._model.names import log
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 
@@ -15,7 +15,7 @@ async def keep_running(
     """Run a service until it returns; pauses double, from a second to a minute, while it dies soon again.
 
     :param what: its name, as people read it
-    :param on_death: is told the name and what it raised
+    :param on_death: is called with the name and what it raised
     """
     pause = FIRST_PAUSE
     while True:

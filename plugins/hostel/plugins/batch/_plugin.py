@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hostel.runtime import Mount, NotOffered, TaskKind, Upstream, hookimpl
 
 from . import hookspecs
-from ._names import KIND, NAME
+from ._model.names import KIND, NAME
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hostel.runtime import Runtime
     from hostel.sessions import JsonValue
 
-    from ._house import Batches
+    from ._service import Batches
 
 STORE = "HOSTEL_BATCH_STORE"
 
@@ -42,20 +42,20 @@ class BatchRequests:
 
     @hookimpl
     def register_commands(self, app: typer.Typer) -> None:
-        from ._commands import add_commands
+        from ._cli.commands import add_commands
 
-        add_commands(app)
+        add_commands(app, BatchRequests)
 
     @hookimpl
     def register_routes(self) -> list[Mount]:
-        from ._mount import V1
+        from ._openai.mount import V1
 
         return [Mount("/v1", V1(self._started()))]
 
     @hookimpl
     async def on_startup(self, runtime: Runtime) -> None:
         """Offer `Batches`; send requests if there is an upstream; go on with what an earlier run left."""
-        from ._house import Batches
+        from ._service import Batches
 
         batches = self._batches = Batches(runtime, self._store or os.environ.get(STORE) or None)
         runtime.offer(batches)
@@ -73,7 +73,7 @@ class BatchRequests:
         await self._started().aclose()
 
     async def _run(self, **params: JsonValue) -> JsonValue:
-        from ._kind import run_batch
+        from ._task_kind import run_batch
 
         return await run_batch(self._started(), params)
 

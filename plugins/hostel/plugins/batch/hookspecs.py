@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 from hostel.runtime import hookspec
 
 if TYPE_CHECKING:
-    from ._sender import Sender
+    from ._daemon.sender import Sender
 
 
 def _sender(chosen: object, upstream: str | None) -> Sender:  # noqa: ARG001

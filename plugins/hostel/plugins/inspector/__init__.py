@@ -1,8 +1,15 @@
-"""See and steer every session: the runtime over HTTP, as events, as a page and from the command line.
+"""See and control every session: the runtime over HTTP, as events, as a page and from the command line.
 
 `Runtime(plugins=[Inspector()])` serves an embedding application's runtime, `asgi(runtime)` is the same as an
 application to mount in a server of one's own, `hostel serve` runs a runtime as a process. The commands are a
 plugin of their own, which opens no port.
+
+_cli/    `hostel serve`, `ps`, `show`, `watch`, `cancel`, `transfer`, `history`
+_plugin  the plugin that serves a runtime while it runs
+_asgi    the same as an application for a server of one's own
+_server/ the API, its events, who may ask, the page, the HTTP server
+_errors  what can go wrong
+page/    the page: HTML, CSS and JavaScript
 """
 
 from __future__ import annotations

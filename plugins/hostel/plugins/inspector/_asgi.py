@@ -5,12 +5,12 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from ._access import Access
-from ._api import Api
-from ._app import build
-from ._hosts import host_names
-from ._http import PeerGone
-from ._problems import Problem
+from ._server.api import Api
+from ._server.app import build
+from ._server.host_names import host_names
+from ._server.http1 import PeerGone
+from ._server.problems import Problem
+from ._server.tokens import Tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,10 +29,10 @@ class MountedInspector:
 
     def __init__(self, runtime: Runtime, token: str | None, allowed_hosts: Iterable[str]) -> None:
         self._runtime = runtime
-        self._access = Access(token)
+        self._tokens = Tokens(token)
         self._allowed = host_names(allowed_hosts)
         self._app: AsgiApp | None = None
-        self.token = self._access.token
+        self.token = self._tokens.token
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -43,6 +43,6 @@ class MountedInspector:
 
     def _opened(self) -> AsgiApp | None:
         if self._app is None and hasattr(self._runtime, "tasks"):
-            api = Api(self._runtime, self._access)
-            self._app = build(self._runtime, api, self._access, host="localhost", allowed=self._allowed)
+            api = Api(self._runtime, self._tokens)
+            self._app = build(self._runtime, api, self._tokens, host="localhost", allowed=self._allowed)
         return self._app

@@ -11,9 +11,9 @@ from anyio.abc import SocketAttribute
 
 from hostel.runtime import cards, hookimpl
 
-from ._access import Access
 from ._errors import PortInUse
-from ._hosts import host_names
+from ._server.host_names import host_names
+from ._server.tokens import Tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from hostel.runtime import AsgiApp, Runtime
 
-    from ._api import Api
+    from ._server.api import Api
 
 NAME = "inspector.server"
 SPARE = 8
@@ -52,7 +52,7 @@ class Inspector:
         token: str | None = None,
         allowed_hosts: Iterable[str] = (),
     ) -> None:
-        self.token = Access(token).token
+        self.token = Tokens(token).token
         self.url = ""
         self._allowed = host_names(allowed_hosts)
         self._host = host
@@ -70,22 +70,22 @@ class Inspector:
     @hookimpl
     async def on_startup(self, runtime: Runtime) -> None:
         """Listen, leave a card, and serve until the runtime stops."""
-        from ._api import Api
-        from ._app import build
-        from ._http import room
+        from ._server.api import Api
+        from ._server.app import build
+        from ._server.http1 import connection_limit
 
-        access, places = Access(self.token), room()
-        api = self._api = Api(runtime, access, max_streams=places - places // SPARE)
+        tokens, connections = Tokens(self.token), connection_limit()
+        api = self._api = Api(runtime, tokens, max_streams=connections - connections // SPARE)
         listener = await self._listen()
         try:
             self.url = f"http://{_reachable(self._host)}:{listener.extra(SocketAttribute.local_port)}"
-            app = build(runtime, api, access, host=self._host, allowed=self._allowed)
+            app = build(runtime, api, tokens, host=self._host, allowed=self._allowed)
             self.card = cards.leave(self.url, self.token, time.time())
         except BaseException:
             await listener.aclose()
             raise
         self._stop, self._stopped = anyio.Event(), anyio.Event()
-        runtime.run_service(self._serve, runtime, listener, app, api, places)
+        runtime.run_service(self._serve, runtime, listener, app, api, connections)
 
     @hookimpl
     async def on_shutdown(self) -> None:
@@ -102,9 +102,14 @@ class Inspector:
             raise PortInUse.at(self._host, self._port) from error
 
     async def _serve(
-        self, runtime: Runtime, listener: MultiListener[SocketStream], app: AsgiApp, api: Api, places: int
+        self,
+        runtime: Runtime,
+        listener: MultiListener[SocketStream],
+        app: AsgiApp,
+        api: Api,
+        connections: int,
     ) -> None:
-        from ._http import serve
+        from ._server.http1 import serve
 
         def note(error: Exception) -> None:
             runtime.plugins.note(self.name, "serving", error)
@@ -112,7 +117,7 @@ class Inspector:
         try:
             async with anyio.create_task_group() as group:
                 group.start_soon(self._close_at_stop, api)
-                await serve(listener, app, self._stop, note, places)
+                await serve(listener, app, self._stop, note, connections)
                 group.cancel_scope.cancel()
         finally:
             if self.card is not None:
@@ -121,7 +126,8 @@ class Inspector:
 
     async def _close_at_stop(self, api: Api) -> None:
         await self._stop.wait()
-        api.feed.close()
+        # streams last for ever: the server can stop once they end
+        api.event_streams.close()
 
 
 def _reachable(host: str) -> str:

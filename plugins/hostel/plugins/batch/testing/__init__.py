@@ -1,6 +1,11 @@
-"""What tests of batches need: a model endpoint with faults, and a private PostgreSQL server."""
+"""What tests of batches need.
 
-from ._desk import ENDPOINT, Clock, Desk, eventually, finished, template
+_manual_worker  files and batches in a line each, and a worker that does what the test says
+_upstream       a model endpoint that misbehaves on demand
+_postgres       a private PostgreSQL server
+"""
+
+from ._manual_worker import ENDPOINT, Clock, ManualWorker, eventually, finished, template
 from ._postgres import PostgresServer, postgres_binaries
 from ._upstream import Answer, Call, Upstream
 
@@ -9,7 +14,7 @@ __all__ = [
     "Answer",
     "Call",
     "Clock",
-    "Desk",
+    "ManualWorker",
     "PostgresServer",
     "Upstream",
     "eventually",

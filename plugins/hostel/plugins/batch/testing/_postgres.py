@@ -92,7 +92,7 @@ class PostgresServer:
 
     def empty(self, name: str) -> None:
         """Delete every row of a database of batches."""
-        from hostel.plugins.batch.sql._schema import metadata
+        from .._store.database.schema import metadata
 
         self.execute("".join(f"DELETE FROM {table};" for table in reversed(metadata.sorted_tables)), name)
 

@@ -1,5 +1,0 @@
-"""A store of batches on SQLAlchemy Core: SQLite in a file, or PostgreSQL for many machines."""
-
-from .store import SqlStorage
-
-__all__ = ["SqlStorage"]

@@ -1,0 +1,84 @@
+"""`hostel history`: what a journal says about tasks, whether their runtime still runs or died."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from hostel.runtime import console
+from hostel.runtime.paths import data_dir as default_data_dir
+from hostel.sessions import TaskFilter
+from hostel.sessions.journal import JournalReader
+from hostel.sessions.json import event_to_json, record_to_json
+
+from .._errors import Refused
+from .._server.task_history import own_events
+from .ps import show_tasks
+from .show import task_lines
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hostel.sessions import TaskEvent, TaskRecord
+
+NAME = "journal.sqlite3"
+
+
+def print_history(
+    task_id: str | None,
+    *,
+    data_dir: Path | None,
+    session: str | None,
+    kind: str | None,
+    as_json: bool,
+) -> None:
+    """Print all tasks of a journal, or one with what happened to it."""
+    path = (data_dir or default_data_dir()) / NAME
+    with console.one_sentence(), JournalReader(path) as journal:
+        records = journal.records(TaskFilter(session, kind, include_terminal=True))
+        if task_id is None:
+            _print_all(records, path, as_json=as_json)
+        else:
+            record = _chosen(records, task_id)
+            events = own_events(journal.events(filter=TaskFilter(kind=record.kind)), record)
+            _print_one(record, events, records, path, as_json=as_json)
+        if not journal.is_hosted and any(record.state.is_live for record in records):
+            console.warn("nobody runs this journal: what looks live was cut off, its next host will say so")
+        for damage in journal.damage:
+            console.warn(f"journal {path}: {damage}")
+
+
+def _chosen(records: list[TaskRecord], task_id: str) -> TaskRecord:
+    found = [record for record in records if record.id == task_id]
+    if not found:
+        raise Refused(404, "unknown-task", f"the journal has no task {task_id!r}")
+    if len(found) > 1:
+        sessions = ", ".join(record.session_id for record in found)
+        detail = f"several sessions have a task {task_id!r}: say which with --session ({sessions})"
+        raise Refused(409, "ambiguous-task-id", detail)
+    return found[0]
+
+
+def _print_all(records: list[TaskRecord], path: Path, *, as_json: bool) -> None:
+    if as_json:
+        console.print_json([{**record_to_json(record), "journal": str(path)} for record in records])
+        return
+    show_tasks([(0, record, str(path)) for record in records])
+
+
+def _print_one(
+    record: TaskRecord, events: list[TaskEvent], records: list[TaskRecord], path: Path, *, as_json: bool
+) -> None:
+    children = [one for one in records if one.parent_task_id == record.id]
+    if as_json:
+        console.print_json(
+            {
+                **record_to_json(record),
+                "history": [event_to_json(event) for event in events],
+                "children": [record_to_json(child) for child in children],
+                "journal": str(path),
+            }
+        )
+        return
+    lines = task_lines(record, events, children, ("journal", str(path)), time.time())
+    console.print_lines(lines)

@@ -1,0 +1,173 @@
+"""What can be asked about a runtime over HTTP: one method for each resource, errors left to `problems`."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import TYPE_CHECKING, cast
+
+import attrs
+from starlette.responses import Response
+
+from hostel.sessions import TaskFilter, UnknownCursor
+from hostel.sessions.json import event_to_json, record_to_json, summary_to_json
+
+from .cursors import Cursors
+from .event_stream import MAX_STREAMS, EventStreams, to_json
+from .params import FILTER, Body, Query, check_match, invalid
+from .problems import finished_task, unknown_task
+from .task_history import history
+from .tokens import TICKET_SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from starlette.requests import Request
+
+    from hostel.runtime import Runtime
+    from hostel.sessions import JsonValue, TaskRecord
+
+    from .event_stream import EventStream
+    from .tokens import Tokens
+
+ACTOR = "inspector"
+NONCE = re.compile(r"[A-Za-z0-9_-]{16,128}")
+REPORTED = ("progress", "updated_at", "seq")
+"""What changes as often as a task reports."""
+
+
+class Api:
+    """The resources of one runtime."""
+
+    def __init__(self, runtime: Runtime, tokens: Tokens, *, max_streams: int = MAX_STREAMS) -> None:
+        self._runtime = runtime
+        self._host = runtime.tasks
+        self._tokens = tokens
+        self._cursors = Cursors()
+        self.event_streams = EventStreams(self._host, self._cursors, max_streams=max_streams)
+
+    async def health(self, _: Request) -> Response:
+        """Say that the server answers."""
+        return answer({"status": "ok"})
+
+    async def proof(self, request: Request) -> Response:
+        """Show that the server knows the token."""
+        nonce = Query(request, ("nonce",)).text("nonce") or ""
+        if not NONCE.fullmatch(nonce):
+            raise invalid("nonce is 16 to 128 letters, digits, - or _, made up for this request")
+        return answer({"run": self._tokens.run, "proof": self._tokens.proof(nonce)})
+
+    async def ticket(self, request: Request) -> Response:
+        """Make up what opens one event stream."""
+        Query(request, ())
+        await Body.of(request, ())
+        return answer({"ticket": self._tokens.ticket(), "seconds": TICKET_SECONDS}, status=201)
+
+    async def sessions(self, request: Request) -> Response:
+        """List sessions by first activity."""
+        query = Query(request, ("limit", "after"))
+        limit, after = query.limit(100), self._place(query)
+        summaries = await self._host.sessions()
+        keys = [f"{summary.first_activity!r} {summary.id}" for summary in summaries]
+        if after is not None and after not in keys:
+            raise UnknownCursor(after)
+        first = 0 if after is None else keys.index(after) + 1
+        chosen = summaries[first : first + limit]
+        next_place = keys[first + limit - 1] if len(summaries) > first + limit else None
+        return self._listing([summary_to_json(summary) for summary in chosen], next_place)
+
+    async def tasks(self, request: Request) -> Response:
+        """List tasks in the order they came."""
+        query = Query(request, (*FILTER, "limit", "after"))
+        page = await self._host.page(query.filter(), limit=query.limit(100), after=self._place(query))
+        return self._listing([record_to_json(record) for record in page.records], page.next)
+
+    async def task(self, request: Request) -> Response:
+        """Show a task with its history and its children."""
+        record = await self._find(request, Query(request, ("session_id",)))
+        children = await self._host.list(TaskFilter(parent_task_id=record.id, include_terminal=True))
+        shown: dict[str, JsonValue] = {
+            **record_to_json(record),
+            "history": [event_to_json(event) for event in await history(self._host, record)],
+            "children": [record_to_json(child) for child in children],
+        }
+        return answer(shown, headers={"etag": revision(record)})
+
+    async def cancel(self, request: Request) -> Response:
+        """Ask a task to stop."""
+        query = Query(request, ("session_id",))
+        body = await Body.of(request, ("reason", "cascade", "actor"))
+        reason, actor = body.text("reason"), body.text("actor") or ACTOR
+        cascade = body.flag("cascade", default=True)
+        record = await self._find_live(request, query)
+        record = await self._host.request_cancel(
+            record.id, reason, actor=actor, cascade=cascade, session_id=record.session_id
+        )
+        return answer(record_to_json(record), headers={"etag": revision(record)})
+
+    async def transfer(self, request: Request) -> Response:
+        """Hand a task to another session."""
+        query = Query(request, ("session_id",))
+        body = await Body.of(request, ("session_id",))
+        target = body.session("session_id")
+        record = await self._find_live(request, query)
+        record = await self._host.transfer(record.id, target, session_id=record.session_id)
+        return answer(record_to_json(record), headers={"etag": revision(record)})
+
+    async def transfer_many(self, request: Request) -> Response:
+        """Hand several tasks of one session to another, all or none."""
+        Query(request, ())
+        body = await Body.of(request, ("from_session_id", "session_id", "task_ids"))
+        source, target = body.session("from_session_id"), body.session("session_id")
+        moved = await self._host.transfer_managed(source, target, body.texts("task_ids"))
+        return self._listing([record_to_json(record) for record in moved], None)
+
+    async def events(self, request: Request) -> EventStream:
+        """Stream what happens."""
+        query = Query(request, (*FILTER, "after", "snapshot", "ticket"))
+        after = request.headers.get("last-event-id") or query.text("after")
+        return self.event_streams.open(query.filter(), after=after, snapshot=query.flag("snapshot"))
+
+    async def plugins(self, request: Request) -> Response:
+        """List plugins and what is wrong with them."""
+        Query(request, ())
+        infos = [{**attrs.asdict(info), "hooks": list(info.hooks)} for info in self._runtime.plugins]
+        return self._listing(cast("list[dict[str, JsonValue]]", infos), None)
+
+    async def _find(self, request: Request, query: Query) -> TaskRecord:
+        task_id = request.path_params["task_id"]
+        record = await self._host.get(task_id, session_id=query.text("session_id"))
+        if record is None:
+            raise unknown_task(task_id)
+        return record
+
+    async def _find_live(self, request: Request, query: Query) -> TaskRecord:
+        record = await self._find(request, query)
+        if record.is_terminal:
+            raise finished_task(record)
+        check_match(request, revision(record))
+        return record
+
+    def _place(self, query: Query) -> str | None:
+        cursor = query.text("after")
+        if cursor is None:
+            return None
+        place = self._cursors.read(cursor)
+        if place is None:
+            raise UnknownCursor(cursor)
+        return place
+
+    def _listing(self, items: Sequence[dict[str, JsonValue]], next_place: str | None) -> Response:
+        cursor = self._cursors.write(next_place) if next_place is not None else None
+        return answer({"items": list(items), "next": cursor})
+
+
+def answer(value: JsonValue, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """Return a JSON response."""
+    return Response(to_json(value), status, headers, "application/json")
+
+
+def revision(record: TaskRecord) -> str:
+    """Return the entity tag of a task, which stays the same while the task only reports."""
+    known = {name: value for name, value in record_to_json(record).items() if name not in REPORTED}
+    return f'"{hashlib.sha256(to_json(known)).hexdigest()[:16]}"'

@@ -1,0 +1,77 @@
+"""The web application of one runtime: its routes, those of its plugins, the page, who may ask before all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from hostel.sessions import SessionsError
+
+from .auth import AuthMiddleware
+from .event_stream import to_json
+from .openapi import openapi
+from .plugin_routes import PluginRoutes
+from .problems import Problem, on_http_error, on_problem, on_sessions_error
+from .static_files import page_routes
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from starlette.requests import Request
+
+    from hostel.runtime import AsgiApp, Runtime
+    from hostel.sessions import JsonValue
+
+    from .api import Api
+    from .tokens import Tokens
+
+
+def build(runtime: Runtime, api: Api, tokens: Tokens, *, host: str, allowed: frozenset[str]) -> AsgiApp:
+    """Return the application that serves `runtime` at `host`, which also goes by the names `allowed`."""
+    theirs, pages = PluginRoutes.of(runtime), page_routes()
+    routes: list[BaseRoute] = [*_own_routes(api), *theirs.routes, *pages]
+    # the page asks for downloads whether or not a plugin has any
+    if not theirs.answers("GET", "downloads"):
+        routes.append(Route("/api/downloads", _constant({"items": [], "next": None})))
+    routes.append(Route("/openapi.json", _constant(openapi(theirs.endpoints))))
+    app = Starlette(
+        routes=routes,
+        exception_handlers={
+            Problem: on_problem,
+            SessionsError: on_sessions_error,
+            HTTPException: on_http_error,
+            Exception: on_problem,
+        },
+    )
+    app.router.redirect_slashes = False  # a redirect would name the host and the path behind a proxy
+    public = frozenset(["/health", "/proof", *(page.path for page in pages)])
+    return cast("AsgiApp", AuthMiddleware(app, tokens, host=host, allowed=allowed, public=public))
+
+
+def _own_routes(api: Api) -> list[Route]:
+    return [
+        Route("/health", api.health),
+        Route("/proof", api.proof),
+        Route("/api/sessions", api.sessions),
+        Route("/api/tasks", api.tasks),
+        Route("/api/tasks/{task_id:path}/cancel", api.cancel, methods=["POST"]),
+        Route("/api/tasks/{task_id:path}/transfer", api.transfer, methods=["POST"]),
+        Route("/api/tasks/{task_id:path}", api.task),
+        Route("/api/transfer", api.transfer_many, methods=["POST"]),
+        Route("/api/events", api.events),
+        Route("/api/events/ticket", api.ticket, methods=["POST"]),
+        Route("/api/plugins", api.plugins),
+    ]
+
+
+def _constant(value: JsonValue) -> Callable[[Request], Awaitable[Response]]:
+    data = to_json(value)
+
+    async def respond(_: Request) -> Response:
+        return Response(data, media_type="application/json")
+
+    return respond

@@ -1,0 +1,173 @@
+"""What a request asks for, parsed and checked once: from here on everything has its type."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, cast
+
+from hostel.sessions import TaskFilter, TaskState
+
+from .http1 import PeerGone
+from .problems import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from starlette.requests import Request
+
+    from hostel.sessions import JsonValue
+
+BODY_BYTES = 64 * 1024
+LIMIT = 1_000
+FILTER = ("session_id", "kind", "state", "parent_task_id", "include_terminal")
+TEXT = 2_000
+LONGEST_ID = 512
+
+
+class Query:
+    """The parameters of a request; one that is not `known`, or given twice, is a mistake."""
+
+    def __init__(self, request: Request, known: Collection[str]) -> None:
+        pairs = request.query_params.multi_items()
+        self._given = dict(pairs)
+        unknown = sorted(set(self._given) - set(known))
+        if unknown:
+            raise invalid(f"there is no parameter {unknown[0]!r} here, only {', '.join(known) or 'none'}")
+        if len(pairs) != len(self._given):
+            raise invalid("a parameter is given twice")
+
+    def text(self, name: str) -> str | None:
+        """Return a parameter as it is, None if it is not given."""
+        return self._given.get(name)
+
+    def flag(self, name: str) -> bool:
+        """Return whether a parameter is given as true."""
+        given = self._given.get(name, "false").lower()
+        if given not in ("true", "false", "1", "0"):
+            raise invalid(f"{name} is true or false, not {given!r}")
+        return given in ("true", "1")
+
+    def limit(self, default: int) -> int:
+        """Return how many items a page may have."""
+        given = self._given.get("limit")
+        if given is None:
+            return default
+        if not (given.isascii() and given.isdecimal() and len(given) < 6 and 1 <= int(given) <= LIMIT):
+            raise invalid(f"limit is a number from 1 to {LIMIT}")
+        return int(given)
+
+    def filter(self) -> TaskFilter:
+        """Return which tasks are meant."""
+        return TaskFilter(
+            session_id=self.text("session_id"),
+            kind=self.text("kind"),
+            state=self._state(),
+            parent_task_id=self.text("parent_task_id"),
+            include_terminal=self.flag("include_terminal"),
+        )
+
+    def _state(self) -> TaskState | None:
+        given = self._given.get("state")
+        if given is None:
+            return None
+        try:
+            return TaskState(given)
+        except ValueError:
+            raise invalid(f"state is one of {', '.join(TaskState)}") from None
+
+
+class Body:
+    """The JSON object a request carries; one that is empty stands for `{}`."""
+
+    def __init__(self, fields: dict[str, JsonValue], known: Collection[str]) -> None:
+        self._fields = fields
+        unknown = sorted(set(fields) - set(known))
+        if unknown:
+            raise invalid(f"there is no field {unknown[0]!r} here, only {', '.join(known)}")
+
+    @classmethod
+    async def of(cls, request: Request, known: Collection[str]) -> Body:
+        """Read and check the body of `request`."""
+        value = await read_json(request)
+        if value is None:
+            value = {}
+        if not isinstance(value, dict):
+            raise invalid("the body is a JSON object")
+        return cls(value, known)
+
+    def text(self, name: str) -> str | None:
+        """Return a text of at most 2,000 characters, None if it is not given."""
+        value = self._fields.get(name)
+        if value is None:
+            return None
+        if not isinstance(value, str) or len(value) > TEXT:
+            raise invalid(f"{name} is a text of at most {TEXT} characters")
+        return value
+
+    def session(self, name: str) -> str:
+        """Return the id of a session, which must be given."""
+        value = self.text(name)
+        if not value or len(value) > LONGEST_ID:
+            raise invalid(f"{name} is missing, or longer than {LONGEST_ID} characters")
+        return value
+
+    def flag(self, name: str, *, default: bool) -> bool:
+        """Return a truth value."""
+        value = self._fields.get(name)
+        if value is None:
+            return default
+        if not isinstance(value, bool):
+            raise invalid(f"{name} is true or false")
+        return value
+
+    def texts(self, name: str) -> list[str]:
+        """Return a list of 1 to 1,000 texts."""
+        value = self._fields.get(name)
+        if not isinstance(value, list) or not 1 <= len(value) <= LIMIT:
+            raise invalid(f"{name} is a list of 1 to {LIMIT} texts")
+        if not all(isinstance(item, str) for item in value):
+            raise invalid(f"{name} is a list of texts")
+        return cast("list[str]", value)
+
+
+async def read_json(request: Request) -> JsonValue:
+    """Return the body of a request as JSON, None if it has none."""
+    data = await _read(request)
+    if not data:
+        return None
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        raise Problem(415, "unsupported-media-type", "the body is application/json")
+    try:
+        value: JsonValue = json.loads(data)
+    except (ValueError, RecursionError):
+        raise invalid("the body is not JSON") from None
+    return value
+
+
+async def _read(request: Request) -> bytes:
+    data = bytearray()
+    while True:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise PeerGone
+        data += message.get("body", b"")
+        if len(data) > BODY_BYTES:
+            raise Problem(413, "body-too-large", f"a body has at most {BODY_BYTES} bytes")
+        if not message.get("more_body", False):
+            return bytes(data)
+
+
+def check_match(request: Request, tag: str) -> None:
+    """Make sure that a task is still as the caller saw it, if the caller cares; `tag` is its entity tag."""
+    wanted = request.headers.get("if-match")
+    if wanted is None or wanted.strip() == "*":
+        return
+    if tag not in [one.strip() for one in wanted.split(",")]:
+        detail = "the task has changed since: look again"
+        raise Problem(412, "task-changed", detail, headers={"etag": tag})
+
+
+def invalid(detail: str) -> Problem:
+    """Return the answer to a request that makes no sense."""
+    return Problem(400, "invalid-request", detail)

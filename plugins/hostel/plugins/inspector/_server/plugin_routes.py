@@ -1,0 +1,100 @@
+"""What other plugins answer over HTTP, as routes; one that is in the way of another is noted and left out."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import attrs
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+from starlette.routing import Mount as StarletteMount
+
+from hostel.runtime import Endpoint, Mount, PluginFailed
+from hostel.runtime.hookspecs import register_routes
+
+from .event_stream import to_json
+from .params import read_json
+from .plugin_mounts import FAILED, Mounted
+from .problems import Problem
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from hostel.runtime import PluginRegistry, Runtime
+    from hostel.sessions import JsonValue
+
+OWN = ("sessions", "tasks", "transfer", "events", "plugins")
+RESERVED = ("/api", "/page", "/health", "/proof", "/openapi.json")
+
+
+@attrs.define
+class PluginRoutes:
+    """The routes of all plugins of a runtime, and the endpoints among them."""
+
+    routes: list[BaseRoute] = attrs.Factory(list)
+    endpoints: list[Endpoint] = attrs.Factory(list)
+    _taken: set[tuple[str, str]] = attrs.Factory(set)
+
+    @classmethod
+    def of(cls, runtime: Runtime) -> PluginRoutes:
+        """Ask all plugins of `runtime`.
+
+        :raises PluginFailed: if a built-in or given one describes what cannot be served.
+        """
+        found = cls()
+        for plugin, described in runtime.plugins.collect(register_routes, runtime):
+            try:
+                found.add(described, runtime.plugins, plugin)
+            except ValueError as error:
+                runtime.plugins.note(plugin, "register_routes", error)
+        return found
+
+    def add(self, described: Endpoint | Mount, plugins: PluginRegistry, plugin: str) -> None:
+        """Take in an endpoint or a mount of a plugin.
+
+        :raises ValueError: if its path is not free.
+        """
+        if isinstance(described, Endpoint):
+            self._take(described.method, described.path, described.path.partition("/")[0] not in OWN)
+            self.routes.append(_endpoint_route(described, plugins, plugin))
+            self.endpoints.append(described)
+        else:
+            is_free = described.path.startswith("/") and not described.path.startswith(RESERVED)
+            self._take("", described.path, is_free and described.path != "/")
+            self.routes.append(StarletteMount(described.path, Mounted(described, plugins, plugin)))
+
+    def answers(self, method: str, path: str) -> bool:
+        """Tell whether a plugin answers at `/api/<path>`."""
+        return (method, path) in self._taken
+
+    def _take(self, method: str, path: str, is_free: bool) -> None:
+        if not is_free or (method, path) in self._taken:
+            raise ValueError(f"the path {path!r} is taken")
+        self._taken.add((method, path))
+
+
+def _endpoint_route(endpoint: Endpoint, plugins: PluginRegistry, plugin: str) -> Route:
+    async def answer(query: dict[str, str], body: JsonValue) -> bytes:
+        value = await endpoint.answer(query, body)
+        page: JsonValue = {"items": value, "next": None} if isinstance(value, list) else value
+        try:
+            return to_json(page)
+        except ValueError as error:  # which from the plugin itself would be the peer's mistake
+            raise TypeError(f"answered with what is not JSON: {error}") from error
+
+    async def respond(request: Request) -> Response:
+        body = await read_json(request) if endpoint.method == "POST" else None
+        ask = partial(answer, dict(request.query_params), body)
+        try:
+            data = await plugins.call(plugin, where, ask, passing=(LookupError, ValueError))
+        except PluginFailed as error:
+            raise FAILED from error
+        except LookupError as error:
+            raise Problem(404, "not-found", str(error)) from error
+        except ValueError as error:
+            raise Problem(400, "invalid-request", str(error)) from error
+        return Response(data, media_type="application/json")
+
+    where = f"{endpoint.method} /api/{endpoint.path}"
+    return Route(f"/api/{endpoint.path}", respond, methods=[endpoint.method])

@@ -1,0 +1,139 @@
+"""Tasks as text, for terminals."""
+
+import attrs
+import pytest
+
+from hostel.plugins.inspector._cli.format import (
+    as_tree,
+    duration_text,
+    note_text,
+    parse_duration,
+    progress_text,
+)
+from hostel.sessions import (
+    CancelPolicy,
+    ClosePolicy,
+    FailureKind,
+    Progress,
+    TaskAttempt,
+    TaskFailure,
+    TaskOutcome,
+    TaskRecord,
+    TaskState,
+)
+
+RECORD = TaskRecord(
+    id="a",
+    session_id="s",
+    kind="other",
+    producer="",
+    label="",
+    parent_task_id=None,
+    child_session_id=None,
+    state=TaskState.RUNNING,
+    cancel_policy=CancelPolicy.COOPERATIVE,
+    close_policy=ClosePolicy.KEEP,
+    attempt=TaskAttempt(),
+    progress=None,
+    result=None,
+    failure=None,
+    cancel_reason=None,
+    cancel_actor=None,
+    created_at=0.0,
+    started_at=None,
+    updated_at=0.0,
+    completed_at=None,
+    host_id="h",
+    seq=1,
+)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (-5, "0s"),
+        (0.9, "1s"),
+        (59, "59s"),
+        (59.7, "1m 00s"),
+        (61, "1m 01s"),
+        (119.6, "2m 00s"),
+        (3_599, "59m 59s"),
+        (3_661, "1h 01m"),
+        (90_000, "1d 01h"),
+    ],
+)
+def test_a_duration_is_said_in_its_two_largest_units(value: float, said: str) -> None:
+    assert duration_text(value) == said
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("90", 90), ("90s", 90), ("10m", 600), ("1.5h", 5_400), (" 2D ", 172_800), ("0", 0)]
+)
+def test_a_duration_is_read(text: str, value: float) -> None:
+    assert parse_duration(text) == value
+
+
+@pytest.mark.parametrize("text", ["", "soon", "-1m", "1w", "m", "1 2", "\u0661m x"])
+def test_what_is_no_duration_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a duration"):
+        parse_duration(text)
+
+
+@pytest.mark.parametrize(
+    ("progress", "said"),
+    [
+        (None, ""),
+        (Progress("words"), ""),
+        (Progress(None, 3, None, "files"), "3 files"),
+        (Progress(None, 5, 10), "█████░░░░░  50%"),
+        (Progress(None, 10, 10), "██████████ 100%"),
+        (Progress(None, 0, 0), "0"),
+        (Progress(None, 1_500_000, None, "bytes"), "1.5 MB"),
+        (Progress(None, 5e15, None, "bytes"), "5e+03 TB"),
+    ],
+)
+def test_progress_is_a_bar_where_the_end_is_known(progress: Progress | None, said: str) -> None:
+    assert progress_text(progress) == said
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, ""),
+        ({"progress": Progress("reading")}, "reading"),
+        ({"state": TaskState.CANCELLED, "cancel_actor": "ana", "cancel_reason": "slow"}, "by ana: slow"),
+        ({"state": TaskState.CANCEL_REQUESTED, "cancel_reason": "slow"}, "slow"),
+        ({"state": TaskState.CANCELLED}, ""),
+        ({"state": TaskState.COMPLETED, "result": TaskOutcome("fine", 1)}, "fine"),
+        (
+            {
+                "state": TaskState.COMPLETED,
+                "progress": Progress("step 3"),
+                "result": TaskOutcome(value="all done"),
+            },
+            "all done",
+        ),
+        ({"state": TaskState.COMPLETED, "progress": Progress("step 3")}, ""),
+        ({"state": TaskState.FAILED, "failure": TaskFailure(FailureKind.ERROR, "it broke")}, "it broke"),
+    ],
+)
+def test_a_note_says_what_matters_most(changes: dict[str, object], said: str) -> None:
+    assert note_text(attrs.evolve(RECORD, **changes)) == said  # type: ignore[arg-type]
+
+
+def task(task_id: str, parent: str | None = None, session: str = "s") -> TaskRecord:
+    return attrs.evolve(RECORD, id=task_id, parent_task_id=parent, session_id=session)
+
+
+def test_a_tree_has_children_below_their_parents() -> None:
+    records = [task("a"), task("b"), task("a1", "a"), task("a2", "a"), task("a11", "a1"), task("x", "gone")]
+
+    shape = [(depth, record.id) for depth, record in as_tree(records)]
+
+    assert shape == [(0, "a"), (1, "a1"), (2, "a11"), (1, "a2"), (0, "b"), (0, "x")]
+
+
+def test_a_tree_of_tasks_that_are_each_others_parents_loses_none() -> None:
+    records = [task("a", "b"), task("b", "a"), task("c", "c"), task("d", "a", session="other")]
+
+    assert sorted(record.id for _, record in as_tree(records)) == ["a", "b", "c", "d"]
