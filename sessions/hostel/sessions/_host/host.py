@@ -123,8 +123,8 @@ class LocalBackgroundTaskHost:
         table = TaskTable(log, self._retain_terminal, journal, retain_bytes=self._retain_bytes)
         host = self._running = OpenHost(table, self.host_id, time.time)
         self._token = anyio.lowlevel.current_token()
-        if table.feed is not None:
-            host.services.start_service(table.feed.run, context=host.context.copy())
+        if table.writer is not None:
+            host.services.start_service(table.writer.run, context=host.context.copy())
             self._recover(host, kept)
         return self
 

@@ -26,7 +26,7 @@ from .heartbeats import Heartbeats
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from .._journal.feed import Receipt
+    from .._journal.writer import Receipt
     from .._records import CancelPolicy, JsonValue, Progress, TaskSpec
     from .._tasks.entry import Run
     from .._tasks.session_tasks import SessionTasks
@@ -82,7 +82,7 @@ class OpenHost:
 
     def receipt(self) -> Receipt | None:
         """Return the receipt for what was just published, or None if nothing has to be waited for."""
-        return self.table.feed.receipt() if self.table.feed is not None else None
+        return self.table.writer.receipt() if self.table.writer is not None else None
 
     async def durable(self) -> None:
         """Wait until what was published is durable.

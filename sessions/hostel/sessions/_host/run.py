@@ -30,7 +30,7 @@ from .context import TaskContext
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .._journal.feed import Receipt
+    from .._journal.writer import Receipt
     from .._loop.calling import Body
     from .._records import Backoff, TaskSpec
     from .._tasks.entry import Entry, Run

@@ -112,7 +112,7 @@ async def drain_engine(host: OpenHost, grace: float) -> None:
 
 
 def _is_spared(host: OpenHost, entry: Entry, on_stop: OnStop) -> bool:
-    able = entry.resumable and host.table.feed is not None and on_stop is not OnStop.CANCEL
+    able = entry.resumable and host.table.writer is not None and on_stop is not OnStop.CANCEL
     return able and not entry.cancel_requested
 
 
@@ -120,7 +120,7 @@ def _leave_the_rest(host: OpenHost, on_stop: OnStop) -> None:
     for entry in host.table.live():
         if entry.managed or entry.parked:
             continue
-        if entry.resumable and host.table.feed is not None and on_stop is not OnStop.CANCEL:
+        if entry.resumable and host.table.writer is not None and on_stop is not OnStop.CANCEL:
             host.park(entry, by_stop=True)
         else:
             stopped = TaskFailure(FailureKind.HOST_LOST, "the host that kept its record has stopped")
@@ -129,12 +129,12 @@ def _leave_the_rest(host: OpenHost, on_stop: OnStop) -> None:
 
 async def _stop_services(host: OpenHost, grace: float) -> None:
     host.heartbeats.close()
-    feed = host.table.feed
-    if feed is not None:
-        feed.close()
+    writer = host.table.writer
+    if writer is not None:
+        writer.close()
     if not await host.services.join(max(2 * grace, WRITE_SECONDS)):
         log.warning("%d cancel hooks or writers of the journal do not end", len(host.services))
-    failed = feed.give_up() if feed is not None else None
+    failed = writer.give_up() if writer is not None else None
     host.table.log.close()
     for entry in host.table.live():
         entry.mark_done()

@@ -10,6 +10,6 @@ rescue     reading what is left of a damaged file
 queries    what is asked of it: live tasks, finished ones, sessions, one value
 file       the file: locks, connections, migrations, errors translated
 schema     the tables of the SQLite journal and its statements, the states' table repeated in them
-feed       the way of a host's events into a journal: group commit, retries, receipts
+writer     the way of a host's events into a journal: group commit, retries, receipts
 protocol   what a journal is, and what travels to and from one
 """

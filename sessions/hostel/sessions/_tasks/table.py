@@ -20,8 +20,8 @@ import anyio.to_thread
 
 from .._errors import AmbiguousTaskId, TaskAlreadyExists, UnknownTask
 from .._events import EventType
-from .._journal.feed import JournalFeed
 from .._journal.protocol import Append, Forget, Summaries, TaskQuery
+from .._journal.writer import JournalWriter
 from .._outcomes import LARGE, is_apart, lightened, text_of, with_value
 from .._records import SessionSummary, TaskFilter, TaskPage, TaskRecord
 from .._retention import RETAIN_BYTES, Shares, weight_of
@@ -55,7 +55,7 @@ class TaskTable:
         retain_bytes: int = RETAIN_BYTES,
     ) -> None:
         self.log = log
-        self.feed = JournalFeed(journal, self.show) if journal is not None else None
+        self.writer = JournalWriter(journal, self.show) if journal is not None else None
         self.keyed = anyio.Lock()
         """Held from looking for an idempotency key in the journal until its task is registered."""
         self._journal = journal
@@ -252,12 +252,12 @@ class TaskTable:
         weight = weight_of(record, size)
         self.log.append(event, weight, size)
         # without a journal an event is as durable as it will ever be
-        if self.feed is None:
+        if self.writer is None:
             self.show(event, entry)
         else:
             follows = None if event.type is EventType.REGISTERED else before.seq
             retain = self._retain if keep and record.state in TERMINAL else None
-            self.feed.put(Append(event, follows, entry.restart, entry.value, retain), entry)
+            self.writer.put(Append(event, follows, entry.restart, entry.value, retain), entry)
         if record.state in TERMINAL:
             entry.weight = weight + len(entry.value or "")
             self._retire(entry, keep=keep)
@@ -353,9 +353,9 @@ class TaskTable:
         self._forget(entry)
 
     def _forget(self, entry: Entry) -> None:
-        if self.feed is not None:
+        if self.writer is not None:
             record = entry.record
-            self.feed.put(Forget(record.session_id, record.id, record.seq))
+            self.writer.put(Forget(record.session_id, record.id, record.seq))
 
     def _take_out(self, session: SessionTasks, entry: Entry) -> None:
         self._unindex(session, entry)

@@ -63,7 +63,7 @@ class Receipt:
         self.shown = [(event, entry) for event, entry in self.shown if event.seq in kept]
 
 
-class JournalFeed:
+class JournalWriter:
     """The way of a host's events into its journal: gathers, writes, then shows what is durable."""
 
     def __init__(self, journal: Journal, show: Callable[[TaskEvent, Entry], None]) -> None:

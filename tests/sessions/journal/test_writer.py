@@ -19,8 +19,8 @@ from hostel.sessions import (
     TaskState,
 )
 from hostel.sessions._event_log.gaps import Forgotten, Page
-from hostel.sessions._journal.feed import coalesced
 from hostel.sessions._journal.protocol import Append, Finished, Forget, Kept, Summaries, TaskQuery
+from hostel.sessions._journal.writer import coalesced
 from hostel.sessions.journal import JournalError
 
 from .histories import History
