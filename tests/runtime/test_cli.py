@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from hostel.runtime import PluginFailed, PluginRegistry
-from hostel.runtime._commands import build
+from hostel.runtime._cli.commands import build
 from hostel.runtime.cli import main
 
 from .conftest import Site

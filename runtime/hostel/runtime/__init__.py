@@ -9,7 +9,7 @@ _services   what plugins run beside all tasks
 _session    one session, the host's verbs with it filled in
 _runtime    all of it together
 cards       runtimes that run on this machine, and asking them (_proof, _proving: the token is not sent)
-cli         the command `hostel` (_commands, _plugins_command), and what commands share (console, paths)"""
+cli         the command `hostel`, made in _cli/; what commands share: console, paths, text, lazy"""
 
 from typing import TYPE_CHECKING
 

@@ -22,7 +22,7 @@ def main() -> None:
 
 def _run(arguments: list[str]) -> int:
     _block(arguments)
-    from ._commands import build
+    from ._cli.commands import build
     from ._errors import PluginFailed
     from ._plugins.registry import PluginRegistry
 

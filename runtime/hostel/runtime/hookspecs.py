@@ -49,9 +49,9 @@ if TYPE_CHECKING:
 
     import typer
 
-    from hostel.runtime import Runtime
     from hostel.sessions import TaskEvent
 
+    from . import Runtime
     from ._kinds import TaskKind
     from ._routes import Endpoint, Mount
 

@@ -27,21 +27,13 @@ from typing import ClassVar
 
 import attrs
 
+from hostel.runtime.text import size_text
+
 
 def redacted(url: str) -> str:
     """Return `url` without user, query and fragment: what may be shown and logged."""
     bare = re.split(r"[?#]", url, maxsplit=1)[0]
     return re.sub(r"//[^/]*@", "//", bare, count=1)
-
-
-def size_text(size: int) -> str:
-    """Return `size` bytes in binary units, as `4.1 GiB`."""
-    value = float(size)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if abs(value) < 1024:
-            return f"{value:.0f} B" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1024
-    return f"{value:.1f} TiB"
 
 
 class PullError(Exception):

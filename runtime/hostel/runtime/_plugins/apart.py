@@ -168,8 +168,10 @@ _alive: set[asyncio.Task[None]] = set()  # asyncio itself holds only weak refere
 
 
 def _spawn(func: Callable[[], Coroutine[object, object, None]]) -> None:
-    trio = sys.modules.get("trio")
-    if trio is not None and trio.lowlevel.in_trio_run():
+    # by the loop that runs, not by sys.modules: another thread may be importing trio at this moment
+    if hasattr(current_token().native_token, "run_sync_soon"):
+        import trio
+
         trio.lowlevel.spawn_system_task(func, context=copy_context())
         return
     import asyncio

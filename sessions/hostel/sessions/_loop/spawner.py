@@ -130,4 +130,6 @@ class Scope(Protocol):
 
 def _running_trio() -> ModuleType | None:
     trio = sys.modules.get("trio")
-    return trio if trio is not None and trio.lowlevel.in_trio_run() else None
+    # another thread may be importing it at this moment; then no loop of it runs here
+    in_trio_run = getattr(getattr(trio, "lowlevel", None), "in_trio_run", None)
+    return trio if in_trio_run is not None and in_trio_run() else None

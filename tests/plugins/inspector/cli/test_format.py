@@ -5,9 +5,7 @@ import pytest
 
 from hostel.plugins.inspector._cli.format import (
     as_tree,
-    duration_text,
     note_text,
-    parse_duration,
     progress_text,
 )
 from hostel.sessions import (
@@ -46,37 +44,6 @@ RECORD = TaskRecord(
     host_id="h",
     seq=1,
 )
-
-
-@pytest.mark.parametrize(
-    ("value", "said"),
-    [
-        (-5, "0s"),
-        (0.9, "1s"),
-        (59, "59s"),
-        (59.7, "1m 00s"),
-        (61, "1m 01s"),
-        (119.6, "2m 00s"),
-        (3_599, "59m 59s"),
-        (3_661, "1h 01m"),
-        (90_000, "1d 01h"),
-    ],
-)
-def test_a_duration_is_said_in_its_two_largest_units(value: float, said: str) -> None:
-    assert duration_text(value) == said
-
-
-@pytest.mark.parametrize(
-    ("text", "value"), [("90", 90), ("90s", 90), ("10m", 600), ("1.5h", 5_400), (" 2D ", 172_800), ("0", 0)]
-)
-def test_a_duration_is_read(text: str, value: float) -> None:
-    assert parse_duration(text) == value
-
-
-@pytest.mark.parametrize("text", ["", "soon", "-1m", "1w", "m", "1 2", "\u0661m x"])
-def test_what_is_no_duration_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="is not a duration"):
-        parse_duration(text)
 
 
 @pytest.mark.parametrize(

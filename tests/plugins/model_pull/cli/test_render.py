@@ -4,7 +4,6 @@ import pytest
 
 from hostel.plugins.model_pull import Completed, Failed, Notice, Progress, QueueSnapshot, Started
 from hostel.plugins.model_pull._cli.render import JsonRenderer, LineRenderer, announced, standing
-from hostel.plugins.model_pull._numbers import duration_text, rate_text
 
 
 def test_a_pipe_gets_a_line_for_what_matters(capsys: pytest.CaptureFixture[str]) -> None:
@@ -40,16 +39,3 @@ def test_numbers_are_shown_as_far_as_they_are_known() -> None:
         == "1.0 MiB of 4.0 MiB, 2.5 MB/s, 1:15 left"
     )
     assert announced(Started("m", 1, None)) == "1 file, size unknown"
-
-
-@pytest.mark.parametrize(
-    ("rate", "text"),
-    [(0, "0 B/s"), (999, "999 B/s"), (1000, "1.0 kB/s"), (3.2e6, "3.2 MB/s"), (5e9, "5.0 GB/s")],
-)
-def test_rates_are_decimal(rate: float, text: str) -> None:
-    assert rate_text(rate) == text
-
-
-@pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (59.4, "0:59"), (61, "1:01"), (3661, "1:01:01")])
-def test_times_are_as_on_a_clock(seconds: float, text: str) -> None:
-    assert duration_text(seconds) == text

@@ -4,9 +4,9 @@ Texts of tasks are left as they are: what prints them makes them harmless."""
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
+from hostel.runtime.text import amount_text
 from hostel.sessions import EventType, TaskState
 
 if TYPE_CHECKING:
@@ -14,42 +14,7 @@ if TYPE_CHECKING:
 
     from hostel.sessions import Progress, TaskEvent, TaskOutcome, TaskRecord
 
-UNITS = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
-DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhd]?)")
 BAR = 10
-
-
-def parse_duration(text: str) -> float:
-    """Return the seconds of `90`, `90s`, `10m`, `1.5h` or `2d`.
-
-    :raises ValueError: if it is none of these.
-    """
-    found = DURATION.fullmatch(text.strip().lower())
-    if found is None:
-        raise ValueError(f"{text!r} is not a duration such as 90s, 10m, 1.5h or 2d")
-    return float(found[1]) * UNITS[found[2] or "s"]
-
-
-def duration_text(value: float) -> str:
-    """Return a length of time in its two largest units."""
-    whole = max(0, round(value))
-    minutes, hours, days = whole // 60, whole // 3_600, whole // 86_400
-    if days:
-        return f"{days}d {hours % 24:02}h"
-    if hours:
-        return f"{hours}h {minutes % 60:02}m"
-    return f"{minutes}m {whole % 60:02}s" if minutes else f"{whole}s"
-
-
-def amount_text(value: float, unit: str | None) -> str:
-    """Return a number with its unit; bytes in powers of 1000."""
-    if unit not in ("bytes", "byte", "B"):
-        return f"{value:g}" + (f" {unit}" if unit else "")
-    for prefix in ("", "k", "M", "G"):
-        if value < 1_000:
-            return f"{value:.3g} {prefix}B"
-        value /= 1_000
-    return f"{value:.3g} TB"
 
 
 def progress_text(progress: Progress | None) -> str:

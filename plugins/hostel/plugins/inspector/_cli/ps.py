@@ -10,11 +10,12 @@ import attrs
 import typer
 
 from hostel.runtime import console
+from hostel.runtime.text import duration_text, parse_duration
 from hostel.sessions.json import record_to_json
 
 from .._errors import InspectorError
 from .client import Found, runtimes
-from .format import as_tree, duration_text, note_text, parse_duration, progress_text
+from .format import as_tree, note_text, progress_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,12 +7,13 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from hostel.runtime import console
+from hostel.runtime.text import duration_text
 from hostel.sessions import EventType
 from hostel.sessions.json import event_to_json, record_to_json
 
 from .client import runtimes
 from .control import find
-from .format import duration_text, event_text, note_text, progress_text
+from .format import event_text, note_text, progress_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,9 +8,10 @@ from rich.table import Table
 from rich.text import Text
 
 from hostel.runtime import console
+from hostel.runtime.text import duration_text
 from hostel.sessions import TaskState
 
-from .format import duration_text, note_text, progress_text
+from .format import note_text, progress_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-_UNITS = {
-    "": 1,
-    "k": 10**3,
-    "m": 10**6,
-    "g": 10**9,
-    "t": 10**12,
-    "ki": 2**10,
-    "mi": 2**20,
-    "gi": 2**30,
-    "ti": 2**40,
-}
-_AMOUNT = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?i?)b?(?:/s)?", re.IGNORECASE)
+from hostel.runtime.text import parse_size
 
 
 def amount(text: str) -> int:
-    """Read bytes as `500k`, `10M`, `1.5Gi`: powers of 1000, with an `i` of 1024."""
-    found = _AMOUNT.fullmatch(text.strip())
-    bytes = int(float(found[1]) * _UNITS[found[2].lower()]) if found and found[2].lower() in _UNITS else 0
-    if bytes < 1:
-        raise typer.BadParameter(f"{text!r} is not an amount of bytes; write 500k, 10M or 1.5Gi")
-    return bytes
+    """Read an amount of bytes as typer's parsers do."""
+    try:
+        return parse_size(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 References = Annotated[

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from hostel.runtime import console
 from hostel.runtime.paths import data_dir
+from hostel.runtime.text import clock_text, rate_text, size_text
 
-from .._errors import PullError, size_text
+from .._errors import PullError
 from .._events import DownloadStatus, to_json
-from .._numbers import duration_text, rate_text
 from .._queue.queue import NotInQueue
 from .offline import OfflineQueue
 from .remote import remote_queues
@@ -104,7 +104,7 @@ def _rows(snapshot: QueueSnapshot) -> Sequence[tuple[str, ...]]:
 def _row(row: QueuedDownload) -> tuple[str, ...]:
     total = size_text(row.total) if row.total is not None else "?"
     pace = [rate_text(row.rate)] if row.rate is not None else []
-    pace += [f"{duration_text(row.eta)} left"] if row.eta is not None else []
+    pace += [f"{clock_text(row.eta)} left"] if row.eta is not None else []
     return str(row.position), row.id, row.status, size_text(row.downloaded), total, ", ".join(pace)
 
 

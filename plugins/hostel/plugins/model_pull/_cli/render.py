@@ -7,7 +7,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, Protocol
 
-from .._errors import size_text
+from hostel.runtime.text import clock_text, rate_text, size_text
+
 from .._events import (
     Completed,
     DownloadEvent,
@@ -20,7 +21,6 @@ from .._events import (
     Started,
     to_json,
 )
-from .._numbers import duration_text, rate_text
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -179,7 +179,7 @@ def standing(event: Progress) -> str:
     if event.rate is not None:
         parts.append(rate_text(event.rate))
     if event.eta is not None:
-        parts.append(f"{duration_text(event.eta)} left")
+        parts.append(f"{clock_text(event.eta)} left")
     return ", ".join(parts)
 
 

@@ -8,8 +8,9 @@ Only this module decides what an answer leads to.
 import time
 from collections.abc import Callable
 
+from hostel.runtime.text import rate_text
+
 from .._errors import BadResponse, ContentChanged, PullError
-from .._numbers import rate_text
 from .net.connection import Connection, ConnectionBroken, Reply
 from .net.local import LocalSource
 from .net.redirects import Expired, Source

@@ -13,7 +13,9 @@ from pathlib import PurePosixPath
 
 import attrs
 
-from .._errors import InvalidQuantization, size_text
+from hostel.runtime.text import size_text
+
+from .._errors import InvalidQuantization
 from .gguf_names import GgufGroup, canonical_label
 
 

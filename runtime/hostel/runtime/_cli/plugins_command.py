@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, cast
 
 import attrs
 
-from . import cards, console, hookspecs
-from ._errors import PluginFailed
-from ._plugins.loading import BLOCKED
+from .. import cards, console, hookspecs
+from .._errors import PluginFailed
+from .._plugins.loading import BLOCKED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from hostel.sessions import JsonValue
 
-    from ._plugins.registry import PluginRegistry
+    from .._plugins.registry import PluginRegistry
 
     Json = dict[str, JsonValue]
 
@@ -43,7 +43,7 @@ def list_plugins(build: Callable[[PluginRegistry], object], *, as_json: bool) ->
 
 async def _try(build: Callable[[PluginRegistry], object]) -> PluginRegistry:
     """Open and close a runtime and return its plugins, which know what went wrong."""
-    from ._runtime import Runtime
+    from .._runtime import Runtime
 
     runtime = Runtime()
     with _no_settings():

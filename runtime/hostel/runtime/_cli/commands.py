@@ -14,14 +14,14 @@ import typer
 import typer.core
 import typer.main
 
-from . import console, hookspecs
-from ._plugins.outcome import Misbehaved
+from .. import console, hookspecs
+from .._plugins.outcome import Misbehaved
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from ._plugins.calling import Implementation
-    from ._plugins.registry import PluginRegistry
+    from .._plugins.calling import Implementation
+    from .._plugins.registry import PluginRegistry
 
     Context = Any  # click's own, or typer's copy of it
     Parameter = Any
@@ -67,7 +67,7 @@ def _own_commands() -> typer.core.TyperGroup:
     @app.command()
     def plugins(as_json: AsJson = False) -> None:
         """Try the plugins; list where they come from, and what is wrong with those that do not work."""
-        from ._plugins_command import list_plugins
+        from .plugins_command import list_plugins
 
         list_plugins(build, as_json=as_json)
 
