@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from hostel.runtime import Runtime, TaskKind, current_task, hookimpl
@@ -71,6 +72,41 @@ async def test_a_resumable_kind_is_started_again_and_another_one_is_abandoned(
     assert (crawl.label, crawl.host_id != walk.host_id) == ("all pages", True)
     assert walk.failure is not None
     assert (walk.state, walk.failure.kind) == (TaskState.ABANDONED, FailureKind.HOST_LOST)
+
+
+async def test_a_body_is_run_again_once_every_plugin_has_started(
+    tmp_path: Path, anyio_backend_name: str
+) -> None:
+    class Library:
+        pages = "all"
+
+    class Slow:
+        @hookimpl
+        async def on_startup(self, runtime: Runtime) -> None:
+            for _ in range(50):
+                await anyio.lowlevel.checkpoint()
+            runtime.offer(Library())
+
+    class Reading:
+        @hookimpl
+        def on_startup(self, runtime: Runtime) -> None:
+            self.runtime = runtime
+
+        @hookimpl
+        def register_task_kinds(self) -> Iterable[TaskKind]:
+            async def crawl(page: int) -> str:
+                return self.runtime.get(Library).pages
+
+            return [TaskKind("crawl", crawl, resumable=True)]
+
+    await killed_runtime(tmp_path, anyio_backend_name)
+
+    with anyio.fail_after(60):
+        async with Runtime([Reading(), Slow()], data_dir=tmp_path, load_installed=False) as runtime:
+            record = await runtime.tasks.wait("crawl")
+
+    assert record.result is not None
+    assert record.result.value == "all"
 
 
 async def test_tasks_are_still_listed_when_a_runtime_opens_its_data_folder_again(tmp_path: Path) -> None:

@@ -86,8 +86,16 @@ async def test_plugins_offer_things_by_type() -> None:
     plugin = Offering()
     async with bare_runtime(plugin) as runtime:
         assert runtime.get(Offering) is plugin
-        with pytest.raises(NotOffered, match="no plugin offers a Adding"):
+        with pytest.raises(NotOffered, match="nothing of type Adding is offered"):
             runtime.get(Adding)
+
+
+async def test_of_several_offers_of_a_type_the_latest_is_given() -> None:
+    async with bare_runtime() as runtime:
+        for offered in ("first", "second"):
+            runtime.offer(offered)
+
+        assert runtime.get(str) == "second"
 
 
 async def test_plugins_stop_in_the_reverse_order_while_tasks_still_run() -> None:
@@ -262,9 +270,18 @@ async def test_a_service_runs_until_the_runtime_closes() -> None:
     assert told == ["stopped"]
 
 
-async def test_a_service_that_raises_is_noted_against_its_plugin() -> None:
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (OSError("port in use"), "OSError: port in use"),
+        (SystemExit(3), "SystemExit: 3"),
+        (KeyboardInterrupt("mine"), "KeyboardInterrupt: mine"),
+    ],
+    ids=repr,
+)
+async def test_a_service_that_raises_is_noted_against_its_plugin(error: BaseException, why: str) -> None:
     async def serve() -> None:
-        raise OSError("port in use")
+        raise error
 
     class Serving:
         @hookimpl
@@ -274,7 +291,7 @@ async def test_a_service_that_raises_is_noted_against_its_plugin() -> None:
     async with bare_runtime(Serving()) as runtime:
         await anyio.wait_all_tasks_blocked()
 
-    assert {info.failure for info in runtime.plugins} >= {"running: OSError: port in use"}
+    assert {info.failure for info in runtime.plugins} >= {f"running: {why}"}
 
 
 async def test_nothing_works_after_the_runtime_has_closed() -> None:

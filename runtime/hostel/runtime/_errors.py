@@ -76,5 +76,5 @@ class NotOffered(RuntimeFault, LookupError):
     """No started plugin offers an object of that type."""
 
     def __init__(self, wanted: type) -> None:
-        super().__init__(f"no plugin offers a {wanted.__name__}: is its plugin loaded and started?")
+        super().__init__(f"nothing of type {wanted.__name__} is offered: is its plugin loaded and started?")
         self.wanted = wanted
