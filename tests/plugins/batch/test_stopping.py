@@ -121,6 +121,7 @@ async def test_a_task_that_was_asked_to_stop_meanwhile_stops_its_batch(
     batch = await submitted_and_left(data, upstream)
     async with tasks_of(data) as host:
         await host.request_cancel(batch.id, "not needed", actor="someone")
+    upstream.script = lambda _: Answer(hold=anyio.Event())  # else the lines may be answered first
 
     async with working(data, upstream) as runtime:
         record = await ended(runtime, batch.id)
