@@ -159,7 +159,10 @@ class Batches:
         return partial(Daemon, storage, sender, **cast("Any", {"grace": DAEMON_GRACE} | options))
 
     async def _keep_sending(self, make: Callable[[], Daemon]) -> None:
+        task_sync = (await self._opened())[1]
         with self._sending:
+            # no request of a batch goes out whose task was cancelled by an earlier runtime
+            await task_sync.caught_up.wait()
             await keep_running("sending requests", partial(self._send, make), self._note)
         self._sent.set()
 

@@ -54,6 +54,8 @@ class TaskSync:
         self._known: dict[BatchId, Progress | None] = {}
         self._moved: dict[BatchId, str] = {}
         self._refused: set[BatchId] = set()
+        self.caught_up = anyio.Event()
+        """Set once batches that were asked to stop while nobody had the store open are stopped."""
 
     async def submit(self, input: BatchInput, close_policy: ClosePolicy) -> Batch:
         """Make a batch and its task, before anybody else shows it.
@@ -126,22 +128,19 @@ class TaskSync:
     async def run(self) -> None:
         """Bring tasks up to date again and again until the store is closed."""
         has_ended_left = False
-        while (found := await self._unfinished()) is not None:
+        while True:
             try:
+                found = await self._store.poll()
+                if found is None:
+                    return
                 if not has_ended_left:
                     await self._end_left()
                     has_ended_left = True
                 await self._sync_all(found)
+                self.caught_up.set()
             except (StorageUnavailable, StorageRefused) as error:
                 log.warning("%s", error)
             await self._store.wait()
-
-    async def _unfinished(self) -> list[Batch] | None:
-        try:
-            return await self._store.poll()
-        except StorageUnavailable as error:
-            log.warning("%s", error)
-            return []
 
     async def _end_left(self) -> None:
         """End tasks that an earlier runtime left and whose batches have finished since."""
