@@ -9,10 +9,9 @@ import anyio.lowlevel
 import anyio.to_thread
 
 from hostel.plugins.model_pull import DownloadEvent, DownloadManager, GroupEvent, Progress, Subscription
-from hostel.plugins.model_pull.testing import Blob, Fault, LocalHub, Origin
+from hostel.plugins.model_pull.testing import MIB, Blob, Fault, LocalHub, Origin
 from hostel.sessions import LocalBackgroundTaskHost, TaskState
 
-MIB = 1 << 20
 Files = dict[str, bytes | Blob]
 
 

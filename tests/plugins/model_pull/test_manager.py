@@ -27,10 +27,10 @@ from hostel.plugins.model_pull import (
     QueueSnapshot,
     StatusChanged,
 )
-from hostel.plugins.model_pull.testing import Blob, Fault, LocalHub, Origin
+from hostel.plugins.model_pull.testing import MIB, Blob, Fault, LocalHub, Origin
 from hostel.sessions import LocalBackgroundTaskHost, SessionClosing, TaskState
 
-from .scene import MIB, scene, sessions_states, shards, single, slow
+from .scene import scene, sessions_states, shards, single, slow
 
 
 async def test_a_failed_transfer_is_told_and_noted_and_fails_its_task(hub: LocalHub) -> None:

@@ -15,10 +15,10 @@ from hostel.plugins.model_pull import (
     Progress,
     PullCancelled,
 )
-from hostel.plugins.model_pull.testing import Fault, LocalHub, Origin
+from hostel.plugins.model_pull.testing import MIB, Fault, LocalHub, Origin
 from hostel.sessions import TaskState
 
-from .scene import MIB, blobs, partials, scene, sessions_states, shards, single, slow
+from .scene import blobs, partials, scene, sessions_states, shards, single, slow
 
 
 async def test_a_pull_is_a_managed_task_whose_id_is_known_at_once(hub: LocalHub) -> None:

@@ -15,10 +15,10 @@ from hostel.plugins.model_pull import (
 from hostel.plugins.model_pull._queue import scheduler
 from hostel.plugins.model_pull._queue.persistence import QueueStore
 from hostel.plugins.model_pull._queue.queue import Queue
-from hostel.plugins.model_pull.testing import Fault, LocalHub, Origin
+from hostel.plugins.model_pull.testing import MIB, Fault, LocalHub, Origin
 from hostel.sessions import LocalBackgroundTaskHost, TaskState
 
-from .scene import MIB, partials, scene, sessions_states, single, slow
+from .scene import partials, scene, sessions_states, single, slow
 
 
 async def test_a_manager_that_closes_stops_its_downloads_and_keeps_the_partial(

@@ -16,9 +16,8 @@ import pytest
 from huggingface_hub import close_session
 
 from hostel.plugins.model_pull import DownloadEvent, Progress, PullError, PullOptions, pull_once
-from hostel.plugins.model_pull.testing import Blob, Fault, LocalHub, Origin
+from hostel.plugins.model_pull.testing import MIB, Blob, Fault, LocalHub, Origin
 
-MIB = 1 << 20
 OLAH = os.environ.get("HOSTEL_OLAH") or shutil.which("olah-cli")
 CONTENT = Blob(20 * MIB, seed=3, head=b"GGUF")
 

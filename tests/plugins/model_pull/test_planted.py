@@ -7,10 +7,9 @@ import pytest
 
 from hostel.plugins.model_pull import DownloadManager, PullError, StorageFailed
 from hostel.plugins.model_pull._cache.layout import CachedRepo
-from hostel.plugins.model_pull.testing import Blob, LocalHub
+from hostel.plugins.model_pull.testing import MIB, Blob, LocalHub
 from hostel.sessions import LocalBackgroundTaskHost
 
-MIB = 1 << 20
 CONTENT = Blob(4 * MIB, seed=3)
 LINKS = {
     "owner": "models--org--m/blobs/{key}.hostel.part.owner",

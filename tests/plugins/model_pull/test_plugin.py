@@ -16,11 +16,9 @@ from hostel.plugins.model_pull import (
     Reference,
     RemoteFile,
 )
-from hostel.plugins.model_pull.testing import Blob, Fault, LocalHub, Origin
+from hostel.plugins.model_pull.testing import MIB, Blob, Fault, LocalHub, Origin
 from hostel.runtime import Runtime, hookimpl
 from hostel.sessions import TaskFailed, TaskState
-
-MIB = 1 << 20
 
 
 async def test_a_model_is_pulled_by_the_name_of_its_task_kind(hub: LocalHub) -> None:

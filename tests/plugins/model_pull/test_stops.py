@@ -11,11 +11,10 @@ import anyio.to_thread
 import pytest
 
 from hostel.plugins.model_pull import DownloadManager
-from hostel.plugins.model_pull.testing import Blob, Fault, LocalHub, Origin
+from hostel.plugins.model_pull.testing import MIB, Blob, Fault, LocalHub, Origin
 from hostel.runtime import Runtime, hookimpl
 from hostel.sessions import TaskHandle, TaskRecord, TaskState
 
-MIB = 1 << 20
 SIZE = 8 * MIB
 MODELS = {f"org/m{number}": Blob(SIZE, seed=number) for number in range(4)}
 

@@ -30,10 +30,9 @@ from hostel.plugins.model_pull._once import builtin_sources
 from hostel.plugins.model_pull._queue.plan import plan_pull
 from hostel.plugins.model_pull._queue.pull import carry_out
 from hostel.plugins.model_pull._queue.shared_transfers import UNLIMITED
-from hostel.plugins.model_pull.testing import Blob, Fault, LocalHub, Origin
+from hostel.plugins.model_pull.testing import MIB, Blob, Fault, LocalHub, Origin
 from hostel.sessions import LocalBackgroundTaskHost, TaskState
 
-MIB = 1 << 20
 SHARDS: dict[str, bytes | Blob] = {f"m-Q8_0-0000{i}-of-00002.gguf": Blob(10 * MIB, seed=i) for i in (1, 2)}
 SIZE = 20 * MIB
 

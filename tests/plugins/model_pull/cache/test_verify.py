@@ -13,9 +13,8 @@ from hostel.plugins.model_pull import ContentChanged, IntegrityFailed, NotFound,
 from hostel.plugins.model_pull._cache.verify import Verified
 from hostel.plugins.model_pull._engine import FetchProgress, Limiter, fetch
 from hostel.plugins.model_pull._sources.remote_file import Digest, DigestAlgorithm
-from hostel.plugins.model_pull.testing import Blob, Fault, LocalHub, Origin
+from hostel.plugins.model_pull.testing import MIB, Blob, Fault, LocalHub, Origin
 
-MIB = 1 << 20
 HELLO = Digest(DigestAlgorithm.SHA256, "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03")
 HELLO_GIT = Digest(DigestAlgorithm.GIT_SHA1, "ce013625030ba8dba906f756967f9e9ca394464a")
 Publish = Callable[[Blob | bytes], RemoteFile]

@@ -20,10 +20,9 @@ from hostel.plugins.model_pull import DownloadRequest
 from hostel.plugins.model_pull._cli.commands import amount
 from hostel.plugins.model_pull._queue.persistence import QueueStore
 from hostel.plugins.model_pull._queue.queue import Queue, QueueItem
-from hostel.plugins.model_pull.testing import Blob, Fault, LocalHub, Origin
+from hostel.plugins.model_pull.testing import MIB, Blob, Fault, LocalHub, Origin
 
 COMMAND = [str(Path(sys.executable).parent / "hostel")]
-MIB = 1 << 20
 SHARDS: dict[str, bytes | Blob] = {f"m-Q8_0-0000{i}-of-00003.gguf": Blob(size=MIB, seed=i) for i in (1, 2, 3)}
 FILES: dict[str, bytes | Blob] = {**SHARDS, "m-Q4_K_M.gguf": Blob(size=MIB, seed=9), "config.json": b"{}"}
 

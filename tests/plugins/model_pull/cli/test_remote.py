@@ -27,12 +27,11 @@ from hostel.plugins.model_pull import (
 )
 from hostel.plugins.model_pull._cli.remote import RemoteQueue, RemoteQueues, remote_queues
 from hostel.plugins.model_pull._queue.snapshot import snapshot_from_json
-from hostel.plugins.model_pull.testing import Blob, Fault, LocalHub, Origin
+from hostel.plugins.model_pull.testing import MIB, Blob, Fault, LocalHub, Origin
 from hostel.runtime import Runtime, cards
 from hostel.sessions import JsonValue
 
 T = TypeVar("T")
-MIB = 1 << 20
 HOSTEL = str(Path(sys.executable).parent / "hostel")
 
 

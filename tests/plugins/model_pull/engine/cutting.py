@@ -6,8 +6,7 @@ import anyio
 
 from hostel.plugins.model_pull import RemoteFile
 from hostel.plugins.model_pull._engine import FetchProgress, fetch
-
-MIB = 1 << 20
+from hostel.plugins.model_pull.testing import MIB
 
 
 async def fetch_some(file: RemoteFile, blob: Path, enough: int = 2 * MIB) -> None:

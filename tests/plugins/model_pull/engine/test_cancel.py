@@ -14,9 +14,8 @@ from hostel.plugins.model_pull import RemoteFile
 from hostel.plugins.model_pull._cache.layout import part_path
 from hostel.plugins.model_pull._engine import ConnectionBudget, FetchProgress, Limiter, fetch, partial_of
 from hostel.plugins.model_pull._engine.lock import locked
-from hostel.plugins.model_pull.testing import Blob, Ending, Fault, LocalHub, Origin
+from hostel.plugins.model_pull.testing import MIB, Blob, Ending, Fault, LocalHub, Origin
 
-MIB = 1 << 20
 Publish = Callable[[Blob | bytes], RemoteFile]
 CONTENT = Blob(80 * MIB, seed=2)
 

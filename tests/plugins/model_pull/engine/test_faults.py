@@ -23,9 +23,8 @@ from hostel.plugins.model_pull import (
     TransferFailed,
 )
 from hostel.plugins.model_pull._engine import Fetched, FetchProgress, fetch
-from hostel.plugins.model_pull.testing import Blob, Ending, Fault, LocalHub, Origin
+from hostel.plugins.model_pull.testing import MIB, Blob, Ending, Fault, LocalHub, Origin
 
-MIB = 1 << 20
 Publish = Callable[[Blob | bytes], RemoteFile]
 
 SMALL, LARGE = Blob(20 * MIB, seed=5), Blob(40 * MIB, seed=6)

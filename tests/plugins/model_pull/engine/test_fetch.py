@@ -22,9 +22,8 @@ from hostel.plugins.model_pull._engine import (
     partial_of,
 )
 from hostel.plugins.model_pull._sources.remote_file import DigestAlgorithm
-from hostel.plugins.model_pull.testing import Blob, Fault, LocalHub, Origin
+from hostel.plugins.model_pull.testing import MIB, Blob, Fault, LocalHub, Origin
 
-MIB = 1 << 20
 Publish = Callable[[Blob | bytes], RemoteFile]
 
 

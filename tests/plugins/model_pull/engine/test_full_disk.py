@@ -9,11 +9,10 @@ import pytest
 
 from hostel.plugins.model_pull import NoSpace, RemoteFile, StorageFailed
 from hostel.plugins.model_pull._engine import fetch, partial_of
-from hostel.plugins.model_pull.testing import Blob, Fault, LocalHub, Origin
+from hostel.plugins.model_pull.testing import MIB, Blob, Fault, LocalHub, Origin
 
 from .cutting import fetch_some
 
-MIB = 1 << 20
 Publish = Callable[[Blob | bytes], RemoteFile]
 
 

@@ -14,9 +14,8 @@ from hostel.plugins.model_pull import RemoteFile
 from hostel.plugins.model_pull._cache.layout import part_path
 from hostel.plugins.model_pull._engine import FetchPhase, FetchProgress, fetch
 from hostel.plugins.model_pull._engine.part_file import sidecar_path
-from hostel.plugins.model_pull.testing import Blob, Fault, LocalHub, Origin
+from hostel.plugins.model_pull.testing import MIB, Blob, Fault, LocalHub, Origin
 
-MIB = 1 << 20
 Publish = Callable[[Blob | bytes], RemoteFile]
 RATE = 10 * MIB
 CHUNK = 16 * MIB

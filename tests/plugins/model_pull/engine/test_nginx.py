@@ -20,11 +20,10 @@ from hostel.plugins.model_pull import (
     parse_reference,
 )
 from hostel.plugins.model_pull._engine import fetch
-from hostel.plugins.model_pull.testing import Blob
+from hostel.plugins.model_pull.testing import MIB, Blob
 
 from .cutting import fetch_some
 
-MIB = 1 << 20
 CONTENT = Blob(50 * MIB, seed=9)
 
 pytestmark = pytest.mark.needs("nginx")

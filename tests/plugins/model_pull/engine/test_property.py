@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 
 from hostel.plugins.model_pull import PullError, RemoteFile
 from hostel.plugins.model_pull._engine import ConnectionBudget, fetch
-from hostel.plugins.model_pull.testing import Blob, Ending, Fault, LocalHub, Origin
+from hostel.plugins.model_pull.testing import MIB, Blob, Ending, Fault, LocalHub, Origin
 
-MIB = 1 << 20
 SIZE = 36 * MIB + 4321
 COST = 6 * MIB
 """What an interruption may cost: bytes under way in two kernels when a connection is cut."""

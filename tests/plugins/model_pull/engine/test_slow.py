@@ -18,9 +18,8 @@ from hostel.plugins.model_pull import (
 from hostel.plugins.model_pull._engine import ConnectionBudget, Limiter, fetch
 from hostel.plugins.model_pull._sources import hub as _hub
 from hostel.plugins.model_pull._sources import url as _url
-from hostel.plugins.model_pull.testing import Blob, Fault, LocalHub, Origin
+from hostel.plugins.model_pull.testing import MIB, Blob, Fault, LocalHub, Origin
 
-MIB = 1 << 20
 Publish = Callable[[Blob | bytes], RemoteFile]
 
 

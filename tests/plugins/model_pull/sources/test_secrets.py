@@ -8,11 +8,10 @@ import pytest
 
 from hostel.plugins.model_pull import DownloadManager, DownloadRequest, PullError, SecretWithheld
 from hostel.plugins.model_pull._sources.secrets import without_secret
-from hostel.plugins.model_pull.testing import Blob, Fault, LocalHub, Origin
+from hostel.plugins.model_pull.testing import MIB, Blob, Fault, LocalHub, Origin
 from hostel.sessions import LocalBackgroundTaskHost
 from hostel.sessions.journal import SqliteJournal
 
-MIB = 1 << 20
 SIGNED = [
     "https://b.s3.amazonaws.com/m.gguf?X-Amz-Credential=a&X-Amz-Signature=s3cret&X-Amz-Expires=5",
     "https://storage.googleapis.com/m.gguf?GoogleAccessId=a&Signature=s3cret",

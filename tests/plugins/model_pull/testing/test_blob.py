@@ -2,9 +2,7 @@ import hashlib
 
 import pytest
 
-from hostel.plugins.model_pull.testing import Blob
-
-MIB = 1 << 20
+from hostel.plugins.model_pull.testing import MIB, Blob
 
 
 def test_a_blob_begins_with_its_head_and_has_its_size() -> None:

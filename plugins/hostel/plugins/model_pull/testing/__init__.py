@@ -12,7 +12,7 @@ is a valid token that reads neither. It never offers xet, so huggingface_hub dow
 """
 
 from ._access import Tokens
-from ._blob import Blob
+from ._blob import MIB, Blob
 from ._fault import ArmedFault, Ending, Fault
 from ._gguf import gguf_blob, sample_model
 from ._hub import LocalHub
@@ -22,6 +22,7 @@ from ._request import Origin, Request
 __all__ = [
     "LocalHub",
     "Blob",
+    "MIB",
     "Tokens",
     "Fault",
     "ArmedFault",

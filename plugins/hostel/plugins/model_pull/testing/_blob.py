@@ -13,7 +13,9 @@ from functools import cache, lru_cache
 
 import attrs
 
-BLOCK = 1 << 20
+MIB = 1 << 20
+"""Bytes of a mebibyte: contents are told in these."""
+BLOCK = MIB
 _POOL_SIZE = 4 * BLOCK
 
 

@@ -14,9 +14,8 @@ import pytest
 
 from hostel.plugins.model_pull import RemoteFile, TransferFailed
 from hostel.plugins.model_pull._engine import fetch
-from hostel.plugins.model_pull.testing import Blob, Fault, LocalHub, Origin
+from hostel.plugins.model_pull.testing import MIB, Blob, Fault, LocalHub, Origin
 
-MIB = 1 << 20
 Publish = Callable[[Blob | bytes], RemoteFile]
 
 
