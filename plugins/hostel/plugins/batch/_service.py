@@ -100,8 +100,7 @@ class Batches:
         self._runtime.run_service(keep_running, what, run, self._note)
 
     def _note(self, what: str, error: Exception) -> None:
-        if NAME in self._runtime.plugins:
-            self._runtime.plugins.note(NAME, what, error)
+        self._runtime.plugins.note(NAME, what, error)
 
     def exists(self) -> bool:
         """Tell whether an earlier run left a store in the runtime's folder."""

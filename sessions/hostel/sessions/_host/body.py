@@ -2,7 +2,7 @@
 
 `run_once` runs a body inside a cancel scope of its own and tells how that ended, as a value: it returned,
 raised, was stopped by its scope, or ran out of time. Nothing a body raises gets past it, SystemExit and
-KeyboardInterrupt included: they are that task's failure, not the host's end. `verdict` is the pure decision
+KeyboardInterrupt included: they are that task's failure, not the host's end. `end_of` is the pure decision
 that follows:
 
 - Stopped by its scope because of a request: cancelled. Out of time: failed. Cancelled by itself, without

@@ -394,8 +394,8 @@ class LocalBackgroundTaskHost:
     async def _complete(self, entry: Entry, how: End) -> TaskRecord:
         host = self._host
         run = entry.run
-        body_runs = run is not None and run.running and entry.live
-        if run is not None and body_runs and how.state in (TaskState.CANCELLED, TaskState.ABANDONED):
+        stops = how.state in (TaskState.CANCELLED, TaskState.ABANDONED)
+        if run is not None and run.running and entry.live and stops:
             run.decided = run.decided or how
             ask(host, [entry], how.result.summary if how.result else None, current_task_id(), cascade=False)
             await stop(host, entry, GRACE)
