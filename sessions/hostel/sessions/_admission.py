@@ -1,0 +1,492 @@
+"""Who may start now: limits, and the order of those who wait.
+
+A task needs a place in each limit that counts it: in all, of its session, of its kind. Its rank is fixed when
+it arrives: the arrival's time plus what its class gives away. So a class is preferred, and whoever has waited
+that long is overtaken by nobody who comes later. Of those whose places are all free the best rank starts.
+
+Tasks of one session and kind need the same, so they wait in one group, which counts as its best. A group is
+ready, or it waits at one full limit. Whenever a limit has room, a ready group that needs it ranks before all
+that wait at it: a place that becomes free, and a ready group that goes, moves on or falls back, wakes the
+next. Ready groups wait for a place in all; one that comes up and is blocked by then goes to what blocks it.
+
+A task may wait for its child, so a running task lends its places to one child at a time, that child to one
+of its own, and so on: a line. A line takes one place in each limit that any of it needs; only its last can
+take in another. A child waits as everybody does and, in a group of its parent, for the loan. No place is kept
+free for a task that needs several, and lines that want each other's kinds or sessions may wait forever.
+Delays are a layer before all this; draining stops what is behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from datetime import UTC, datetime
+from enum import StrEnum
+from heapq import heapify, heappop, heappush
+from itertools import count
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import attrs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+Key = TypeVar("Key", bound=Hashable)
+T = TypeVar("T", bound=Hashable)
+Rank = tuple[float, int]
+
+
+class Priority(StrEnum):
+    """How soon a task that waits for its place is preferred to others."""
+
+    INTERACTIVE = "interactive"
+    """Somebody looks at it."""
+    NORMAL = "normal"
+    BATCH = "batch"
+    IDLE = "idle"
+    """When there is nothing else, or after five minutes."""
+
+
+HEAD_START = {Priority.INTERACTIVE: 0.0, Priority.NORMAL: 10.0, Priority.BATCH: 60.0, Priority.IDLE: 300.0}
+"""Seconds by which a task of a class may come later than an interactive one and still start before it is
+overtaken: each class gives that much away.
+"""
+
+
+def _at_least_one(name: str, limit: object) -> None:
+    if type(limit) is not int or limit < 1:
+        raise ValueError(f"{name} is {limit!r}, but a limit is a whole number of at least 1")
+
+
+def _copied(limits: Mapping[str, int]) -> Mapping[str, int]:
+    return dict(limits)
+
+
+@attrs.frozen
+class Limits:
+    """How many tasks run at once: in all, of each session, of each kind. None is no limit.
+
+    :raises ValueError: if a limit is no whole number or below 1.
+    """
+
+    total: int | None = None
+    per_session: int | None = None
+    per_kind: Mapping[str, int] = attrs.field(factory=dict, converter=_copied)
+
+    def __attrs_post_init__(self) -> None:
+        for name, limit in (("total", self.total), ("per_session", self.per_session)):
+            if limit is not None:
+                _at_least_one(name, limit)
+        for kind, limit in self.per_kind.items():
+            _at_least_one(f"per_kind[{kind!r}]", limit)
+
+
+@attrs.frozen
+class Place:
+    """Where a task waits: 1 is the next of those who wait for the same reason; `reason` is for people."""
+
+    number: int
+    reason: str
+
+
+class _Order(Generic[T]):
+    """Items by rank. What is taken out stays in the heap until it comes up, or the heap is mostly such."""
+
+    __slots__ = ("_entries", "_heap", "_serial")
+
+    def __init__(self) -> None:
+        self._entries: dict[T, tuple[Rank, int, T]] = {}
+        self._heap: list[tuple[Rank, int, T]] = []
+        self._serial = count()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self._entries)
+
+    def put(self, item: T, rank: Rank) -> None:
+        entry = self._entries[item] = (rank, next(self._serial), item)
+        heappush(self._heap, entry)
+        self._shrink()
+
+    def discard(self, item: T) -> None:
+        if self._entries.pop(item, None) is not None:
+            self._shrink()
+
+    def first(self) -> T | None:
+        heap = self._heap
+        while heap and self._entries.get(heap[0][2]) is not heap[0]:
+            heappop(heap)
+        return heap[0][2] if heap else None
+
+    def __contains__(self, item: T) -> bool:
+        return item in self._entries
+
+    def rank_of(self, item: T) -> Rank:
+        return self._entries[item][0]
+
+    def _shrink(self) -> None:
+        if len(self._heap) > 2 * len(self._entries):
+            self._heap = list(self._entries.values())
+            heapify(self._heap)
+
+
+@attrs.define(eq=False)
+class _Limit:
+    size: int
+    reason: str
+    used: int = 0
+    tasks: int = 0
+    """How many tasks of its session there are; the limit of a session without any is forgotten."""
+    waiting: tuple[_Order[_Group], _Order[_Group]] = attrs.field(factory=lambda: (_Order(), _Order()))
+    """The groups that wait for it, by the number of their lane."""
+
+    @property
+    def is_full(self) -> bool:
+        return self.used >= self.size
+
+
+@attrs.define(eq=False)
+class _Task:
+    key: Any
+    session_id: str
+    kind: str
+    rank: Rank
+    parent: _Task | None
+    limits: tuple[_Limit, ...] = ()
+    line: _Line | None = None
+    """None until it runs."""
+    loans: dict[tuple[str, str], _Group] = attrs.field(factory=dict)
+    """Its children that wait, by session and kind."""
+
+    @property
+    def loan(self) -> _Line | None:
+        """The line that it may join: its parent is the last there."""
+        line = self.parent.line if self.parent is not None else None
+        return line if line is not None and line.last is self.parent else None
+
+    def blocked_by(self) -> _Limit | None:
+        return _first_full(self.limits, self.loan)
+
+
+@attrs.define(eq=False)
+class _Group:
+    """Tasks of one session and kind that wait; where there is a lender, those children of it."""
+
+    limits: tuple[_Limit, ...]
+    """That of the session and that of the kind."""
+    lender: _Task | None
+    tasks: _Order[_Task] = attrs.field(factory=_Order)
+    at: _Order[_Group] | None = None
+    """Where it waits."""
+
+    def head(self) -> _Task | None:
+        """Return the best task; None if there is none, or if the lender has nothing to lend."""
+        first = self.tasks.first()
+        return first if first is None or self.lender is None or first.loan is not None else None
+
+    def blocked_by(self) -> _Limit | None:
+        return _first_full(self.limits, self.lender.line if self.lender is not None else None)
+
+
+def _first_full(limits: tuple[_Limit, ...], line: _Line | None) -> _Limit | None:
+    held = line.held if line is not None else ()
+    return next((limit for limit in limits if limit.is_full and limit not in held), None)
+
+
+class _Line:
+    """Running tasks, each but the first a descendant of the one before, that take one place together."""
+
+    __slots__ = ("_tasks", "held")
+
+    def __init__(self) -> None:
+        self._tasks: dict[_Task, None] = {}
+        self.held: dict[_Limit, int] = {}
+        """How many of its tasks need each limit."""
+
+    @property
+    def last(self) -> _Task | None:
+        return next(reversed(self._tasks), None)
+
+    def join(self, task: _Task) -> None:
+        self._tasks[task] = None
+        for limit in task.limits:
+            self.take(limit)
+
+    def leave(self, task: _Task) -> None:
+        del self._tasks[task]
+        for limit in task.limits:
+            self.give(limit)
+
+    def take(self, limit: _Limit) -> None:
+        before = self.held.get(limit, 0)
+        self.held[limit] = before + 1
+        limit.used += not before
+
+    def give(self, limit: _Limit) -> None:
+        self.held[limit] -= 1
+        if not self.held[limit]:
+            del self.held[limit]
+            limit.used -= 1
+
+
+class _Lane:
+    """Groups that are ready, and those that wait at limits: all ordinary ones, or all that wait for loans."""
+
+    __slots__ = ("_number", "ready")
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+        self.ready: _Order[_Group] = _Order()
+
+    def settle(self, group: _Group) -> None:
+        """Put `group` where it belongs: ready, at the limit that blocks it, or nowhere."""
+        before = self.ready.rank_of(group) if group in self.ready else None
+        self._put(group)
+        if before is not None and (group not in self.ready or self.ready.rank_of(group) > before):
+            for limit in group.limits:
+                self.wake(limit)
+
+    def wake(self, limit: _Limit) -> None:
+        """Make the best of those who wait at `limit` ready, if it has room."""
+        waiting = limit.waiting[self._number]
+        while not limit.is_full and (group := waiting.first()) is not None:
+            self._put(group)
+            if group.at is self.ready:
+                return
+
+    def _put(self, group: _Group) -> None:
+        head, at = group.head(), None
+        if head is not None:
+            limit = group.blocked_by()
+            at = self.ready if limit is None else limit.waiting[self._number]
+        if group.at is not None and group.at is not at:
+            group.at.discard(group)
+        group.at = at
+        if head is not None and at is not None and (group not in at or at.rank_of(group) != head.rank):
+            at.put(group, head.rank)
+
+
+class Admission(Generic[Key]):
+    """Decides which tasks may start. Times are in seconds of one clock. What may let others start returns
+    their keys, the first to start first; those count as running from then on.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._per_session = limits.per_session
+        self._is_unlimited = limits == Limits()
+        self._total = _Limit(limits.total, f"limit of {limits.total} in all") if limits.total else None
+        self._kinds = {
+            kind: _Limit(size, f"limit of {size} for kind {kind!r}") for kind, size in limits.per_kind.items()
+        }
+        self._sessions: dict[str, _Limit] = {}
+        self._tasks: dict[Key, _Task] = {}
+        self._groups: dict[tuple[str, str], _Group] = {}
+        self._delayed: _Order[_Task] = _Order()
+        self._ordinary, self._lent = _Lane(0), _Lane(1)
+        self._numbers = count()
+        self._is_drained = False
+
+    def offer(
+        self,
+        key: Key,
+        session_id: str,
+        kind: str,
+        priority: Priority,
+        arrived_at: float,
+        *,
+        not_before: float | None = None,
+        parent: Key | None = None,
+    ) -> bool:
+        """Take a task in and tell whether it may start at once.
+
+        `not_before` is when it arrives, None for now. `parent` is the task that may wait for it, or None.
+
+        :raises ValueError: if a task of that key waits or runs.
+        """
+        arrival = arrived_at if not_before is None else max(arrived_at, not_before)
+        is_delayed = arrival > arrived_at
+        if self._is_unlimited and not is_delayed and not self._is_drained:
+            return True
+        if key in self._tasks:
+            raise ValueError(f"task {key!r} waits or runs already")
+        number = next(self._numbers)
+        above = self._tasks.get(parent) if parent is not None else None
+        task = _Task(key, session_id, kind, (arrival + HEAD_START[priority], number), above)
+        self._tasks[key] = task
+        self._enter_session(task, session_id)
+        if is_delayed:
+            self._delayed.put(task, (arrival, number))
+            return False
+        self._enqueue(task)
+        return bool(self._admit())
+
+    def release(self, key: Key) -> list[Key]:
+        """Give back what a task has: its code has ended, or it will not start. An unknown one has nothing."""
+        task = self._tasks.pop(key, None)
+        if task is None:
+            return []
+        if task.line is None:
+            self._withdraw(task)
+        else:
+            self._end(task, task.line)
+        self._leave_session(task)
+        task.parent = None  # its children know it still, and theirs know them
+        return self._admit()
+
+    def move(self, key: Key, session_id: str) -> list[Key]:
+        """Let a task belong to another session. One that runs keeps its place, whatever the limit there is.
+        An unknown one belongs to none.
+        """
+        task = self._tasks.get(key)
+        if task is None or task.session_id == session_id:
+            return []
+        if task.line is not None:
+            self._move_running(task, task.line, session_id)
+        elif task in self._delayed:
+            self._leave_session(task)
+            self._enter_session(task, session_id)
+        else:
+            self._withdraw(task)
+            self._leave_session(task)
+            self._enter_session(task, session_id)
+            self._enqueue(task)
+        return self._admit()
+
+    def due(self, now: float) -> list[Key]:
+        """Let those arrive that were delayed until `now` or before."""
+        while (task := self._delayed.first()) is not None and self._delayed.rank_of(task)[0] <= now:
+            self._delayed.discard(task)
+            self._enqueue(task)
+        return self._admit()
+
+    def next_due(self) -> float | None:
+        """Return when the next delayed task arrives; None if none is delayed."""
+        task = self._delayed.first()
+        return self._delayed.rank_of(task)[0] if task is not None else None
+
+    def drain(self) -> None:
+        """Let nothing start from now on; what runs is released as before."""
+        self._is_drained = True
+
+    def place(self, key: Key) -> Place | None:
+        """Return where a task waits, looking at all that wait; None for one that runs or is unknown."""
+        task = self._tasks.get(key)
+        if task is None or task.line is not None:
+            return None
+        if task in self._delayed:
+            due = self._delayed.rank_of(task)
+            number = sum(self._delayed.rank_of(other) <= due for other in self._delayed)
+            return Place(number, f"not before {datetime.fromtimestamp(due[0], UTC):%Y-%m-%d %H:%M:%S} UTC")
+        limit = self._stopped_by(task)
+        ahead = (other for other in self._waiting() if other.rank <= task.rank)
+        number = sum(self._stopped_by(other) is limit for other in ahead)
+        return Place(number, limit.reason if limit is not None else "nothing is started any more")
+
+    def _stopped_by(self, task: _Task) -> _Limit | None:
+        return None if self._is_drained else task.blocked_by()
+
+    def _waiting(self) -> Iterator[_Task]:
+        return (task for task in self._tasks.values() if task.line is None and task not in self._delayed)
+
+    def _admit(self) -> list[Key]:
+        admitted: list[Key] = []
+        while not self._is_drained and (best := self._best()) is not None:
+            lane, group = best
+            task = group.head()
+            if task is None or group.blocked_by() is not None:
+                lane.settle(group)
+            else:
+                self._start(task)
+                admitted.append(task.key)
+        return admitted
+
+    def _best(self) -> tuple[_Lane, _Group] | None:
+        has_room = self._total is None or not self._total.is_full
+        lanes = (self._lent, self._ordinary) if has_room else (self._lent,)
+        ready = [(lane, group) for lane in lanes if (group := lane.ready.first()) is not None]
+        return min(ready, key=lambda found: found[0].ready.rank_of(found[1]), default=None)
+
+    def _start(self, task: _Task) -> None:
+        lender = task.parent if task.loan is not None else None
+        task.line = task.loan or _Line()
+        task.line.join(task)
+        self._dequeue(task)
+        for changed in (lender, task):
+            self._settle_loans(changed)
+
+    def _end(self, task: _Task, line: _Line) -> None:
+        task.line = None
+        line.leave(task)
+        for lender in (task, line.last):
+            self._settle_loans(lender)
+        self._wake(task.limits)
+
+    def _withdraw(self, task: _Task) -> None:
+        self._delayed.discard(task)
+        self._dequeue(task)
+
+    def _move_running(self, task: _Task, line: _Line, session_id: str) -> None:
+        before = task.limits
+        self._leave_session(task)
+        self._enter_session(task, session_id)
+        for limit in task.limits:
+            line.take(limit)
+        for limit in before:
+            line.give(limit)
+        self._settle_loans(line.last)
+        self._wake(before)
+
+    def _enqueue(self, task: _Task) -> None:
+        for lane, group in self._groups_of(task):
+            group.tasks.put(task, task.rank)
+            if group.tasks.first() is task:
+                lane.settle(group)
+
+    def _dequeue(self, task: _Task) -> None:
+        for lane, group in self._groups_of(task):
+            was_first = group.tasks.first() is task
+            group.tasks.discard(task)
+            if was_first:
+                lane.settle(group)
+            if not group.tasks:
+                del (self._groups if group.lender is None else group.lender.loans)[task.session_id, task.kind]
+
+    def _groups_of(self, task: _Task) -> list[tuple[_Lane, _Group]]:
+        groups = [(self._ordinary, self._group_in(self._groups, task, None))]
+        if task.parent is not None:
+            groups.append((self._lent, self._group_in(task.parent.loans, task, task.parent)))
+        return groups
+
+    def _group_in(self, groups: dict[tuple[str, str], _Group], task: _Task, lender: _Task | None) -> _Group:
+        group = groups.get((task.session_id, task.kind))
+        if group is None:
+            limits = tuple(limit for limit in task.limits if limit is not self._total)
+            group = groups[task.session_id, task.kind] = _Group(limits, lender)
+        return group
+
+    def _settle_loans(self, lender: _Task | None) -> None:
+        for group in lender.loans.values() if lender is not None else ():
+            self._lent.settle(group)
+
+    def _wake(self, limits: tuple[_Limit, ...]) -> None:
+        for limit in limits:
+            self._lent.wake(limit)
+            self._ordinary.wake(limit)
+
+    def _enter_session(self, task: _Task, session_id: str) -> None:
+        task.session_id = session_id
+        session = self._sessions.get(session_id)
+        if session is None and self._per_session is not None:
+            size = self._per_session
+            session = self._sessions[session_id] = _Limit(size, f"limit of {size} for session {session_id!r}")
+        if session is not None:
+            session.tasks += 1
+        limits = (session, self._kinds.get(task.kind), self._total)
+        task.limits = tuple(limit for limit in limits if limit is not None)
+
+    def _leave_session(self, task: _Task) -> None:
+        session = self._sessions.get(task.session_id)
+        if session is not None:
+            session.tasks -= 1
+            if not session.tasks:
+                del self._sessions[task.session_id]
