@@ -1,17 +1,20 @@
 """Admission: who starts, in which order, and what a limit, a delay, a parent and a transfer do to that."""
 
+import gc
+import weakref
 from collections import Counter
 from collections.abc import Iterator
 from random import Random
 from typing import Any
 
-import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from hostel.sessions._admission import HEAD_START, Admission, Limits, Place, Priority, _Order
+
+from .admission_model import Model, Modelled
 
 INTERACTIVE, NORMAL, BATCH, IDLE = Priority
 
@@ -108,6 +111,21 @@ def test_a_place_wanted_by_one_blocked_elsewhere_goes_to_the_next() -> None:
     offer(admission, "blocked once", "s2")
 
     assert admission.release("plain one") == ["blocked once"]
+
+
+@pytest.mark.parametrize("behind", [[], ["idle"]])
+def test_a_place_that_a_ready_task_leaves_goes_to_the_next(behind: list[str]) -> None:
+    admission = Admission[str](Limits(total=1, per_session=1))
+    offer(admission, "running", "s1")
+    offer(admission, "ready", "s1")
+    offer(admission, "other kind", "s1", "other")
+    for key in behind:
+        offer(admission, key, "s1", priority=IDLE)
+    offer(admission, "preferred", "s2", priority=INTERACTIVE)
+    assert admission.release("running") == ["preferred"]
+
+    assert admission.release("ready") == []
+    assert admission.release("preferred") == ["other kind"]
 
 
 def test_a_key_is_offered_once_until_it_is_released() -> None:
@@ -334,89 +352,28 @@ def test_a_child_of_nobody_known_waits_as_everybody_does() -> None:
     assert not offer(admission, "child", parent="unknown")
 
 
+def test_a_child_may_borrow_once_its_running_parent_moved_to_its_session() -> None:
+    admission = Admission[str](Limits(per_session=1))
+    offer(admission, "parent", "s1")
+    offer(admission, "stranger", "s2")
+    assert not offer(admission, "child", "s2", parent="parent")
+
+    assert admission.move("parent", "s2") == ["child"]
+
+
+def test_a_long_line_of_children_that_outlive_their_parents_keeps_none_of_them() -> None:
+    admission = Admission[str](Limits(total=1))
+    offer(admission, "0")
+    first = weakref.ref(admission._tasks["0"])
+    for number in range(3):
+        offer(admission, str(number + 1), parent=str(number))
+        admission.release(str(number))
+    gc.collect()
+
+    assert first() is None
+
+
 # against a model
-
-
-@attrs.define(eq=False)
-class Modelled:
-    key: str
-    session_id: str
-    kind: str
-    rank: tuple[float, int]
-    parent: "Modelled | None"
-    not_before: float = 0.0
-    line: "list[Modelled] | None" = None
-
-
-class Model:
-    """The same decisions by looking at everything each time."""
-
-    def __init__(self, limits: Limits) -> None:
-        self.limits = limits
-        self.now = 0.0
-        self.number = 0
-        self.tasks: dict[str, Modelled] = {}
-
-    def needs(self, task: Modelled) -> set[tuple[str, str]]:
-        limits = self.limits
-        needed = {("total", "")} if limits.total else set()
-        needed |= {("session", task.session_id)} if limits.per_session else set()
-        return needed | ({("kind", task.kind)} if task.kind in limits.per_kind else set())
-
-    def size(self, limit: tuple[str, str]) -> int:
-        sizes = {"total": self.limits.total, "session": self.limits.per_session}
-        return sizes.get(limit[0]) or self.limits.per_kind[limit[1]]
-
-    def held(self, line: list[Modelled]) -> set[tuple[str, str]]:
-        return set().union(*(self.needs(task) for task in line))
-
-    def used(self) -> Counter[tuple[str, str]]:
-        lines = {id(task.line): task.line for task in self.tasks.values() if task.line}
-        return Counter(limit for line in lines.values() for limit in self.held(line))
-
-    def loan(self, task: Modelled) -> list[Modelled] | None:
-        parent = task.parent
-        return parent.line if parent and parent.line and parent.line[-1] is parent else None
-
-    def stopping(self, task: Modelled) -> set[tuple[str, str]]:
-        used, loan = self.used(), self.loan(task)
-        needed = self.needs(task) - (self.held(loan) if loan else set())
-        return {limit for limit in needed if used[limit] >= self.size(limit)}
-
-    def waiting(self) -> list[Modelled]:
-        waiting = [task for task in self.tasks.values() if task.line is None and task.not_before <= self.now]
-        return sorted(waiting, key=lambda task: task.rank)
-
-    def delayed(self) -> list[Modelled]:
-        return [task for task in self.tasks.values() if task.line is None and task.not_before > self.now]
-
-    def running(self) -> list[Modelled]:
-        return [task for task in self.tasks.values() if task.line is not None]
-
-    def offer(
-        self, session_id: str, kind: str, priority: Priority, not_before: float, parent: str | None
-    ) -> Modelled:
-        self.number += 1
-        rank = (max(self.now, not_before) + HEAD_START[priority], self.number)
-        above = self.tasks.get(parent) if parent else None
-        task = Modelled(str(self.number), session_id, kind, rank, above, not_before)
-        self.tasks[task.key] = task
-        return task
-
-    def end(self, key: str) -> None:
-        task = self.tasks.pop(key)
-        if task.line is not None:
-            task.line.remove(task)
-        task.line = None
-
-    def admit(self) -> list[str]:
-        admitted = []
-        while task := next((task for task in self.waiting() if not self.stopping(task)), None):
-            loan = self.loan(task)
-            task.line = loan if loan is not None else []
-            task.line.append(task)
-            admitted.append(task.key)
-        return admitted
 
 
 SESSIONS = st.sampled_from(["s1", "s2", "s3"])

@@ -46,14 +46,7 @@ class Priority(StrEnum):
 
 
 HEAD_START = {Priority.INTERACTIVE: 0.0, Priority.NORMAL: 10.0, Priority.BATCH: 60.0, Priority.IDLE: 300.0}
-"""Seconds by which a task of a class may come later than an interactive one and still start before it is
-overtaken: each class gives that much away.
-"""
-
-
-def _at_least_one(name: str, limit: object) -> None:
-    if type(limit) is not int or limit < 1:
-        raise ValueError(f"{name} is {limit!r}, but a limit is a whole number of at least 1")
+"""Seconds that a class gives away: those of a better class who come later by less than that go first."""
 
 
 def _copied(limits: Mapping[str, int]) -> Mapping[str, int]:
@@ -69,14 +62,15 @@ class Limits:
 
     total: int | None = None
     per_session: int | None = None
-    per_kind: Mapping[str, int] = attrs.field(factory=dict, converter=_copied)
+    per_kind: Mapping[str, int] = attrs.field(factory=dict, converter=_copied, hash=False)
 
     def __attrs_post_init__(self) -> None:
-        for name, limit in (("total", self.total), ("per_session", self.per_session)):
-            if limit is not None:
-                _at_least_one(name, limit)
-        for kind, limit in self.per_kind.items():
-            _at_least_one(f"per_kind[{kind!r}]", limit)
+        single = {"total": self.total, "per_session": self.per_session}
+        sizes = {name: size for name, size in single.items() if size is not None}
+        sizes |= {f"per_kind[{kind!r}]": size for kind, size in self.per_kind.items()}
+        for name, size in sizes.items():
+            if type(size) is not int or size < 1:
+                raise ValueError(f"{name} is {size!r}, but a limit is a whole number of at least 1")
 
 
 @attrs.frozen
@@ -209,24 +203,24 @@ class _Line:
 
     def join(self, task: _Task) -> None:
         self._tasks[task] = None
-        for limit in task.limits:
-            self.take(limit)
+        self.take(task.limits)
 
     def leave(self, task: _Task) -> None:
         del self._tasks[task]
-        for limit in task.limits:
-            self.give(limit)
+        self.give(task.limits)
 
-    def take(self, limit: _Limit) -> None:
-        before = self.held.get(limit, 0)
-        self.held[limit] = before + 1
-        limit.used += not before
+    def take(self, limits: tuple[_Limit, ...]) -> None:
+        for limit in limits:
+            before = self.held.get(limit, 0)
+            self.held[limit] = before + 1
+            limit.used += not before
 
-    def give(self, limit: _Limit) -> None:
-        self.held[limit] -= 1
-        if not self.held[limit]:
-            del self.held[limit]
-            limit.used -= 1
+    def give(self, limits: tuple[_Limit, ...]) -> None:
+        for limit in limits:
+            self.held[limit] -= 1
+            if not self.held[limit]:
+                del self.held[limit]
+                limit.used -= 1
 
 
 class _Lane:
@@ -325,10 +319,11 @@ class Admission(Generic[Key]):
         task = self._tasks.pop(key, None)
         if task is None:
             return []
-        if task.line is None:
-            self._withdraw(task)
-        else:
+        if task.line is not None:
             self._end(task, task.line)
+        else:
+            self._delayed.discard(task)
+            self._dequeue(task)
         self._leave_session(task)
         task.parent = None  # its children know it still, and theirs know them
         return self._admit()
@@ -342,13 +337,11 @@ class Admission(Generic[Key]):
             return []
         if task.line is not None:
             self._move_running(task, task.line, session_id)
-        elif task in self._delayed:
-            self._leave_session(task)
-            self._enter_session(task, session_id)
-        else:
-            self._withdraw(task)
-            self._leave_session(task)
-            self._enter_session(task, session_id)
+            return self._admit()
+        self._dequeue(task)
+        self._leave_session(task)
+        self._enter_session(task, session_id)
+        if task not in self._delayed:
             self._enqueue(task)
         return self._admit()
 
@@ -421,48 +414,41 @@ class Admission(Generic[Key]):
             self._settle_loans(lender)
         self._wake(task.limits)
 
-    def _withdraw(self, task: _Task) -> None:
-        self._delayed.discard(task)
-        self._dequeue(task)
-
     def _move_running(self, task: _Task, line: _Line, session_id: str) -> None:
         before = task.limits
         self._leave_session(task)
         self._enter_session(task, session_id)
-        for limit in task.limits:
-            line.take(limit)
-        for limit in before:
-            line.give(limit)
+        line.take(task.limits)
+        line.give(before)
         self._settle_loans(line.last)
         self._wake(before)
 
     def _enqueue(self, task: _Task) -> None:
-        for lane, group in self._groups_of(task):
+        for lane, groups, lender in self._homes_of(task):
+            group = groups.get((task.session_id, task.kind))
+            if group is None:
+                limits = tuple(limit for limit in task.limits if limit is not self._total)
+                group = groups[task.session_id, task.kind] = _Group(limits, lender)
             group.tasks.put(task, task.rank)
             if group.tasks.first() is task:
                 lane.settle(group)
 
     def _dequeue(self, task: _Task) -> None:
-        for lane, group in self._groups_of(task):
+        for lane, groups, _ in self._homes_of(task):
+            group = groups.get((task.session_id, task.kind))
+            if group is None or task not in group.tasks:
+                continue
             was_first = group.tasks.first() is task
             group.tasks.discard(task)
             if was_first:
                 lane.settle(group)
             if not group.tasks:
-                del (self._groups if group.lender is None else group.lender.loans)[task.session_id, task.kind]
+                del groups[task.session_id, task.kind]
 
-    def _groups_of(self, task: _Task) -> list[tuple[_Lane, _Group]]:
-        groups = [(self._ordinary, self._group_in(self._groups, task, None))]
+    def _homes_of(self, task: _Task) -> Iterator[tuple[_Lane, dict[tuple[str, str], _Group], _Task | None]]:
+        yield self._ordinary, self._groups, None
         if task.parent is not None:
-            groups.append((self._lent, self._group_in(task.parent.loans, task, task.parent)))
-        return groups
-
-    def _group_in(self, groups: dict[tuple[str, str], _Group], task: _Task, lender: _Task | None) -> _Group:
-        group = groups.get((task.session_id, task.kind))
-        if group is None:
-            limits = tuple(limit for limit in task.limits if limit is not self._total)
-            group = groups[task.session_id, task.kind] = _Group(limits, lender)
-        return group
+            yield self._lent, task.parent.loans, task.parent
 
     def _settle_loans(self, lender: _Task | None) -> None:
         for group in lender.loans.values() if lender is not None else ():
