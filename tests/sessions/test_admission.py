@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from hostel.sessions._admission import HEAD_START, Admission, Limits, Place, Priority, _Order
+from hostel.sessions._admission import HEAD_START, Admission, Limits, Place, Priority
 
 from .admission_model import Model, Modelled
 
@@ -187,6 +187,7 @@ def test_a_delayed_task_arrives_when_it_is_due() -> None:
     assert not offer(admission, "later", at=0, not_before=20)
     assert not offer(admission, "sooner", at=0, not_before=10)
     assert admission.next_due() == 10
+    assert admission.place("sooner") == Place(1, "not before 1970-01-01 00:00:10 UTC")
     assert admission.place("later") == Place(2, "not before 1970-01-01 00:00:20 UTC")
 
     assert admission.due(9.9) == []
@@ -491,7 +492,7 @@ class Histories(RuleBasedStateMachine):
 def kept(admission: Admission[str]) -> list[object]:
     """What is left in an admission whose tasks have all been released."""
     limits = [limit for limit in (admission._total, *admission._kinds.values()) if limit]
-    orders: list[_Order[Any]] = [admission._delayed, admission._ordinary.ready, admission._lent.ready]
+    orders: list[Any] = [admission._delayed, admission._ordinary.ready, admission._lent.ready]
     orders += [order for limit in limits for order in limit.waiting]
     left: list[object] = [*admission._tasks, *admission._groups, *admission._sessions]
     return left + [order._heap for order in orders if order._heap] + [limit for limit in limits if limit.used]

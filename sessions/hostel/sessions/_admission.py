@@ -20,18 +20,17 @@ from __future__ import annotations
 from collections.abc import Hashable
 from datetime import UTC, datetime
 from enum import StrEnum
-from heapq import heapify, heappop, heappush
 from itertools import count
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import attrs
+
+from ._places import Group, Lane, Limit, Line, Order, Task
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 Key = TypeVar("Key", bound=Hashable)
-T = TypeVar("T", bound=Hashable)
-Rank = tuple[float, int]
 
 
 class Priority(StrEnum):
@@ -81,185 +80,6 @@ class Place:
     reason: str
 
 
-class _Order(Generic[T]):
-    """Items by rank. What is taken out stays in the heap until it comes up, or the heap is mostly such."""
-
-    __slots__ = ("_entries", "_heap", "_serial")
-
-    def __init__(self) -> None:
-        self._entries: dict[T, tuple[Rank, int, T]] = {}
-        self._heap: list[tuple[Rank, int, T]] = []
-        self._serial = count()
-
-    def __len__(self) -> int:
-        return len(self._entries)
-
-    def __iter__(self) -> Iterator[T]:
-        return iter(self._entries)
-
-    def put(self, item: T, rank: Rank) -> None:
-        entry = self._entries[item] = (rank, next(self._serial), item)
-        heappush(self._heap, entry)
-        self._shrink()
-
-    def discard(self, item: T) -> None:
-        if self._entries.pop(item, None) is not None:
-            self._shrink()
-
-    def first(self) -> T | None:
-        heap = self._heap
-        while heap and self._entries.get(heap[0][2]) is not heap[0]:
-            heappop(heap)
-        return heap[0][2] if heap else None
-
-    def __contains__(self, item: T) -> bool:
-        return item in self._entries
-
-    def rank_of(self, item: T) -> Rank:
-        return self._entries[item][0]
-
-    def _shrink(self) -> None:
-        if len(self._heap) > 2 * len(self._entries):
-            self._heap = list(self._entries.values())
-            heapify(self._heap)
-
-
-@attrs.define(eq=False)
-class _Limit:
-    size: int
-    reason: str
-    used: int = 0
-    tasks: int = 0
-    """How many tasks of its session there are; the limit of a session without any is forgotten."""
-    waiting: tuple[_Order[_Group], _Order[_Group]] = attrs.field(factory=lambda: (_Order(), _Order()))
-    """The groups that wait for it, by the number of their lane."""
-
-    @property
-    def is_full(self) -> bool:
-        return self.used >= self.size
-
-
-@attrs.define(eq=False)
-class _Task:
-    key: Any
-    session_id: str
-    kind: str
-    rank: Rank
-    parent: _Task | None
-    limits: tuple[_Limit, ...] = ()
-    line: _Line | None = None
-    """None until it runs."""
-    loans: dict[tuple[str, str], _Group] = attrs.field(factory=dict)
-    """Its children that wait, by session and kind."""
-
-    @property
-    def loan(self) -> _Line | None:
-        """The line that it may join: its parent is the last there."""
-        line = self.parent.line if self.parent is not None else None
-        return line if line is not None and line.last is self.parent else None
-
-    def blocked_by(self) -> _Limit | None:
-        return _first_full(self.limits, self.loan)
-
-
-@attrs.define(eq=False)
-class _Group:
-    """Tasks of one session and kind that wait; where there is a lender, those children of it."""
-
-    limits: tuple[_Limit, ...]
-    """That of the session and that of the kind."""
-    lender: _Task | None
-    tasks: _Order[_Task] = attrs.field(factory=_Order)
-    at: _Order[_Group] | None = None
-    """Where it waits."""
-
-    def head(self) -> _Task | None:
-        """Return the best task; None if there is none, or if the lender has nothing to lend."""
-        first = self.tasks.first()
-        return first if first is None or self.lender is None or first.loan is not None else None
-
-    def blocked_by(self) -> _Limit | None:
-        return _first_full(self.limits, self.lender.line if self.lender is not None else None)
-
-
-def _first_full(limits: tuple[_Limit, ...], line: _Line | None) -> _Limit | None:
-    held = line.held if line is not None else ()
-    return next((limit for limit in limits if limit.is_full and limit not in held), None)
-
-
-class _Line:
-    """Running tasks, each but the first a descendant of the one before, that take one place together."""
-
-    __slots__ = ("_tasks", "held")
-
-    def __init__(self) -> None:
-        self._tasks: dict[_Task, None] = {}
-        self.held: dict[_Limit, int] = {}
-        """How many of its tasks need each limit."""
-
-    @property
-    def last(self) -> _Task | None:
-        return next(reversed(self._tasks), None)
-
-    def join(self, task: _Task) -> None:
-        self._tasks[task] = None
-        self.take(task.limits)
-
-    def leave(self, task: _Task) -> None:
-        del self._tasks[task]
-        self.give(task.limits)
-
-    def take(self, limits: tuple[_Limit, ...]) -> None:
-        for limit in limits:
-            before = self.held.get(limit, 0)
-            self.held[limit] = before + 1
-            limit.used += not before
-
-    def give(self, limits: tuple[_Limit, ...]) -> None:
-        for limit in limits:
-            self.held[limit] -= 1
-            if not self.held[limit]:
-                del self.held[limit]
-                limit.used -= 1
-
-
-class _Lane:
-    """Groups that are ready, and those that wait at limits: all ordinary ones, or all that wait for loans."""
-
-    __slots__ = ("_number", "ready")
-
-    def __init__(self, number: int) -> None:
-        self._number = number
-        self.ready: _Order[_Group] = _Order()
-
-    def settle(self, group: _Group) -> None:
-        """Put `group` where it belongs: ready, at the limit that blocks it, or nowhere."""
-        before = self.ready.rank_of(group) if group in self.ready else None
-        self._put(group)
-        if before is not None and (group not in self.ready or self.ready.rank_of(group) > before):
-            for limit in group.limits:
-                self.wake(limit)
-
-    def wake(self, limit: _Limit) -> None:
-        """Make the best of those who wait at `limit` ready, if it has room."""
-        waiting = limit.waiting[self._number]
-        while not limit.is_full and (group := waiting.first()) is not None:
-            self._put(group)
-            if group.at is self.ready:
-                return
-
-    def _put(self, group: _Group) -> None:
-        head, at = group.head(), None
-        if head is not None:
-            limit = group.blocked_by()
-            at = self.ready if limit is None else limit.waiting[self._number]
-        if group.at is not None and group.at is not at:
-            group.at.discard(group)
-        group.at = at
-        if head is not None and at is not None and (group not in at or at.rank_of(group) != head.rank):
-            at.put(group, head.rank)
-
-
 class Admission(Generic[Key]):
     """Decides which tasks may start. Times are in seconds of one clock. What may let others start returns
     their keys, the first to start first; those count as running from then on.
@@ -268,15 +88,15 @@ class Admission(Generic[Key]):
     def __init__(self, limits: Limits) -> None:
         self._per_session = limits.per_session
         self._is_unlimited = limits == Limits()
-        self._total = _Limit(limits.total, f"limit of {limits.total} in all") if limits.total else None
+        self._total = Limit(limits.total, f"limit of {limits.total} in all") if limits.total else None
         self._kinds = {
-            kind: _Limit(size, f"limit of {size} for kind {kind!r}") for kind, size in limits.per_kind.items()
+            kind: Limit(size, f"limit of {size} for kind {kind!r}") for kind, size in limits.per_kind.items()
         }
-        self._sessions: dict[str, _Limit] = {}
-        self._tasks: dict[Key, _Task] = {}
-        self._groups: dict[tuple[str, str], _Group] = {}
-        self._delayed: _Order[_Task] = _Order()
-        self._ordinary, self._lent = _Lane(0), _Lane(1)
+        self._sessions: dict[str, Limit] = {}
+        self._tasks: dict[Key, Task] = {}
+        self._groups: dict[tuple[str, str], Group] = {}
+        self._delayed: Order[Task] = Order()
+        self._ordinary, self._lent = Lane(0), Lane(1)
         self._numbers = count()
         self._is_drained = False
 
@@ -305,7 +125,7 @@ class Admission(Generic[Key]):
             raise ValueError(f"task {key!r} waits or runs already")
         number = next(self._numbers)
         above = self._tasks.get(parent) if parent is not None else None
-        task = _Task(key, session_id, kind, (arrival + HEAD_START[priority], number), above)
+        task = Task(key, session_id, kind, (arrival + HEAD_START[priority], number), above)
         self._tasks[key] = task
         self._enter_session(task, session_id)
         if is_delayed:
@@ -375,10 +195,10 @@ class Admission(Generic[Key]):
         number = sum(self._stopped_by(other) is limit for other in ahead)
         return Place(number, limit.reason if limit is not None else "nothing is started any more")
 
-    def _stopped_by(self, task: _Task) -> _Limit | None:
+    def _stopped_by(self, task: Task) -> Limit | None:
         return None if self._is_drained else task.blocked_by()
 
-    def _waiting(self) -> Iterator[_Task]:
+    def _waiting(self) -> Iterator[Task]:
         return (task for task in self._tasks.values() if task.line is None and task not in self._delayed)
 
     def _admit(self) -> list[Key]:
@@ -393,28 +213,28 @@ class Admission(Generic[Key]):
                 admitted.append(task.key)
         return admitted
 
-    def _best(self) -> tuple[_Lane, _Group] | None:
+    def _best(self) -> tuple[Lane, Group] | None:
         has_room = self._total is None or not self._total.is_full
         lanes = (self._lent, self._ordinary) if has_room else (self._lent,)
         ready = [(lane, group) for lane in lanes if (group := lane.ready.first()) is not None]
         return min(ready, key=lambda found: found[0].ready.rank_of(found[1]), default=None)
 
-    def _start(self, task: _Task) -> None:
+    def _start(self, task: Task) -> None:
         lender = task.parent if task.loan is not None else None
-        task.line = task.loan or _Line()
+        task.line = task.loan or Line()
         task.line.join(task)
         self._dequeue(task)
         for changed in (lender, task):
             self._settle_loans(changed)
 
-    def _end(self, task: _Task, line: _Line) -> None:
+    def _end(self, task: Task, line: Line) -> None:
         task.line = None
         line.leave(task)
         for lender in (task, line.last):
             self._settle_loans(lender)
         self._wake(task.limits)
 
-    def _move_running(self, task: _Task, line: _Line, session_id: str) -> None:
+    def _move_running(self, task: Task, line: Line, session_id: str) -> None:
         before = task.limits
         self._leave_session(task)
         self._enter_session(task, session_id)
@@ -423,17 +243,17 @@ class Admission(Generic[Key]):
         self._settle_loans(line.last)
         self._wake(before)
 
-    def _enqueue(self, task: _Task) -> None:
+    def _enqueue(self, task: Task) -> None:
         for lane, groups, lender in self._homes_of(task):
             group = groups.get((task.session_id, task.kind))
             if group is None:
                 limits = tuple(limit for limit in task.limits if limit is not self._total)
-                group = groups[task.session_id, task.kind] = _Group(limits, lender)
+                group = groups[task.session_id, task.kind] = Group(limits, lender)
             group.tasks.put(task, task.rank)
             if group.tasks.first() is task:
                 lane.settle(group)
 
-    def _dequeue(self, task: _Task) -> None:
+    def _dequeue(self, task: Task) -> None:
         for lane, groups, _ in self._homes_of(task):
             group = groups.get((task.session_id, task.kind))
             if group is None or task not in group.tasks:
@@ -445,32 +265,32 @@ class Admission(Generic[Key]):
             if not group.tasks:
                 del groups[task.session_id, task.kind]
 
-    def _homes_of(self, task: _Task) -> Iterator[tuple[_Lane, dict[tuple[str, str], _Group], _Task | None]]:
+    def _homes_of(self, task: Task) -> Iterator[tuple[Lane, dict[tuple[str, str], Group], Task | None]]:
         yield self._ordinary, self._groups, None
         if task.parent is not None:
             yield self._lent, task.parent.loans, task.parent
 
-    def _settle_loans(self, lender: _Task | None) -> None:
+    def _settle_loans(self, lender: Task | None) -> None:
         for group in lender.loans.values() if lender is not None else ():
             self._lent.settle(group)
 
-    def _wake(self, limits: tuple[_Limit, ...]) -> None:
+    def _wake(self, limits: tuple[Limit, ...]) -> None:
         for limit in limits:
             self._lent.wake(limit)
             self._ordinary.wake(limit)
 
-    def _enter_session(self, task: _Task, session_id: str) -> None:
+    def _enter_session(self, task: Task, session_id: str) -> None:
         task.session_id = session_id
         session = self._sessions.get(session_id)
         if session is None and self._per_session is not None:
             size = self._per_session
-            session = self._sessions[session_id] = _Limit(size, f"limit of {size} for session {session_id!r}")
+            session = self._sessions[session_id] = Limit(size, f"limit of {size} for session {session_id!r}")
         if session is not None:
             session.tasks += 1
         limits = (session, self._kinds.get(task.kind), self._total)
         task.limits = tuple(limit for limit in limits if limit is not None)
 
-    def _leave_session(self, task: _Task) -> None:
+    def _leave_session(self, task: Task) -> None:
         session = self._sessions.get(task.session_id)
         if session is not None:
             session.tasks -= 1
