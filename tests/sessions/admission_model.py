@@ -4,7 +4,8 @@ from collections import Counter
 
 import attrs
 
-from hostel.sessions._admission import HEAD_START, Limits, Priority
+from hostel.sessions import Limits, Priority
+from hostel.sessions._admission.admission import HEAD_START
 
 
 @attrs.define(eq=False)

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from hostel.sessions._admission import HEAD_START, Admission, Limits, Place, Priority
+from hostel.sessions import Limits, Place, Priority
+from hostel.sessions._admission.admission import HEAD_START, Admission
 
 from .admission_model import Model, Modelled
 

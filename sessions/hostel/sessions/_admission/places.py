@@ -1,7 +1,7 @@
 """What admission is made of: places in limits, and orders of those who wait for them.
 
 An order holds tasks of a group, groups that are ready, groups that wait at a limit, or delayed tasks; every
-group is in at most one. A line is what takes places. `_admission` has the theory and decides."""
+group is in at most one. A line is what takes places. `admission` has the theory and decides."""
 
 from __future__ import annotations
 

@@ -19,65 +19,21 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from datetime import UTC, datetime
-from enum import StrEnum
 from itertools import count
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-import attrs
-
-from ._places import Group, Lane, Limit, Line, Order, Task
+from .._records import Priority
+from .limits import Limits, Place
+from .places import Group, Lane, Limit, Line, Order, Task
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
 Key = TypeVar("Key", bound=Hashable)
 
 
-class Priority(StrEnum):
-    """How soon a task that waits for its place is preferred to others."""
-
-    INTERACTIVE = "interactive"
-    """Somebody looks at it."""
-    NORMAL = "normal"
-    BATCH = "batch"
-    IDLE = "idle"
-    """When there is nothing else, or after five minutes."""
-
-
 HEAD_START = {Priority.INTERACTIVE: 0.0, Priority.NORMAL: 10.0, Priority.BATCH: 60.0, Priority.IDLE: 300.0}
 """Seconds that a class gives away: those of a better class who come later by less than that go first."""
-
-
-def _copied(limits: Mapping[str, int]) -> Mapping[str, int]:
-    return dict(limits)
-
-
-@attrs.frozen
-class Limits:
-    """How many tasks run at once: in all, of each session, of each kind. None is no limit.
-
-    :raises ValueError: if a limit is no whole number or below 1.
-    """
-
-    total: int | None = None
-    per_session: int | None = None
-    per_kind: Mapping[str, int] = attrs.field(factory=dict, converter=_copied, hash=False)
-
-    def __attrs_post_init__(self) -> None:
-        single = {"total": self.total, "per_session": self.per_session}
-        sizes = {name: size for name, size in single.items() if size is not None}
-        sizes |= {f"per_kind[{kind!r}]": size for kind, size in self.per_kind.items()}
-        for name, size in sizes.items():
-            if type(size) is not int or size < 1:
-                raise ValueError(f"{name} is {size!r}, but a limit is a whole number of at least 1")
-
-
-@attrs.frozen
-class Place:
-    """Where a task waits: 1 is the next of those who wait for the same reason; `reason` is for people."""
-
-    number: int
-    reason: str
 
 
 class Admission(Generic[Key]):
