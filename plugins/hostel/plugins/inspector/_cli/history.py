@@ -1,5 +1,6 @@
-"""`hostel history`: what a journal says about tasks, whether their runtime still runs or died; what is left of
-a damaged one is saved."""
+"""`hostel history`: what a journal says about tasks, whether their runtime still runs or died.
+
+What is left of a damaged one can be saved."""
 
 from __future__ import annotations
 
