@@ -71,7 +71,7 @@ async def _run(
             timeout = None if runs_in_thread(body) else timeout
         while not entry.must_stop:
             body_exit = await run_once(host.bodies.scope(), entry, run, func, args, timeout)
-            if not _may_retry(host, entry, body_exit):
+            if not _may_retry(entry, body_exit):
                 break
             await _back_off(host, entry, spec.retry)
             body_exit = STOPPED
@@ -123,9 +123,10 @@ async def _back_off(host: OpenHost, entry: Entry, backoff: Backoff) -> None:
     host.flip(entry, TaskState.RUNNING)
 
 
-def _may_retry(host: OpenHost, entry: Entry, body_exit: BodyExit) -> bool:
+def _may_retry(entry: Entry, body_exit: BodyExit) -> bool:
     attempt = entry.record.attempt
-    if attempt.counted >= attempt.max_attempts or entry.must_stop or not host.open:
+    # a host that drains stops nothing yet: trying again is how a task ends by itself
+    if attempt.counted >= attempt.max_attempts or entry.must_stop:
         return False
     return isinstance(body_exit, TimedOut) or (
         isinstance(body_exit, Raised) and isinstance(body_exit.error, Exception)

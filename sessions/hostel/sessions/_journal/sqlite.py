@@ -147,8 +147,9 @@ class SqliteJournal:
         :raises JournalCorrupt: if one of them cannot be read.
         """
         journal = self._opened
-        # one task or one key is found by an index; a list may read for seconds
-        lane = journal.lists if query.task_id is None and query.key is None else journal.reader
+        # one task, one key and one family are found by an index; a list may read for seconds
+        found = query.task_id, query.key, query.filter.parent_task_id
+        lane = journal.lists if found == (None, None, None) else journal.reader
         return await lane.run(read_finished, query)
 
     async def summaries(self) -> Summaries:
