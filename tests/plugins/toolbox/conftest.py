@@ -41,6 +41,7 @@ async def ask(message: str, schema: dict[str, Any] | None = None, choices: list[
 async def listen() -> Any:
     async for message in current_task().messages():
         return message
+    return None
 
 
 async def sleep() -> None:
