@@ -73,6 +73,10 @@ class Scene:
         self._news.set()
         self._news = anyio.Event()
 
+    async def news(self) -> None:
+        """Wait until there is more output, or the end."""
+        await self._news.wait()
+
     async def text(self) -> str:
         return (await to_thread.run_sync(read_spool, self.output, 0, 1 << 20)).data.decode()
 

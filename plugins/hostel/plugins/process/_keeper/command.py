@@ -15,7 +15,7 @@ import struct
 import termios
 from typing import NamedTuple
 
-_PIPE_SIZE = 1024 * 1024
+_PIPE_SIZE = 256 * 1024
 _SET_PIPE_SIZE = 1031  # F_SETPIPE_SZ of Linux
 _ROWS, _COLUMNS = 24, 80
 
@@ -73,6 +73,7 @@ def _take_over(theirs: tuple[int, int], terminal: bool) -> None:
 
 def _open_pipes(stdin: bool) -> tuple[tuple[int, int], int, int | None]:
     output, their_output = os.pipe()
+    os.set_blocking(output, False)
     with contextlib.suppress(OSError):
         fcntl.fcntl(output, _SET_PIPE_SIZE, _PIPE_SIZE)
     if not stdin:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .links import Link
 
 _CHUNK = 256 * 1024
+_READS = 16
 _END_OF_FILE = b"\x04"  # what a terminal in its usual mode takes for one, at the start of a line
 
 
@@ -31,22 +32,29 @@ class Output:
         return int(self._spool.total)
 
     def pump(self) -> bool:
-        """Move what is there to the spool; tell whether more may come. Must be called when there is some."""
+        """Move what is there to the spool, at most some megabytes; tell whether more may come."""
+        for _ in range(_READS):
+            size = self._read()
+            if size is None:
+                return True
+            if size == 0:
+                self.close()
+                return False
+            try:
+                self._spool.append(self._buffer[:size])
+            except OSError as error:  # the command must not stand still because of it
+                self.problem = str(error)
+        return True
+
+    def _read(self) -> int | None:
+        """Fill the buffer; return how many bytes it got, 0 at the end, None if there are none now."""
         assert self.fd is not None
         try:
-            size = os.readv(self.fd, [self._buffer])
+            return os.readv(self.fd, [self._buffer])
         except BlockingIOError:
-            return True
+            return None
         except OSError:  # how a terminal ends
-            size = 0
-        if size == 0:
-            self.close()
-            return False
-        try:
-            self._spool.append(self._buffer[:size])
-        except OSError as error:  # the command must not stand still because of it
-            self.problem = str(error)
-        return True
+            return 0
 
     def close(self) -> None:
         """Close both ends."""

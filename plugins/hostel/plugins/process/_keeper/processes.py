@@ -30,7 +30,7 @@ def find(pid: int) -> Process | None:
 
 
 def start_of(pid: int) -> str:
-    """Return when a process started, in the form of `Process.started`; it may be dead if nobody waited for it.
+    """Return when a process started, in the form of `Process.started`; it may be dead and not waited for.
 
     Raises ProcessLookupError if there is none."""
     found = _stat(pid, dead=True) if LINUX else table().get(pid)
