@@ -115,7 +115,7 @@ def running(tmp_path: Path) -> Running:
         shell: str | None = None, loss: OnHostLoss = OnHostLoss.KILL, **params: JsonValue
     ) -> AsyncIterator[Scene]:
         command = check({"shell": shell, **params})
-        async with kept(command, loss, tmp_path) as process, anyio.create_task_group() as group:
+        async with kept(tmp_path, lambda: (command, loss)) as process, anyio.create_task_group() as group:
             scene = Scene(process, tmp_path)
             group.start_soon(scene.follow)
             yield scene

@@ -13,7 +13,7 @@ COMMANDS = 10
 
 async def start(number: int, folder: Path, loss: OnHostLoss, started: list[int]) -> None:
     command = check({"shell": f"echo up; read x; echo got $x; exit {number}", "stdin": True})
-    async with kept(command, loss, folder / str(number)) as process:
+    async with kept(folder / str(number), lambda: (command, loss)) as process:
         started.append(number)
         if len(started) == COMMANDS:
             print("ready", flush=True)  # noqa: T201

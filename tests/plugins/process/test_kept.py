@@ -181,7 +181,7 @@ async def test_a_program_that_goes_away_after_the_check_is_refused(tmp_path: Pat
     program.unlink()
 
     with pytest.raises(ProcessRefused, match=r"program: No such file or directory$"):
-        async with kept(command, OnHostLoss.KILL, tmp_path / "out"):
+        async with kept(tmp_path / "out", lambda: (command, OnHostLoss.KILL)):
             pass
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["keeper"]
 
@@ -192,7 +192,7 @@ async def test_a_folder_that_goes_away_after_the_check_is_refused(tmp_path: Path
     (tmp_path / "here").rmdir()
 
     with pytest.raises(ProcessRefused, match=r"here: No such file or directory$"):
-        async with kept(command, OnHostLoss.KILL, tmp_path / "out"):
+        async with kept(tmp_path / "out", lambda: (command, OnHostLoss.KILL)):
             pass
 
 

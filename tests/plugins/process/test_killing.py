@@ -38,7 +38,7 @@ async def take_over(folder: Path, text: str | None) -> list[Exit]:
     command = check({"shell": "exit 99"})
 
     async def one(number: int) -> None:
-        async with kept(command, OnHostLoss.ADOPT, folder / str(number)) as process:
+        async with kept(folder / str(number), lambda: (command, OnHostLoss.ADOPT)) as process:
             if text is None:
                 await process.send(do="end", why="cancel")
             else:

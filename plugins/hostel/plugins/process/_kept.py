@@ -12,6 +12,7 @@ import anyio
 from anyio import to_thread
 
 from . import _launch
+from ._command import OnHostLoss
 from ._errors import ProcessLost, ProcessRefused
 from ._keeper.ending import AGAIN, Ending
 from ._keeper.files import Exit
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from hostel.sessions import JsonValue
 
-    from ._command import Command, OnHostLoss
+    from ._command import Command
     from ._keeper.files import State
 
 _PATIENCE_SECONDS = 30.0
@@ -31,12 +32,17 @@ _PATIENCE_SECONDS = 30.0
 
 
 class KeptCommand:
-    """A command whose keeper is or was at `link`; None if it is gone."""
+    """A command whose keeper is, or was, where `state` says; `link` is None if it cannot be reached."""
 
-    def __init__(self, output: Path, terminate_grace: float, link: KeeperLink | None) -> None:
-        self._output, self._grace, self._link = output, terminate_grace, link
+    def __init__(self, output: Path, state: State, link: KeeperLink | None) -> None:
+        self._output, self._state, self._link = output, state, link
         self._taken = anyio.Event()
         self._exit: Exit | None = None
+
+    @property
+    def outlives_host(self) -> bool:
+        """Whether it goes on when its host is gone."""
+        return self._state.on_host_loss == OnHostLoss.ADOPT
 
     async def ended(self, on_output: Callable[[int], object]) -> Exit:
         """Wait for the end of the command and of all that came from it; `on_output` is told how many bytes
@@ -74,34 +80,29 @@ class KeptCommand:
         if self._link is not None:
             await self._link.aclose()
         if self._exit is not None:
-            state = await to_thread.run_sync(_launch.look_for_state, self._output)
-            if state is not None:
-                await to_thread.run_sync(_launch.reap_found, state)
+            await to_thread.run_sync(_launch.reap_found, self._state)
 
     async def _left(self) -> Exit:
         """Return what a keeper that cannot be reached has left about the end."""
-        state = await to_thread.run_sync(_launch.look_for_state, self._output)
-        if state is not None:
-            await _end_keeper(state)
+        await _end_keeper(self._state)
         found = await to_thread.run_sync(_launch.look_for_exit, self._output)
-        if found is not None:
-            return found
-        if state is not None:
-            await _end_leftovers(state, self._grace)
-        raise ProcessLost(await to_thread.run_sync(_launch.why_lost, self._output, state))
+        if found is None:
+            await _end_leftovers(self._state)
+            raise ProcessLost(await to_thread.run_sync(_launch.why_lost, self._output, self._state))
+        return found
 
 
 @asynccontextmanager
-async def kept(command: Command, on_host_loss: OnHostLoss, output: Path) -> AsyncIterator[KeptCommand]:
-    """Find the command that an earlier host has started with this folder for its output, or start it.
+async def kept(
+    output: Path, describe: Callable[[], tuple[Command, OnHostLoss]]
+) -> AsyncIterator[KeptCommand]:
+    """Find the command that an earlier host has started with this folder for its output, or start the one
+    that `describe` returns in a thread.
 
     :raises ProcessRefused: if the system does not start it.
     """
     with anyio.CancelScope(shield=True):  # a keeper that is started is one that somebody has to know of
-        there, link = await _find(output)
-        if not there:
-            link = await _start(command, on_host_loss, output)
-    found = KeptCommand(output, command.terminate_grace, link)
+        found = await _find(output) or await _start(output, *await to_thread.run_sync(describe))
     try:
         yield found
     finally:
@@ -109,39 +110,40 @@ async def kept(command: Command, on_host_loss: OnHostLoss, output: Path) -> Asyn
             await found.close()
 
 
-async def _find(output: Path) -> tuple[bool, KeeperLink | None]:
-    """Tell whether there is or was a keeper, with the connection to it if it can be reached."""
+async def _find(output: Path) -> KeptCommand | None:
     state = await to_thread.run_sync(_launch.look_for_state, output)
     if state is None:
-        return False, None
+        return None
     try:
-        return True, await KeeperLink.to(state.socket)
+        link = await KeeperLink.to(state.socket)
     except OSError:
-        return True, None
+        return KeptCommand(output, state, None)
+    return KeptCommand(output, state, link)
 
 
-async def _start(command: Command, on_host_loss: OnHostLoss, output: Path) -> KeeperLink | None:
+async def _start(output: Path, command: Command, on_host_loss: OnHostLoss) -> KeptCommand:
     sock, keeper = await to_thread.run_sync(_launch.launch, command, on_host_loss, output)
     link = await KeeperLink.over(sock)
     answer = await link.receive()
     if answer is not None and "started" in answer:
-        return link
+        state = await to_thread.run_sync(_launch.look_for_state, output)
+        if state is not None:
+            return KeptCommand(output, state, link)
     await link.aclose()
     await to_thread.run_sync(_launch.reap, keeper)
     if answer is not None and "taken" in answer:
         return await _find_another(output)
     said = await to_thread.run_sync(_launch.last_words, output)
-    raise ProcessRefused(answer["refused"] if answer is not None else f"its keeper did not start: {said}")
+    why = answer.get("refused") if answer is not None else None
+    raise ProcessRefused(why or f"its keeper did not start: {said}")
 
 
-async def _find_another(output: Path) -> KeeperLink | None:
+async def _find_another(output: Path) -> KeptCommand:
     """Wait for the keeper that a host has started who was killed meanwhile."""
     with anyio.move_on_after(_PATIENCE_SECONDS):
-        while True:
-            there, link = await _find(output)
-            if there:
-                return link
+        while (found := await _find(output)) is None:  # noqa: ASYNC110 - it is another process that acts
             await anyio.sleep(AGAIN)
+        return found
     raise ProcessRefused("another keeper has its folder and does not say where it is")
 
 
@@ -156,9 +158,9 @@ async def _end_keeper(state: State) -> None:
     await to_thread.run_sync(_launch.reap_found, state)
 
 
-async def _end_leftovers(state: State, terminate_grace: float) -> None:
+async def _end_leftovers(state: State) -> None:
     """End what is left of a command whose keeper was killed."""
-    ending = Ending(anyio.current_time(), 0.0, terminate_grace)
+    ending = Ending(anyio.current_time(), 0.0, state.terminate_grace)
     ending.command_ended(anyio.current_time())
     while left := await to_thread.run_sync(_launch.survivors, state):
         number = ending.due(anyio.current_time())

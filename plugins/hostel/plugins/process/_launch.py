@@ -113,10 +113,8 @@ def last_words(output: Path) -> str:
     return ""
 
 
-def why_lost(output: Path, state: State | None) -> str:
+def why_lost(output: Path, state: State) -> str:
     """Return in a sentence why nobody knows how a command ended."""
-    if state is None:
-        return "how the command ended is not known: the files of its keeper are gone"
     if state.boot != processes.boot_id():
         return "how the command ended is not known: the machine was restarted while it ran"
     said = last_words(output)

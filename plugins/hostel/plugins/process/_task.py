@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import signal
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
@@ -24,6 +25,7 @@ from ._errors import InvalidCommand, ProcessFailed, ProcessTimedOut
 from ._kept import kept
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from hostel.sessions import JsonValue, TaskContext
@@ -76,20 +78,19 @@ async def run_process(
     """
     params: dict[str, JsonValue] = dict(locals())
     task = current_task()
-    command = await to_thread.run_sync(check, params)
-    on_loss = _on_host_loss(command, task)
     output = await task.spool()
-    async with kept(command, on_loss, output) as process:
-        ended = await _Attendance(task, process, on_loss).until_over()
+    async with kept(output, partial(_describe, params, task.durable)) as process:
+        ended = await _Attendance(task, process).until_over()
     if ended is None or ended.why == "cancel":
         return None
     return await _result(task, ended, output)
 
 
-def _on_host_loss(command: Command, task: TaskContext) -> OnHostLoss:
-    if command.on_host_loss is OnHostLoss.ADOPT and not task.durable:
+def _describe(params: Mapping[str, JsonValue], durable: bool) -> tuple[Command, OnHostLoss]:
+    command = check(params)
+    if command.on_host_loss is OnHostLoss.ADOPT and not durable:
         raise InvalidCommand("on_host_loss", "nobody could adopt it: the runtime has no data_dir")
-    return command.on_host_loss or (OnHostLoss.ADOPT if task.durable else OnHostLoss.KILL)
+    return command, command.on_host_loss or (OnHostLoss.ADOPT if durable else OnHostLoss.KILL)
 
 
 async def _result(task: TaskContext, ended: Exit, output: Path) -> JsonValue:
@@ -109,8 +110,8 @@ async def _result(task: TaskContext, ended: Exit, output: Path) -> JsonValue:
 class _Attendance:
     """A task looking on while a command runs."""
 
-    def __init__(self, task: TaskContext, process: KeptCommand, on_host_loss: OnHostLoss) -> None:
-        self._task, self._process, self._on_host_loss = task, process, on_host_loss
+    def __init__(self, task: TaskContext, process: KeptCommand) -> None:
+        self._task, self._process = task, process
 
     async def until_over(self) -> Exit | None:
         """Return how the command ended; None if the task lets go of it."""
@@ -144,7 +145,7 @@ class _Attendance:
 
     @property
     def _lets_go(self) -> bool:
-        return self._task.interrupted and self._on_host_loss is OnHostLoss.ADOPT
+        return self._task.interrupted and self._process.outlives_host
 
     @property
     def _why(self) -> str:

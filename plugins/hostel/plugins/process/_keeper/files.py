@@ -16,7 +16,7 @@ STATE, EXIT, LOCK, LOG = "state.json", "exit.json", "lock", "log"
 
 
 class State(NamedTuple):
-    """Where a keeper is, and its command."""
+    """Where a keeper is, its command, and what the next host has to know of that."""
 
     boot: str
     keeper: int
@@ -24,6 +24,8 @@ class State(NamedTuple):
     command: int
     command_started: str
     socket: str
+    on_host_loss: str
+    terminate_grace: float
 
 
 class Exit(NamedTuple):

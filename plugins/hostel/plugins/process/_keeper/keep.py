@@ -92,7 +92,9 @@ class Keeper:
     def _state(self, pid: int) -> State:
         me = os.getpid()
         started, its = processes.start_of(me), processes.start_of(pid)
-        return State(processes.boot_id(), me, started, pid, its, self._server.getsockname())
+        path, loss = self._server.getsockname(), self._request["on_host_loss"]
+        grace = self._request["graces"][1]
+        return State(processes.boot_id(), me, started, pid, its, path, loss, grace)
 
     def _watch_signals(self) -> None:
         woken, wake = socket.socketpair()
