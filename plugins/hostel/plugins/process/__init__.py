@@ -5,6 +5,7 @@ goes on when its host dies.
 
 _plugin  the plugin
 _task    the body of its task
+_registry what goes on without its host
 _kept    a command, as its host sees it
 _launch  starting a keeper, finding one, and what is left of one
 _link    the connection to a keeper

@@ -102,7 +102,7 @@ async def kept(
     :raises ProcessRefused: if the system does not start it.
     """
     with anyio.CancelScope(shield=True):  # a keeper that is started is one that somebody has to know of
-        found = await _find(output) or await _start(output, *await to_thread.run_sync(describe))
+        found = await find(output) or await _start(output, *await to_thread.run_sync(describe))
     try:
         yield found
     finally:
@@ -110,7 +110,8 @@ async def kept(
             await found.close()
 
 
-async def _find(output: Path) -> KeptCommand | None:
+async def find(output: Path) -> KeptCommand | None:
+    """Return the command that was started with this folder for its output; None if none was."""
     state = await to_thread.run_sync(_launch.look_for_state, output)
     if state is None:
         return None
@@ -141,7 +142,7 @@ async def _start(output: Path, command: Command, on_host_loss: OnHostLoss) -> Ke
 async def _find_another(output: Path) -> KeptCommand:
     """Wait for the keeper that a host has started who was killed meanwhile."""
     with anyio.move_on_after(_PATIENCE_SECONDS):
-        while (found := await _find(output)) is None:  # noqa: ASYNC110 - it is another process that acts
+        while (found := await find(output)) is None:  # noqa: ASYNC110 - it is another process that acts
             await anyio.sleep(AGAIN)
         return found
     raise ProcessRefused("another keeper has its folder and does not say where it is")

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 import signal
-from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
@@ -21,8 +20,9 @@ from hostel.sessions.spool import read_spool
 
 from . import _launch
 from ._command import Command, OnHostLoss, check
-from ._errors import InvalidCommand, ProcessFailed, ProcessTimedOut
+from ._errors import InvalidCommand, ProcessFailed, ProcessLost, ProcessTimedOut
 from ._kept import kept
+from ._registry import entry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,52 +45,79 @@ _WHYS = {
 }
 
 
-async def run_process(
-    argv: list[str] | None = None,
-    shell: str | None = None,
-    cwd: str | None = None,
-    env: dict[str, str] | None = None,
-    pass_env: list[str] | None = None,
-    timeout: float | None = None,
-    pty: bool = False,
-    stdin: bool = False,
-    on_host_loss: str | None = None,
-    interrupt_grace: float = 2.0,
-    terminate_grace: float = 3.0,
-) -> JsonValue:
-    """Run a command to its end; the current task is its task.
+class ProcessKind:
+    """The task kind `process`. What runs is written down in the folder `registry`, once it is set."""
 
-    :param argv: the program and its arguments; or give `shell`, a line for `/bin/sh`
-    :param cwd: the folder to work in; that of the host by default
-    :param env: variables to set
-    :param pass_env: names of variables to pass from the host; all but those that look like secrets by default
-    :param timeout: seconds from the command's start, whether or not a host is there
-    :param pty: give it a terminal
-    :param stdin: let messages to the task be its input; else its input is empty
-    :param on_host_loss: `adopt` or `kill`; adopt where the task survives its host by default
-    :param interrupt_grace: seconds from SIGINT to SIGTERM when it is to end
-    :param terminate_grace: seconds from SIGTERM to SIGKILL
-    :return: `exit_status`, `signal`, `output_bytes`; None if the task was to stop
-    :raises InvalidCommand: if it cannot be started as described
-    :raises ProcessRefused: if the system does not start it
-    :raises ProcessFailed: if its status is not 0
-    :raises ProcessLost: if how it ended is not known
-    """
-    params: dict[str, JsonValue] = dict(locals())
-    task = current_task()
-    output = await task.spool()
-    async with kept(output, partial(_describe, params, task.durable)) as process:
-        ended = await _Attendance(task, process).until_over()
-    if ended is None or ended.why == "cancel":
-        return None
-    return await _result(task, ended, output)
+    def __init__(self) -> None:
+        self.registry: Path | None = None
+
+    async def run(
+        self,
+        argv: list[str] | None = None,
+        shell: str | None = None,
+        cwd: str | None = None,
+        env: dict[str, str] | None = None,
+        pass_env: list[str] | None = None,
+        timeout: float | None = None,
+        pty: bool = False,
+        stdin: bool = False,
+        on_host_loss: str | None = None,
+        interrupt_grace: float = 2.0,
+        terminate_grace: float = 3.0,
+    ) -> JsonValue:
+        """Run a command to its end; the current task is its task.
+
+        :param argv: the program and its arguments; or give `shell`, a line for `/bin/sh`
+        :param cwd: the folder to work in; that of the host by default
+        :param env: variables to set
+        :param pass_env: names of variables to pass from the host; all but what looks like a secret by default
+        :param timeout: seconds from the command's start, whether or not a host is there
+        :param pty: give it a terminal
+        :param stdin: let messages to the task be its input; else its input is empty
+        :param on_host_loss: `adopt` or `kill`; adopt where the task survives its host by default
+        :param interrupt_grace: seconds from SIGINT to SIGTERM when it is to end
+        :param terminate_grace: seconds from SIGTERM to SIGKILL
+        :return: `exit_status`, `signal`, `output_bytes`; None if the task was to stop
+        :raises InvalidCommand: if it cannot be started as described
+        :raises ProcessRefused: if the system does not start it
+        :raises ProcessFailed: if its status is not 0
+        :raises ProcessLost: if how it ended is not known
+        """
+        params: dict[str, JsonValue] = {name: value for name, value in locals().items() if name != "self"}
+        task = current_task()
+        output = await task.spool()
+        run = _Run(params, task, output, self.registry)
+        async with kept(output, run.describe) as process:
+            ended = await _Attendance(task, process).until_over()
+        if ended is None:
+            return None
+        await to_thread.run_sync(run.strike)
+        return None if ended.why == "cancel" else await _result(task, ended, output)
 
 
-def _describe(params: Mapping[str, JsonValue], durable: bool) -> tuple[Command, OnHostLoss]:
-    command = check(params)
-    if command.on_host_loss is OnHostLoss.ADOPT and not durable:
-        raise InvalidCommand("on_host_loss", "nobody could adopt it: the runtime has no data_dir")
-    return command, command.on_host_loss or (OnHostLoss.ADOPT if durable else OnHostLoss.KILL)
+class _Run:
+    """What is done in a thread before a command is started, and after its end."""
+
+    def __init__(
+        self, params: Mapping[str, JsonValue], task: TaskContext, output: Path, registry: Path | None
+    ) -> None:
+        self._params, self._durable = params, task.durable
+        self._note = entry(registry, task.id, output) if registry is not None else None
+
+    def describe(self) -> tuple[Command, OnHostLoss]:
+        """Check what is to run, and write down what will go on without its host."""
+        command = check(self._params)
+        loss = command.on_host_loss or (OnHostLoss.ADOPT if self._durable else OnHostLoss.KILL)
+        if loss is OnHostLoss.ADOPT and not self._durable:
+            raise InvalidCommand("on_host_loss", "nobody could adopt it: the runtime has no data_dir")
+        if loss is OnHostLoss.ADOPT and self._note is not None:
+            self._note.write()
+        return command, loss
+
+    def strike(self) -> None:
+        """Forget what has ended."""
+        if self._note is not None:
+            self._note.strike()
 
 
 async def _result(task: TaskContext, ended: Exit, output: Path) -> JsonValue:
@@ -112,21 +139,33 @@ class _Attendance:
 
     def __init__(self, task: TaskContext, process: KeptCommand) -> None:
         self._task, self._process = task, process
+        self._exit: Exit | None = None
+        self._lost: ProcessLost | None = None
 
     async def until_over(self) -> Exit | None:
-        """Return how the command ended; None if the task lets go of it."""
-        ended: Exit | None = None
+        """Return how the command ended; None if the task lets go of it.
+
+        :raises ProcessLost: if that is not known.
+        """
         try:
             async with anyio.create_task_group() as others:
                 others.start_soon(self._hand_on_messages)
                 others.start_soon(self._heed, others.cancel_scope)
-                ended = await self._process.ended(self._task.spooled)
+                await self._follow()
                 others.cancel_scope.cancel()
-        except anyio.get_cancelled_exc_class():
+        except BaseException:  # its scope was cancelled, mostly; whatever it is, the command must not stay
             with anyio.CancelScope(shield=True):
                 await self._stop()
             raise
-        return ended
+        if self._lost is not None:
+            raise self._lost
+        return self._exit
+
+    async def _follow(self) -> None:
+        try:
+            self._exit = await self._process.ended(self._task.spooled)
+        except ProcessLost as error:
+            self._lost = error
 
     async def _heed(self, scope: anyio.CancelScope) -> None:
         await self._task.cancellation()
@@ -139,9 +178,9 @@ class _Attendance:
     async def _stop(self) -> None:
         if self._lets_go:
             await self._process.send(do="release")
-            return
-        await self._process.send(do="end", why=self._why)
-        await self._process.ended(self._task.spooled)
+        elif self._exit is None and self._lost is None:
+            await self._process.send(do="end", why=self._why)
+            await self._follow()
 
     @property
     def _lets_go(self) -> bool:
