@@ -23,6 +23,7 @@ from hostel.sessions import (
     CancelPolicy,
     ClosePolicy,
     LocalBackgroundTaskHost,
+    Priority,
     TaskAttempt,
     TaskFilter,
     TaskRecord,
@@ -197,7 +198,8 @@ def registered(seq: int) -> Append:
     record = TaskRecord(
         f"task-{seq:019d}", f"session-{seq % 500}", "other", "plugin", "a label", None, None,
         TaskState.RUNNING, CancelPolicy.COOPERATIVE, ClosePolicy.KEEP, TaskAttempt(),
-        None, None, None, None, None, NOW, NOW, NOW, None, "host-000000000000000000", seq,
+        None, None, None, None, 0, Priority.NORMAL, None, None, None,
+        NOW, NOW, NOW, None, "host-000000000000000000", seq,
     )  # fmt: skip
     return Append(changes.registered(record), None, {"n": 1})
 

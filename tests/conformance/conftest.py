@@ -8,7 +8,7 @@ from typing import Protocol
 import anyio
 import pytest
 
-from hostel.sessions import BackgroundTaskHost, LocalBackgroundTaskHost
+from hostel.sessions import BackgroundTaskHost, Limits, LocalBackgroundTaskHost
 from hostel.sessions.journal import SqliteJournal
 
 from .steering import native_tasks, quick_folder, settle
@@ -18,15 +18,26 @@ class HostFactory(Protocol):
     """Returns a new host, which its `async with` block opens and closes."""
 
     def __call__(
-        self, *, retain_events: int = 10_000, retain_terminal: int = 1_000, stop_grace: float = 5.0
+        self,
+        *,
+        retain_events: int = 10_000,
+        retain_terminal: int = 1_000,
+        stop_grace: float = 5.0,
+        limits: Limits | None = None,
     ) -> BackgroundTaskHost: ...
 
 
 def _in_memory(folder: Path) -> HostFactory:
     def make(
-        *, retain_events: int = 10_000, retain_terminal: int = 1_000, stop_grace: float = 5.0
+        *,
+        retain_events: int = 10_000,
+        retain_terminal: int = 1_000,
+        stop_grace: float = 5.0,
+        limits: Limits | None = None,
     ) -> LocalBackgroundTaskHost:
-        return LocalBackgroundTaskHost(None, retain_events, retain_terminal, stop_grace=stop_grace)
+        return LocalBackgroundTaskHost(
+            None, retain_events, retain_terminal, stop_grace=stop_grace, limits=limits
+        )
 
     return make
 
@@ -35,10 +46,16 @@ def _in_sqlite(folder: Path) -> HostFactory:
     numbers = count()
 
     def make(
-        *, retain_events: int = 10_000, retain_terminal: int = 1_000, stop_grace: float = 5.0
+        *,
+        retain_events: int = 10_000,
+        retain_terminal: int = 1_000,
+        stop_grace: float = 5.0,
+        limits: Limits | None = None,
     ) -> LocalBackgroundTaskHost:
         journal = SqliteJournal(folder / f"{next(numbers)}.db")
-        return LocalBackgroundTaskHost(journal, retain_events, retain_terminal, stop_grace=stop_grace)
+        return LocalBackgroundTaskHost(
+            journal, retain_events, retain_terminal, stop_grace=stop_grace, limits=limits
+        )
 
     return make
 

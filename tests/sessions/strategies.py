@@ -8,7 +8,9 @@ from hostel.sessions import (
     EventType,
     FailureKind,
     JsonValue,
+    Priority,
     Progress,
+    Question,
     TaskAttempt,
     TaskEvent,
     TaskFailure,
@@ -43,6 +45,15 @@ def progresses(draw: st.DrawFn) -> Progress:
     return Progress(draw(maybe_texts), done, total, draw(maybe_texts))
 
 
+questions: st.SearchStrategy[Question] = st.builds(
+    Question,
+    message=texts,
+    schema=st.none() | st.dictionaries(texts, json_values, max_size=3),
+    choices=st.none() | st.lists(texts, max_size=3).map(tuple),
+    id=texts,
+    asked_at=times,
+)
+
 records: st.SearchStrategy[TaskRecord] = st.builds(
     TaskRecord,
     id=texts,
@@ -59,6 +70,10 @@ records: st.SearchStrategy[TaskRecord] = st.builds(
     progress=st.none() | progresses(),
     result=st.none() | st.builds(TaskOutcome, maybe_texts, json_values),
     failure=st.none() | st.builds(TaskFailure, st.sampled_from(FailureKind), texts, maybe_texts),
+    question=st.none() | questions,
+    output_bytes=seqs,
+    priority=st.sampled_from(Priority),
+    not_before=maybe_times,
     cancel_reason=maybe_texts,
     cancel_actor=maybe_texts,
     created_at=times,
@@ -82,6 +97,9 @@ events: st.SearchStrategy[TaskEvent] = st.builds(
     from_session_id=maybe_texts,
     count=st.none() | st.integers(0, 2**53),
     next_seq=st.none() | seqs,
+    actor=maybe_texts,
+    value=json_values,
+    notify=st.booleans(),
 )
 
 
@@ -102,6 +120,10 @@ def record_in(state: TaskState, **fields: object) -> TaskRecord:
         "progress": None,
         "result": None,
         "failure": None,
+        "question": None,
+        "output_bytes": 0,
+        "priority": Priority.NORMAL,
+        "not_before": None,
         "cancel_reason": None,
         "cancel_actor": None,
         "created_at": 1.0,

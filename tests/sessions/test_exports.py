@@ -33,7 +33,7 @@ def test_what_is_shown_exists_once() -> None:
 def test_few_modules_beside_the_window_are_public() -> None:
     public = {path.name for path in FOLDER.glob("*.py") if not path.name.startswith("_")}
 
-    assert public == {"journal.py", "json.py", "states.py"}
+    assert public == {"journal.py", "json.py", "spool.py", "states.py"}
 
 
 def test_every_error_is_shown_and_of_one_family() -> None:

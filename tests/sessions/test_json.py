@@ -10,7 +10,9 @@ from hostel.sessions import (
     EventType,
     FailureKind,
     JsonValue,
+    Priority,
     Progress,
+    Question,
     SessionSummary,
     TaskEvent,
     TaskFailure,
@@ -43,6 +45,10 @@ RECORD: dict[str, JsonValue] = {
     "progress": {"message": "half", "done": 1, "total": 2, "unit": None},
     "result": {"summary": "fine", "value": [1, {"a": None}], "size": None},
     "failure": {"kind": "timeout", "message": "late", "traceback": None},
+    "question": {"message": "go on?", "schema": None, "choices": ["yes", "no"], "id": "q1", "asked_at": 2.5},
+    "output_bytes": 12,
+    "priority": "batch",
+    "not_before": None,
     "cancel_reason": None,
     "cancel_actor": None,
     "created_at": 1.0,
@@ -60,6 +66,9 @@ def test_the_form_of_a_record_is_fixed() -> None:
         progress=Progress("half", 1, 2),
         result=TaskOutcome("fine", [1, {"a": None}]),
         failure=TaskFailure(FailureKind.TIMEOUT, "late"),
+        question=Question("go on?", None, ("yes", "no"), "q1", 2.5),
+        output_bytes=12,
+        priority=Priority.BATCH,
     )
 
     assert record_to_json(record) == RECORD
@@ -82,6 +91,9 @@ def test_the_form_of_an_event_is_fixed() -> None:
         "from_session_id": None,
         "count": None,
         "next_seq": None,
+        "actor": None,
+        "value": None,
+        "notify": False,
     }
 
 
@@ -124,7 +136,17 @@ def test_a_reader_ignores_what_a_newer_writer_adds() -> None:
     assert record_from_json(newer).result == TaskOutcome("fine", 1)
 
 
-@pytest.mark.parametrize("field", list(RECORD))
+SINCE = {"question": None, "output_bytes": 0, "priority": Priority.NORMAL, "not_before": None}
+
+
+@pytest.mark.parametrize(("field", "value"), SINCE.items())
+def test_a_record_of_before_a_field_was_added_is_read(field: str, value: object) -> None:
+    older = {name: given for name, given in RECORD.items() if name != field}
+
+    assert getattr(record_from_json(older), field) == value
+
+
+@pytest.mark.parametrize("field", [field for field in RECORD if field not in SINCE])
 def test_a_record_with_a_field_missing_is_refused(field: str) -> None:
     torn = {name: value for name, value in RECORD.items() if name != field}
 

@@ -7,20 +7,29 @@ To read the code, begin with `states`, `_records`, `_events` and `_transitions`,
 `_protocol`, which says what a host is. `_host/` is the host, `_tasks/` what it knows of its tasks, `_loop/`
 what it runs them with, `_event_log/` what subscribers read, `_journal/` what outlives it."""
 
+from ._admission.limits import Limits, Place
+from ._dialogue.notice import Notice, NoticeKind
 from ._ended import TaskCancelled, TaskFailed
 from ._errors import (
     AmbiguousTaskId,
+    AsksNothing,
     HiddenTasksFailed,
     HostClosed,
     IllegalTransition,
     InvalidProgress,
+    InvalidQuestion,
     InvalidTaskId,
+    MailboxFull,
+    QuestionWithdrawn,
     SessionClosing,
     SessionsError,
+    StaleQuestion,
+    TakesNoMessages,
     TaskAlreadyExists,
     TaskStillRuns,
     UnknownCursor,
     UnknownTask,
+    WrongAnswer,
 )
 from ._events import EventType, TaskEvent
 from ._host.context import TaskContext, current_task
@@ -28,7 +37,7 @@ from ._host.host import LocalBackgroundTaskHost
 from ._host.resumption import Resume
 from ._host.shutdown import OnStop
 from ._ids import new_id
-from ._protocol import BackgroundTaskHost, HostPortal, Subscription, TaskHandle
+from ._protocol import BackgroundTaskHost, HostPortal, Inbox, Subscription, TaskHandle
 from ._records import (
     PREDEFINED_KINDS,
     Backoff,
@@ -36,7 +45,9 @@ from ._records import (
     ClosePolicy,
     FailureKind,
     JsonValue,
+    Priority,
     Progress,
+    Question,
     SessionSummary,
     TaskAttempt,
     TaskFailure,
@@ -45,6 +56,7 @@ from ._records import (
     TaskPage,
     TaskRecord,
     TaskSpec,
+    Waited,
 )
 from ._tasks.cancel_hooks import CancelHook
 from .states import TaskState
@@ -53,6 +65,7 @@ __all__ = [
     # hosts
     "BackgroundTaskHost",
     "HostPortal",
+    "Inbox",
     "LocalBackgroundTaskHost",
     "OnStop",
     "Resume",
@@ -69,8 +82,14 @@ __all__ = [
     "EventType",
     "FailureKind",
     "JsonValue",
+    "Limits",
+    "Notice",
+    "NoticeKind",
+    "Place",
+    "Priority",
     "PREDEFINED_KINDS",
     "Progress",
+    "Question",
     "SessionSummary",
     "TaskAttempt",
     "TaskEvent",
@@ -81,20 +100,28 @@ __all__ = [
     "TaskRecord",
     "TaskSpec",
     "TaskState",
+    "Waited",
     "new_id",
     # errors
     "AmbiguousTaskId",
+    "AsksNothing",
     "HiddenTasksFailed",
     "HostClosed",
     "IllegalTransition",
     "InvalidProgress",
+    "InvalidQuestion",
     "InvalidTaskId",
+    "MailboxFull",
+    "QuestionWithdrawn",
     "SessionClosing",
     "SessionsError",
+    "StaleQuestion",
+    "TakesNoMessages",
     "TaskAlreadyExists",
     "TaskCancelled",
     "TaskFailed",
     "TaskStillRuns",
     "UnknownCursor",
     "UnknownTask",
+    "WrongAnswer",
 ]

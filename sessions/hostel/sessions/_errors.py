@@ -8,6 +8,13 @@ SessionsError
 ├── InvalidProgress (ValueError)       done and total contradict each other
 ├── InvalidTaskId (ValueError)         an id that is empty, too long or no text
 ├── UnknownCursor (ValueError)         not where a page of this host ended
+├── InvalidQuestion (ValueError)       a question that nobody could answer
+├── AsksNothing                        the task has no open question
+├── StaleQuestion                      it asks something else by now
+├── WrongAnswer (ValueError)           the value does not answer the question
+├── QuestionWithdrawn                  the task has to stop: nobody will answer
+├── TakesNoMessages                    the host does not run the task, or it has ended
+├── MailboxFull                        the task has not read what it was sent
 ├── TaskStillRuns                      the host runs the task: cancel it first
 ├── SessionClosing                     the session takes no new tasks while it closes
 ├── HostClosed                         the host is not open
@@ -105,6 +112,66 @@ class UnknownCursor(SessionsError, ValueError):
     def __init__(self, given: str) -> None:
         super().__init__("the cursor is not one of this host: start at the first page")
         self.given = given
+
+
+class InvalidQuestion(SessionsError, ValueError):
+    """A question that nobody could answer: `problem` says what is wrong with it."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"the question cannot be asked: {problem}")
+        self.problem = problem
+
+
+class AsksNothing(SessionsError):
+    """The task has no open question."""
+
+    def __init__(self, task_id: str) -> None:
+        super().__init__(f"task {task_id!r} asks nothing")
+        self.task_id = task_id
+
+
+class StaleQuestion(SessionsError):
+    """The task asks another question by now: read it before you answer."""
+
+    def __init__(self, task_id: str, question_id: str) -> None:
+        super().__init__(f"task {task_id!r} does not ask question {question_id!r} any more")
+        self.task_id = task_id
+        self.question_id = question_id
+
+
+class WrongAnswer(SessionsError, ValueError):
+    """The value does not answer the question; the task goes on asking."""
+
+    def __init__(self, task_id: str, problem: str) -> None:
+        super().__init__(f"that is no answer to task {task_id!r}: {problem}")
+        self.task_id = task_id
+        self.problem = problem
+
+
+class QuestionWithdrawn(SessionsError):
+    """The task has to stop, so nobody will answer; a body that lets this pass ends as it was asked to."""
+
+    def __init__(self, task_id: str) -> None:
+        super().__init__(f"task {task_id!r} has to stop, its question is withdrawn")
+        self.task_id = task_id
+
+
+class TakesNoMessages(SessionsError):
+    """The task has ended, or its body is not the host's to run."""
+
+    def __init__(self, task_id: str, state: TaskState) -> None:
+        super().__init__(f"task {task_id!r} takes no messages: it is {state} or somebody else runs it")
+        self.task_id = task_id
+        self.state = state
+
+
+class MailboxFull(SessionsError):
+    """The task has not read what it was sent; send again when it has."""
+
+    def __init__(self, task_id: str, limit: int) -> None:
+        super().__init__(f"the mailbox of task {task_id!r} is full: {limit} messages are not read")
+        self.task_id = task_id
+        self.limit = limit
 
 
 class TaskStillRuns(SessionsError):

@@ -10,7 +10,7 @@ import attrs
 from .states import TaskState
 
 if TYPE_CHECKING:
-    from ._records import TaskFilter, TaskRecord
+    from ._records import JsonValue, TaskFilter, TaskRecord
 
 
 class EventType(StrEnum):
@@ -26,6 +26,7 @@ class EventType(StrEnum):
     ABANDONED = "abandoned"
     TRANSFERRED = "transferred"
     INTERRUPTED = "interrupted"
+    ANSWERED = "answered"
     MISSED = "missed"
 
 
@@ -44,8 +45,10 @@ class TaskEvent:
 
     `seq` strictly increases within a host; `at` is in seconds since the epoch, UTC. `previous`
     (state_changed, interrupted) is the state before, `reason` (cancel_requested) is why, `from_session_id`
-    (transferred) is where the task was. A `missed` event has no task: of what happened before
-    `next_seq`, `count` events are no longer retained that may have concerned the subscriber."""
+    (transferred) is where the task was. `actor` (answered) is who did, `value` what the answer was if the
+    host does not run the task; `notify` (progress) says that the session is to be told. A `missed` event has
+    no task: of what happened before `next_seq`, `count` events are no longer retained that may have concerned
+    the subscriber."""
 
     seq: int
     at: float
@@ -58,6 +61,9 @@ class TaskEvent:
     from_session_id: str | None = None
     count: int | None = None
     next_seq: int | None = None
+    actor: str | None = None
+    value: JsonValue = None
+    notify: bool = False
 
     def matches(self, filter: TaskFilter) -> bool:
         """Tell whether the event concerns `filter`; a transfer concerns both its sessions, `missed`

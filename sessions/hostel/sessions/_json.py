@@ -23,7 +23,9 @@ from ._records import (
     ClosePolicy,
     FailureKind,
     JsonValue,
+    Priority,
     Progress,
+    Question,
     SessionSummary,
     TaskAttempt,
     TaskFailure,
@@ -83,6 +85,7 @@ def event_to_text(event: TaskEvent) -> str:
 def record_to_json(record: TaskRecord) -> Json:
     """Return the JSON form of a record."""
     attempt, progress, result, failure = record.attempt, record.progress, record.result, record.failure
+    question = record.question
     return {
         "id": record.id,
         "session_id": record.session_id,
@@ -103,6 +106,10 @@ def record_to_json(record: TaskRecord) -> Json:
         "progress": None if progress is None else _progress(progress),
         "result": None if result is None else _outcome(result),
         "failure": None if failure is None else _failure(failure),
+        "question": None if question is None else question_to_json(question),
+        "output_bytes": record.output_bytes,
+        "priority": record.priority.value,
+        "not_before": record.not_before,
         "cancel_reason": record.cancel_reason,
         "cancel_actor": record.cancel_actor,
         "created_at": record.created_at,
@@ -127,6 +134,17 @@ def _outcome(result: TaskOutcome) -> Json:
     return {"summary": result.summary, "value": result.value, "size": result.size}
 
 
+def question_to_json(question: Question) -> Json:
+    """Return the JSON form of a question."""
+    return {
+        "id": question.id,
+        "message": question.message,
+        "schema": question.schema,
+        "choices": None if question.choices is None else [*question.choices],
+        "asked_at": question.asked_at,
+    }
+
+
 def _failure(failure: TaskFailure) -> Json:
     return {"kind": failure.kind.value, "message": failure.message, "traceback": failure.traceback}
 
@@ -136,7 +154,8 @@ def record_from_json(data: Json) -> TaskRecord:
 
     :raises KeyError, TypeError, ValueError: if it is not one.
     """
-    *identity, state, cancel, close, attempt, progress, result, failure, reason, actor = _known_of(data)
+    *identity, state, cancel, close, attempt, progress, result, failure = _known_of(data)
+    question = data.get("question")
     values: tuple[Any, ...] = (
         *identity,
         _STATES[state],
@@ -146,23 +165,28 @@ def record_from_json(data: Json) -> TaskRecord:
         None if progress is None else Progress(*_progress_of(progress)),
         None if result is None else _outcome_from(result),
         None if failure is None else _failure_from(failure),
-        reason,
-        actor,
-        *_times_of(data),
+        None if question is None else _question_from(cast("Json", question)),
+        data.get("output_bytes", 0),
+        _PRIORITIES[cast("str", data.get("priority", "normal"))],
+        data.get("not_before"),
+        *_rest_of(data),
     )
     return TaskRecord(*values)
 
 
 _FIELDS = [field.name for field in attrs.fields(TaskRecord)]
-_known_of = itemgetter(*_FIELDS[: _FIELDS.index("created_at")])
-_times_of = itemgetter(*_FIELDS[_FIELDS.index("created_at") :])
+# what lies between has been added since, so that older files lack it
+_known_of = itemgetter(*_FIELDS[: _FIELDS.index("question")])
+_rest_of = itemgetter(*_FIELDS[_FIELDS.index("cancel_reason") :])
 _attempt_of = itemgetter("attempt", "max_attempts", "idempotency_key", "interruptions")
 _progress_of = itemgetter("message", "done", "total", "unit")
 _outcome_of = itemgetter("summary", "value")
+_question_of = itemgetter("message", "schema", "choices", "id", "asked_at")
 _failure_of = itemgetter("kind", "message", "traceback")
 _STATES = {state.value: state for state in TaskState}
 _CANCEL_POLICIES = {policy.value: policy for policy in CancelPolicy}
 _CLOSE_POLICIES = {policy.value: policy for policy in ClosePolicy}
+_PRIORITIES = {priority.value: priority for priority in Priority}
 _EVENT_TYPES = {type.value: type for type in EventType}
 _ONLY_ATTEMPT = TaskAttempt()
 
@@ -175,6 +199,11 @@ def _attempt(data: Json) -> TaskAttempt:
 def _outcome_from(data: Json) -> TaskOutcome:
     summary, value = _outcome_of(data)
     return TaskOutcome(summary, value, cast("int | None", data.get("size")))
+
+
+def _question_from(data: Json) -> Question:
+    message, schema, choices, id, asked_at = _question_of(data)
+    return Question(message, schema, None if choices is None else tuple(choices), id, asked_at)
 
 
 def _failure_from(data: Json) -> TaskFailure:
@@ -196,6 +225,9 @@ def event_to_json(event: TaskEvent) -> Json:
         "from_session_id": event.from_session_id,
         "count": event.count,
         "next_seq": event.next_seq,
+        "actor": event.actor,
+        "value": event.value,
+        "notify": event.notify,
     }
 
 
@@ -214,10 +246,19 @@ def event_from_json(data: Json) -> TaskEvent:
         None if record is None else record_from_json(record),
         None if previous is None else _STATES[previous],
         *rest,
+        *_added_of(data),
     )
 
 
-_event_of = itemgetter(*(field.name for field in attrs.fields(TaskEvent)))
+_EVENT_FIELDS = [field.name for field in attrs.fields(TaskEvent)]
+
+
+def _added_of(data: Json) -> tuple[Any, ...]:
+    """Return what older files lack."""
+    return data.get("actor"), data.get("value"), data.get("notify", False)
+
+
+_event_of = itemgetter(*_EVENT_FIELDS[: _EVENT_FIELDS.index("actor")])
 
 
 def summary_to_json(summary: SessionSummary) -> Json:

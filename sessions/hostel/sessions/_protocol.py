@@ -11,8 +11,20 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from ._admission.limits import Place
+    from ._dialogue.notice import Notice
     from ._events import TaskEvent
-    from ._records import JsonValue, Progress, SessionSummary, TaskFilter, TaskPage, TaskRecord, TaskSpec
+    from ._records import (
+        JsonValue,
+        Progress,
+        Question,
+        SessionSummary,
+        TaskFilter,
+        TaskPage,
+        TaskRecord,
+        TaskSpec,
+        Waited,
+    )
     from ._tasks.cancel_hooks import CancelHook
 
 from .states import TaskState
@@ -84,6 +96,27 @@ class Subscription(Protocol):
         ...
 
 
+class Inbox(Protocol):
+    """The notices of one session for one consumer. An async iterator gives each once and then waits for the
+    next, until the host closes."""
+
+    async def drain(self, limit: int = 100) -> list[Notice]:
+        """Return what is not acknowledged, the oldest first, at most `limit`, without waiting for more."""
+        ...
+
+    async def ack(self, *notices: Notice) -> None:
+        """Acknowledge notices: this consumer is not given them again, not even after a restart."""
+        ...
+
+    async def ack_ids(self, ids: Iterable[str]) -> None:
+        """Acknowledge notices by their ids; what is none is left out."""
+        ...
+
+    def __aiter__(self) -> Self: ...
+
+    async def __anext__(self) -> Notice: ...
+
+
 class HostPortal(Protocol):
     """Calls coroutine functions on the host's loop from any other thread and returns what they return."""
 
@@ -110,6 +143,8 @@ class BackgroundTaskHost(Protocol):
     ) -> None: ...
 
     async def get(self, task_id: str, *, session_id: str | None = None) -> TaskRecord | None: ...
+
+    async def place(self, task_id: str, *, session_id: str | None = None) -> Place | None: ...
 
     async def list(self, filter: TaskFilter | None = None) -> builtins.list[TaskRecord]: ...
 
@@ -155,6 +190,8 @@ class BackgroundTaskHost(Protocol):
         *,
         state: TaskState | None = None,
         progress: Progress | None = None,
+        question: Question | None = None,
+        notify: bool = False,
         session_id: str | None = None,
     ) -> TaskRecord: ...
 
@@ -210,9 +247,47 @@ class BackgroundTaskHost(Protocol):
         self, from_session_id: str, to_session_id: str, task_ids: Iterable[str]
     ) -> builtins.list[TaskRecord]: ...
 
-    async def wait(self, task_id: str, *, session_id: str | None = None) -> TaskRecord: ...
+    async def answer(
+        self,
+        task_id: str,
+        value: JsonValue,
+        *,
+        question_id: str | None = None,
+        actor: str | None = None,
+        session_id: str | None = None,
+    ) -> TaskRecord: ...
 
-    async def wait_all(self, session_id: str) -> builtins.list[TaskRecord]: ...
+    async def send(self, task_id: str, message: JsonValue, *, session_id: str | None = None) -> None: ...
+
+    def inbox(self, session_id: str, consumer: str = "agent") -> Inbox: ...
+
+    async def wait(
+        self, task_id: str, *, session_id: str | None = None, consumer: str | None = None
+    ) -> TaskRecord: ...
+
+    async def wait_any(
+        self,
+        task_ids: Iterable[str],
+        *,
+        timeout: float | None = None,
+        session_id: str | None = None,
+        consumer: str | None = None,
+        or_asking: bool = False,
+    ) -> Waited: ...
+
+    @overload
+    async def wait_all(self, task_ids: str) -> builtins.list[TaskRecord]: ...  # type: ignore[overload-overlap]
+
+    @overload
+    async def wait_all(
+        self,
+        task_ids: Iterable[str],
+        *,
+        timeout: float | None = None,
+        session_id: str | None = None,
+        consumer: str | None = None,
+        or_asking: bool = False,
+    ) -> Waited: ...
 
     async def close_session(
         self, session_id: str, *, successor: str | None = None, grace: float = 5.0

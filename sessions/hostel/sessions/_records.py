@@ -15,7 +15,7 @@ from attrs.validators import and_, ge, gt, le, optional
 from ._errors import InvalidProgress
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from .states import TaskState
 
@@ -44,6 +44,17 @@ class ClosePolicy(StrEnum):
     CANCEL = "cancel"
     TRANSFER = "transfer"
     """It moves to the successor session; without a successor it is cancelled."""
+
+
+class Priority(StrEnum):
+    """How soon a task that waits for its place is preferred to others."""
+
+    INTERACTIVE = "interactive"
+    """Somebody looks at it."""
+    NORMAL = "normal"
+    BATCH = "batch"
+    IDLE = "idle"
+    """When there is nothing else, or after five minutes."""
 
 
 class FailureKind(StrEnum):
@@ -124,11 +135,27 @@ class TaskFailure:
     traceback: str | None = None
 
 
+@attrs.frozen
+class Question:
+    """What a task waits to be told. `schema` is the JSON Schema of a flat object, `choices` are the texts of
+    which one is the answer; with neither, any JSON value is. The host fills in `id` and `asked_at` (seconds
+    since the epoch, UTC).
+    """
+
+    message: str
+    schema: dict[str, JsonValue] | None = None
+    choices: tuple[str, ...] | None = None
+    id: str = ""
+    asked_at: float = 0.0
+
+
 @attrs.frozen(weakref_slot=False)
 class TaskRecord:
     """Everything known of one task at one moment. Identity is (`session_id`, `id`).
 
-    `seq` is the sequence number of the event that last changed it; `host_id` names the host that keeps it.
+    `question` is what it asks while it waits for the answer, `output_bytes` how much it has written,
+    `not_before` when it may start (seconds since the epoch, UTC; None: at once). `seq` is the sequence number
+    of the event that last changed it; `host_id` names the host that keeps it.
     """
 
     id: str
@@ -146,6 +173,10 @@ class TaskRecord:
     progress: Progress | None
     result: TaskOutcome | None
     failure: TaskFailure | None
+    question: Question | None
+    output_bytes: int
+    priority: Priority
+    not_before: float | None
     cancel_reason: str | None
     cancel_actor: str | None
 
@@ -161,6 +192,14 @@ class TaskRecord:
     def is_terminal(self) -> bool:
         """Whether the task has ended for good."""
         return self.state.is_terminal
+
+
+@attrs.frozen
+class Waited:
+    """What became of tasks one has waited for, each in the order one asked."""
+
+    ended: Sequence[TaskRecord]
+    live: Sequence[TaskRecord]
 
 
 def by_age(record: TaskRecord) -> tuple[float, str]:
@@ -192,6 +231,15 @@ class Backoff:
         return longest * (1 - self.jitter * chance)
 
 
+def _as_priority(given: Priority | str) -> Priority:
+    return given if type(given) is Priority else Priority(given)
+
+
+def _is_time(_: object, field: attrs.Attribute[float], value: float) -> None:
+    if not math.isfinite(value):
+        raise ValueError(f"{field.name} is a time in seconds since the epoch, not {value}")
+
+
 @attrs.frozen
 class TaskSpec:
     """What one asks a host to start.
@@ -204,6 +252,9 @@ class TaskSpec:
     others: the task is abandoned when its owner is silent for longer. A second task with the same
     `idempotency_key` in a session is not started as long as the first one's record is kept: that is
     returned.
+
+    A managed task over a limit of the host waits, `pending`, and `priority` says whose turn comes first;
+    `not_before` (seconds since the epoch, UTC) lets it wait until then. Its `timeout` begins when it runs.
 
     `resumable` says that a later host may run the task again: with a journal, the stop of its host interrupts
     it and a crash spares it. The journal keeps `params` (JSON) for whoever gives it a body then. A managed
@@ -229,6 +280,8 @@ class TaskSpec:
     params: JsonValue = None
     resumable: bool = False
     detached: bool = False
+    priority: Priority = attrs.field(default=Priority.NORMAL, converter=_as_priority)
+    not_before: float | None = attrs.field(default=None, validator=optional(_is_time))
 
 
 @attrs.frozen

@@ -2,9 +2,7 @@
 
 Every host and every journal changes records through this module alone, so that their invariants are the
 same. A change is decided by one of the verbs (`moved`, `progressed`, ...), which return the event; the
-record after it travels inside. `reduce` is the way back: it checks an event against the record it claims to
-follow and returns the record after it, so folding a log rebuilds every record, and a log that breaks the
-rules is refused instead of believed."""
+record after it travels inside. The way back, from a log to its records, is `_folding`."""
 
 from __future__ import annotations
 
@@ -19,21 +17,13 @@ from ._records import TaskAttempt, TaskRecord
 from .states import MOVES, TaskState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from ._records import CancelPolicy, Progress, TaskFailure, TaskOutcome, TaskSpec
+    from ._records import CancelPolicy, JsonValue, Progress, Question, TaskFailure, TaskOutcome, TaskSpec
 
 
 Stamp = tuple[float, int]
 """When a change happens (seconds since the epoch, UTC) and the number of its event."""
 
-_EVENT_OF = {
-    **END_EVENTS,
-    TaskState.CANCEL_REQUESTED: EventType.CANCEL_REQUESTED,
-    TaskState.PENDING: EventType.INTERRUPTED,
-}
 _new_record, _new_event = maker(TaskRecord), maker(TaskEvent)
-_KEEP_STATE = {EventType.PROGRESS, EventType.TRANSFERRED}
 
 
 def new_record(
@@ -62,6 +52,10 @@ def new_record(
         None,  # progress
         None,  # result
         None,  # failure
+        None,  # question
+        0,  # output_bytes
+        spec.priority,
+        spec.not_before,
         None,  # cancel_reason
         None,  # cancel_actor
         at,
@@ -93,7 +87,13 @@ def interrupted(record: TaskRecord, host_id: str, stamp: Stamp, *, by_stop: bool
     if by_stop:
         attempt = attrs.evolve(attempt, interruptions=attempt.interruptions + 1)
     after = attrs.evolve(
-        record, state=TaskState.PENDING, attempt=attempt, host_id=host_id, updated_at=at, seq=seq
+        record,
+        state=TaskState.PENDING,
+        attempt=attempt,
+        question=None,
+        host_id=host_id,
+        updated_at=at,
+        seq=seq,
     )
     return _event(EventType.INTERRUPTED, after, previous=record.state)
 
@@ -126,8 +126,77 @@ def moved(record: TaskRecord, to: TaskState, stamp: Stamp) -> TaskEvent:
         raise IllegalTransition(record.id, record.state, to)
     _check(record, to)
     started = at if record.started_at is None else record.started_at
-    after = attrs.evolve(record, state=to, started_at=started, updated_at=at, seq=seq)
+    after = attrs.evolve(record, state=to, started_at=started, question=None, updated_at=at, seq=seq)
     return _event(EventType.STATE_CHANGED, after, previous=record.state)
+
+
+def begun(record: TaskRecord, host_id: str, stamp: Stamp) -> TaskEvent:
+    """Let a pending task run for the first time, its turn having come.
+
+    :raises IllegalTransition: if it is not pending.
+    """
+    at, seq = stamp
+    _check(record, TaskState.RUNNING)
+    after = attrs.evolve(
+        record, state=TaskState.RUNNING, host_id=host_id, started_at=at, updated_at=at, seq=seq
+    )
+    return _event(EventType.STATE_CHANGED, after, previous=record.state)
+
+
+def asked(record: TaskRecord, question: Question, stamp: Stamp) -> TaskEvent:
+    """Let a task wait for the answer to a question.
+
+    :raises IllegalTransition: if it has ended or was asked to stop.
+    """
+    at, seq = stamp
+    if record.state is not TaskState.WAITING:
+        _check(record, TaskState.WAITING)
+    started = at if record.started_at is None else record.started_at
+    after = attrs.evolve(
+        record, state=TaskState.WAITING, question=question, started_at=started, updated_at=at, seq=seq
+    )
+    return _event(EventType.STATE_CHANGED, after, previous=record.state)
+
+
+def answered(
+    record: TaskRecord, to: TaskState, actor: str | None, stamp: Stamp, *, value: JsonValue = None
+) -> TaskEvent:
+    """Let a task whose question is answered go on in state `to`, running or still waiting. `value` is for
+    the owner of a task that the host does not run.
+
+    :raises IllegalTransition: if it asks nothing.
+    """
+    after = _asking_no_more(record, to, stamp)
+    return _new_event(
+        after.seq,
+        after.updated_at,
+        EventType.ANSWERED,
+        after.session_id,
+        after.id,
+        after,
+        record.state,
+        None,  # reason
+        None,  # from_session_id
+        None,  # count
+        None,  # next_seq
+        actor,
+        value,
+    )
+
+
+def withdrawn(record: TaskRecord, to: TaskState, stamp: Stamp) -> TaskEvent:
+    """Let a task go on whose question nobody has answered.
+
+    :raises IllegalTransition: if it asks nothing.
+    """
+    return _event(EventType.STATE_CHANGED, _asking_no_more(record, to, stamp), previous=record.state)
+
+
+def _asking_no_more(record: TaskRecord, to: TaskState, stamp: Stamp) -> TaskRecord:
+    at, seq = stamp
+    if record.question is None or to not in (TaskState.RUNNING, TaskState.WAITING):
+        raise IllegalTransition(record.id, record.state, to)
+    return attrs.evolve(record, state=to, question=None, updated_at=at, seq=seq)
 
 
 def retried(record: TaskRecord, stamp: Stamp) -> TaskEvent:
@@ -155,6 +224,7 @@ def _next_attempt(record: TaskRecord, state: TaskState, host_id: str, stamp: Sta
         record,
         state=state,
         attempt=attrs.evolve(record.attempt, attempt=record.attempt.attempt + 1),
+        question=None,
         host_id=host_id,
         started_at=at if record.started_at is None else record.started_at,
         updated_at=at,
@@ -163,14 +233,15 @@ def _next_attempt(record: TaskRecord, state: TaskState, host_id: str, stamp: Sta
     return _event(EventType.STATE_CHANGED, after, previous=record.state)
 
 
-def progressed(record: TaskRecord, progress: Progress, stamp: Stamp) -> TaskEvent:
-    """Keep the latest progress of a live task.
+def progressed(record: TaskRecord, progress: Progress, stamp: Stamp, *, notify: bool = False) -> TaskEvent:
+    """Keep the latest progress of a live task; `notify` says that its session is to be told.
 
     :raises IllegalTransition: if it has ended.
     """
     at, seq = stamp
     _check_live(record)
-    return _event(EventType.PROGRESS, attrs.evolve(record, progress=progress, updated_at=at, seq=seq))
+    event = _event(EventType.PROGRESS, attrs.evolve(record, progress=progress, updated_at=at, seq=seq))
+    return attrs.evolve(event, notify=True) if notify else event
 
 
 def cancel_requested(record: TaskRecord, reason: str | None, actor: str | None, stamp: Stamp) -> TaskEvent:
@@ -183,6 +254,7 @@ def cancel_requested(record: TaskRecord, reason: str | None, actor: str | None, 
     after = attrs.evolve(
         record,
         state=TaskState.CANCEL_REQUESTED,
+        question=None,
         cancel_reason=reason,
         cancel_actor=actor,
         updated_at=at,
@@ -222,6 +294,10 @@ def ended(
         record.progress,
         result,
         failure,
+        None,  # question
+        record.output_bytes,
+        record.priority,
+        record.not_before,
         record.cancel_reason,
         record.cancel_actor,
         record.created_at,
@@ -245,63 +321,6 @@ def transferred(record: TaskRecord, session_id: str, stamp: Stamp) -> TaskEvent:
     return _event(EventType.TRANSFERRED, after, from_session_id=record.session_id)
 
 
-def reduce(record: TaskRecord | None, event: TaskEvent) -> TaskRecord | None:
-    """Return the record after `event`, which must be the next one of its task; `record` is None before
-    registration.
-
-    :raises IllegalTransition: if the event cannot follow the record.
-    """
-    after = event.record
-    if after is None:
-        return record
-    if after.seq != event.seq or not _follows(record, event.type, after):
-        raise IllegalTransition(event.task_id, record.state if record else after.state, after.state)
-    return after
-
-
-def as_indexed(event: TaskEvent, seq: int, state: TaskState, session_id: str) -> TaskEvent:
-    """Return `event`, the last readable one of a task, brought up to what a damaged journal's index says of
-    it.
-    """
-    if event.seq == seq or event.record is None:
-        return event
-    ended_at = event.at if state.is_terminal else None
-    after = attrs.evolve(event.record, state=state, session_id=session_id, seq=seq, completed_at=ended_at)
-    type = END_EVENTS.get(state, EventType.STATE_CHANGED)
-    return TaskEvent(seq, event.at, type, session_id, after.id, after)
-
-
-def fold(events: Iterable[TaskEvent]) -> dict[tuple[str, str], TaskRecord]:
-    """Return the records that a whole log leaves, by (session id, task id).
-
-    :raises IllegalTransition: if an event cannot follow those before it.
-    """
-    records: dict[tuple[str, str], TaskRecord] = {}
-    for event in events:
-        before = records.pop((event.from_session_id or event.session_id, event.task_id), None)
-        after = reduce(before, event)
-        if after is not None:
-            replaced = records.get((after.session_id, after.id))
-            if replaced is not None:
-                _check_over(replaced, after)
-            records[after.session_id, after.id] = after
-    return records
-
-
-def _follows(record: TaskRecord | None, type: EventType, after: TaskRecord) -> bool:
-    if type is EventType.REGISTERED:
-        return after.state.is_live and (record is None or record.state.is_terminal)
-    if record is None or record.state.is_terminal or after.seq <= record.seq:
-        return False
-    if type in _KEEP_STATE:
-        return after.state is record.state
-    if type is not _EVENT_OF.get(after.state, EventType.STATE_CHANGED):
-        return False
-    if after.state is record.state:
-        return after.attempt.attempt > record.attempt.attempt
-    return after.state in MOVES[record.state]
-
-
 def _check(record: TaskRecord, to: TaskState) -> None:
     if to not in MOVES[record.state]:
         raise IllegalTransition(record.id, record.state, to)
@@ -310,11 +329,6 @@ def _check(record: TaskRecord, to: TaskState) -> None:
 def _check_live(record: TaskRecord) -> None:
     if record.state.is_terminal:
         raise IllegalTransition(record.id, record.state, record.state)
-
-
-def _check_over(record: TaskRecord, next: TaskRecord) -> None:
-    if record.state.is_live:
-        raise IllegalTransition(record.id, record.state, next.state)
 
 
 def _event(

@@ -2,11 +2,11 @@
 
 from ._errors import JournalConflict, JournalCorrupt, JournalError, JournalInUse, JournalTooNew
 from ._event_log.gaps import Forgotten, Page
+from ._folding import fold, reduce
 from ._journal.protocol import Append, Finished, Forget, Journal, Kept, Summaries, TaskQuery
 from ._journal.reader import JournalFollower, JournalReader
 from ._journal.salvage import Salvaged, salvage_journal
 from ._journal.sqlite import SqliteJournal
-from ._transitions import fold, reduce
 
 __all__ = [
     "JournalFollower",

@@ -8,6 +8,7 @@ from hostel.sessions import (
     CancelPolicy,
     ClosePolicy,
     JsonValue,
+    Priority,
     Progress,
     TaskAttempt,
     TaskEvent,
@@ -37,9 +38,10 @@ class History:
         at, seq = self.stamp()
         state, attempt = TaskState.PENDING, TaskAttempt()
         policies = CancelPolicy.COOPERATIVE, ClosePolicy.KEEP
-        nothing = None, None, None, None, None
+        nothing = None, None, None
         record = TaskRecord(
             task_id, session_id, "other", "", "", None, None, state, *policies, attempt, *nothing,
+            None, 0, Priority.NORMAL, None, None, None,
             at, None, at, None, "host", seq,
         )  # fmt: skip
         return self._append(changes.registered(record), None, params)

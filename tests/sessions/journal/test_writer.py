@@ -19,7 +19,7 @@ from hostel.sessions import (
     TaskState,
 )
 from hostel.sessions._event_log.gaps import Forgotten, Page
-from hostel.sessions._journal.protocol import Append, Finished, Forget, Kept, Summaries, TaskQuery
+from hostel.sessions._journal.protocol import Append, Finished, Forget, Kept, Summaries, TaskQuery, Unread
 from hostel.sessions._journal.writer import coalesced
 from hostel.sessions.journal import JournalError
 
@@ -67,6 +67,15 @@ class HeldJournal:
 
     async def value(self, seq: int) -> str | None:
         return None
+
+    async def unread(self, session_id: str, consumer: str, limit: int) -> Unread:
+        return Unread()
+
+    async def acknowledge(self, session_id: str, consumer: str, seqs: Sequence[int], missed: int) -> None:
+        pass
+
+    async def known(self, numbers: Sequence[int]) -> set[int]:
+        return set(numbers)
 
     async def prune(self, session_id: str | None, keep: int, before: float | None) -> list[int]:
         return []

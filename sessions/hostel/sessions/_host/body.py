@@ -5,8 +5,8 @@ raised, was stopped by its scope, or ran out of time. Nothing a body raises gets
 KeyboardInterrupt included: they are that task's failure, not the host's end. `end_of` is the pure decision
 that follows:
 
-- Stopped by its scope because of a request: cancelled. Out of time: failed. Cancelled by itself, without
-  anybody having asked: failed.
+- Stopped by its scope because of a request, or by the withdrawal of its question: cancelled. Out of time:
+  failed. Cancelled by itself, without anybody having asked: failed.
 - Saw the request through its context and returned nothing: cancelled. Returned a value all the same:
   completed, it won the race.
 - Anything else it raised: failed, whether or not somebody had asked it to stop.
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, TypeVarTuple
 import anyio
 import attrs
 
+from .._errors import QuestionWithdrawn
 from .._json import as_json
 from .._records import FailureKind, TaskFailure, TaskOutcome
 from .._tasks.entry import End, Entry, Run
@@ -103,6 +104,8 @@ def end_of(body_exit: BodyExit, *, saw_request: bool) -> End:
             return CANCELLED if saw_request else COMPLETED
         case Returned(value):
             return End(TaskState.COMPLETED, outcome_of(value), None)
+        case Raised(QuestionWithdrawn()) if saw_request:
+            return CANCELLED
         case Raised(error):
             return _failed(failure_of(error))
         case Stopped():

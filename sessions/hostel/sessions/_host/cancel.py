@@ -130,7 +130,7 @@ def _ask_one(host: OpenHost, entry: Entry, reason: str | None, actor: str | None
     if entry.run is None:
         has_hook = entry.external is not None and entry.external.hook is not None
         return has_hook and entry.record.cancel_policy is not CancelPolicy.COOPERATIVE
-    if entry.parked:
+    if entry.waits_for_body:
         host.end(entry, CANCELLED)
     elif entry.record.cancel_policy is CancelPolicy.ABORT_LOCAL:
         entry.run.abort()

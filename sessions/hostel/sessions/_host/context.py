@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 import anyio.lowlevel
 import attrs
 
+from .._dialogue.asking import Publishes, ask
+from .._dialogue.mailbox import Messages
+from .._ids import new_id
+from .._json import as_json
 from .._loop.current import current
-from .._records import Progress
+from .._questions import check_question
+from .._records import Progress, Question
 from ..states import TaskState
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
-    from .._records import TaskRecord
+    from .._records import JsonValue, TaskRecord
     from .._tasks.entry import Entry, Run
 
 
-class Reports(Protocol):
+class Reports(Publishes, Protocol):
     """Who keeps what a running task tells of itself."""
 
-    def report(self, entry: Entry, progress: Progress) -> None: ...
+    def report(self, entry: Entry, progress: Progress, *, notify: bool = False) -> None: ...
 
     def flip(self, entry: Entry, state: TaskState) -> None: ...
 
@@ -91,10 +96,11 @@ class TaskContext:
         done: float | None = None,
         total: float | None = None,
         unit: str | None = None,
+        notify: bool = False,
     ) -> None:
         """Report how far the task is, and let others run; a task that has ended reports nothing.
 
-        A message alone leaves the numbers as they were.
+        A message alone leaves the numbers as they were. With `notify` the inboxes of the session tell it.
 
         :raises InvalidProgress: if the numbers contradict each other.
         """
@@ -103,7 +109,7 @@ class TaskContext:
             now = attrs.evolve(before, message=message)
         else:
             now = Progress(message, done, total, unit)
-        self._host.report(self.entry, now)
+        self._host.report(self.entry, now, notify=notify)
         await anyio.lowlevel.checkpoint()
 
     @asynccontextmanager
@@ -119,6 +125,40 @@ class TaskContext:
             self._run.waits -= 1
             if not self._run.waits:
                 self._host.flip(self.entry, TaskState.RUNNING)
+
+    async def ask(
+        self,
+        message: str,
+        schema: Mapping[str, JsonValue] | None = None,
+        choices: Sequence[str] | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> JsonValue:
+        """Ask whoever looks at the task, and return the answer; the task is `waiting` meanwhile, and its own
+        `timeout` stands still.
+
+        `schema` is the JSON Schema of a flat object, which the answer fits then; `choices` are texts, one of
+        which is the answer. Several questions of one task are asked one after the other.
+
+        :param timeout: how many seconds to wait for the answer
+        :raises InvalidQuestion: if nobody could answer it.
+        :raises TimeoutError: if nobody did in time.
+        :raises QuestionWithdrawn: if the task was asked to stop meanwhile, and its policy is to be told.
+        """
+        check_question(message, schema, choices)
+        at = self._host.stamp()[0]
+        question = Question(
+            message,
+            None if schema is None else cast("dict[str, JsonValue]", as_json(schema)),
+            None if choices is None else tuple(choices),
+            new_id(at),
+            at,
+        )
+        return await ask(self._host, self.entry, self._run, question, timeout)
+
+    def messages(self) -> AsyncIterator[JsonValue]:
+        """Iterate over what the task is sent (`host.send`), until it has to stop."""
+        return Messages(self.entry, self._run)
 
 
 def current_task() -> TaskContext:

@@ -13,24 +13,19 @@ import anyio.lowlevel
 import attrs
 
 from .. import _transitions as changes
+from .._dialogue.asking import pose
 from .._errors import (
-    HostClosed,
     IllegalTransition,
+    JournalError,
     TaskStillRuns,
-    UnknownCursor,
 )
-from .._event_log.cursor import LogSubscription
 from .._event_log.log import EventLog
 from .._ids import new_id
-from .._loop.portal import LoopPortal
 from .._records import (
-    EVERYTHING,
     CancelPolicy,
     JsonValue,
     Progress,
-    SessionSummary,
-    TaskFilter,
-    TaskPage,
+    Question,
     TaskRecord,
     TaskSpec,
 )
@@ -45,10 +40,13 @@ from .cancel import ask, call_hooks, cancel, request_cancel, stop
 from .context import current_entry, current_task_id
 from .handle import LocalTaskHandle
 from .open_host import OpenHost
+from .reading import ReadingVerbs
 from .restart import restart_info_to_json
 from .resumption import Resume, adopt, recover, run_again
-from .run import start
+from .run import not_started, start
 from .shutdown import OnStop, close_tasks, drain_engine, stop_engine
+from .talking import TalkingVerbs
+from .waiting import WaitingVerbs
 
 if TYPE_CHECKING:
     import builtins
@@ -56,6 +54,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from .._admission.limits import Limits
     from .._journal.protocol import Journal, Kept
 
 T = TypeVar("T")
@@ -69,7 +68,7 @@ CLOSE_SECONDS = 20.0
 """How long a journal may take to close; hostel's own gives up before."""
 
 
-class LocalBackgroundTaskHost:
+class LocalBackgroundTaskHost(ReadingVerbs, WaitingVerbs, TalkingVerbs):
     """The background tasks of any number of sessions, in this process.
 
     An async context manager: nothing runs before it is entered or after it is left, but worker threads whose
@@ -81,6 +80,8 @@ class LocalBackgroundTaskHost:
     `retain_bytes` bounds what the events of all sessions may take in memory, and the finished tasks as much
     again: the session that takes most loses its oldest. With a journal no finished task stays in memory, and
     events come back from it.
+
+    `limits` say how many managed tasks run at once; those beyond wait, `pending`, for their turn.
 
     Resumable tasks that the journal's former host has left are `pending` until `resume` gives them bodies or
     `register_external` adopts them; the others are abandoned. `host_id` is made up if None.
@@ -99,6 +100,7 @@ class LocalBackgroundTaskHost:
         retain_terminal: int = 1_000,
         *,
         retain_bytes: int = RETAIN_BYTES,
+        limits: Limits | None = None,
         on_stop: OnStop = OnStop.INTERRUPT,
         stop_grace: float = GRACE,
         host_id: str | None = None,
@@ -109,6 +111,7 @@ class LocalBackgroundTaskHost:
         self._journal = journal
         self._retain_events, self._retain_terminal = retain_events, retain_terminal
         self._retain_bytes = retain_bytes
+        self._limits = limits
         self._stop_grace = stop_grace
         self._on_stop = OnStop(on_stop)
         self._running: OpenHost | None = None
@@ -121,7 +124,7 @@ class LocalBackgroundTaskHost:
         replay = journal.read if journal is not None else None
         log = EventLog(self._retain_events, self._retain_bytes, last_seq=last_seq, replay=replay)
         table = TaskTable(log, self._retain_terminal, journal, retain_bytes=self._retain_bytes)
-        host = self._running = OpenHost(table, self.host_id, time.time)
+        host = self._running = OpenHost(table, self.host_id, time.time, self._limits)
         self._token = anyio.lowlevel.current_token()
         if table.writer is not None:
             host.services.start_service(table.writer.run, context=host.context.copy())
@@ -151,12 +154,6 @@ class LocalBackgroundTaskHost:
         """
         await drain_engine(self._host, self._stop_grace)
 
-    @property
-    def _host(self) -> OpenHost:
-        if self._running is None:
-            raise HostClosed
-        return self._running
-
     async def resume(self, bodies: Resume) -> None:
         """Run again what an earlier host of the journal has left to be run again, each task as its next
         attempt.
@@ -169,54 +166,6 @@ class LocalBackgroundTaskHost:
             kinds = sorted({entry.record.kind for entry in waiting})
             log.warning("%d tasks wait to be run again, their kinds are unknown: %s", len(waiting), kinds)
         await self._durable()
-
-    async def get(self, task_id: str, *, session_id: str | None = None) -> TaskRecord | None:
-        """Return the task's record with the whole of its result, or None if there is none."""
-        table = self._host.table
-        entry = await table.look_up(task_id, session_id)
-        return await table.whole(entry) if entry is not None else None
-
-    async def list(self, filter: TaskFilter | None = None) -> builtins.list[TaskRecord]:
-        """Return the records that match, by creation time."""
-        return await self._host.table.select(filter or EVERYTHING)
-
-    async def page(
-        self, filter: TaskFilter | None = None, *, limit: int = 100, after: str | None = None
-    ) -> TaskPage:
-        """Return at most `limit` records that match, in the order their tasks came to this host, from the
-        start or from where an earlier page's `next` says.
-
-        Costs no more when there are many tasks; what comes and goes meanwhile never repeats a record.
-
-        :raises ValueError: if `limit` is less than 1.
-        :raises UnknownCursor: if `after` is not a page's `next`.
-        """
-        if limit < 1:
-            raise ValueError(f"a page has at least one record, not {limit}")
-        if after is not None and not (after.isascii() and after.isdecimal() and len(after) < 20):
-            raise UnknownCursor(after)
-        return await self._host.table.page(filter or EVERYTHING, limit, int(after or 0))
-
-    async def get_managed(self, session_id: str, task_id: str) -> TaskRecord | None:
-        """Return the record of a task of the session, or None if it has none of that id."""
-        return await self.get(task_id, session_id=session_id)
-
-    async def list_managed(self, session_id: str) -> builtins.list[TaskRecord]:
-        """Return the records of all registered tasks of the session, finished ones too."""
-        return await self.list(TaskFilter(session_id, include_terminal=True))
-
-    async def sessions(self) -> builtins.list[SessionSummary]:
-        """Return every session at a glance, by first activity."""
-        return await self._host.table.summaries()
-
-    def subscribe(self, filter: TaskFilter | None = None, *, after: int | None = None) -> LogSubscription:
-        """Return the events that match, from now on, or from after event number `after`."""
-        return LogSubscription(self._host.table.log, filter or EVERYTHING, after)
-
-    def portal(self) -> LoopPortal:
-        """Return the way to call this host from other threads."""
-        self._host.check_open()
-        return LoopPortal(self._token)
 
     async def register(self, session_id: str, spec: TaskSpec) -> TaskRecord:
         """Keep a record of a task that nobody runs yet; it is `pending`.
@@ -305,7 +254,11 @@ class LocalBackgroundTaskHost:
         handle: LocalTaskHandle[Any] = LocalTaskHandle(host, entry)
         receipt = host.receipt()
         if receipt is not None:
-            await receipt.durable()
+            try:
+                await receipt.durable()
+            except JournalError as error:
+                not_started(host, entry, error)
+                raise
         return handle
 
     async def spawn_hidden(
@@ -335,24 +288,34 @@ class LocalBackgroundTaskHost:
         *,
         state: TaskState | None = None,
         progress: Progress | None = None,
+        question: Question | None = None,
+        notify: bool = False,
         session_id: str | None = None,
     ) -> TaskRecord:
-        """Move a live task to another live state and keep its latest progress.
+        """Move a live task to another live state and keep its latest progress; the inboxes of its session
+        tell that with `notify`.
+
+        A task that somebody else runs asks with `state=WAITING` and a question, which gets an id if it has
+        none; the answer is the `value` of its event `answered`.
 
         :raises IllegalTransition: if the table forbids the move or the task has ended; nothing is changed
-            then."""
+            then.
+        :raises InvalidQuestion: if nobody could answer the question.
+        :raises ValueError: if it comes with another state, or the host runs the task.
+        """
         host = self._host
         entry = await self._host.table.get(task_id, session_id)
         record = entry.record
-        waits_for_body = entry.parked and entry.managed
-        if record.is_terminal or (state is not None and (state.is_terminal or waits_for_body)):
+        if record.is_terminal or (state is not None and (state.is_terminal or entry.waits_for_body)):
             raise IllegalTransition(task_id, record.state, state or record.state)
-        if state is TaskState.CANCEL_REQUESTED:
+        if question is not None:
+            pose(host, entry, question, state)
+        elif state is TaskState.CANCEL_REQUESTED:
             await self.request_cancel(task_id, session_id=record.session_id)
         elif state is not None and state is not record.state:
             host.table.publish(entry, changes.moved(record, state, host.stamp()))
         if progress is not None:
-            host.report(entry, progress)
+            host.report(entry, progress, notify=notify)
         return entry.record
 
     async def complete(
@@ -506,22 +469,6 @@ class LocalBackgroundTaskHost:
         await self._durable()
         return [entry.record for entry in entries]
 
-    async def wait(self, task_id: str, *, session_id: str | None = None) -> TaskRecord:
-        """Wait until the task has ended and return its last record with the whole of its result."""
-        table = self._host.table
-        entry = await table.get(task_id, session_id)
-        await entry.done()
-        return await table.whole(entry)
-
-    async def wait_all(self, session_id: str) -> builtins.list[TaskRecord]:
-        """Wait until no task of the session is live, also those started meanwhile; return the records of
-        those that ended in it meanwhile. A task that waits for its own session does not wait for itself.
-        """
-        own, waited = current_entry(), []
-        while waiting := [entry for entry in self._host.table.not_done(session_id) if entry is not own]:
-            waited += [entry.record for entry in waiting if await entry.wait_left(session_id)]
-        return waited
-
     async def close_session(
         self, session_id: str, *, successor: str | None = None, grace: float = GRACE
     ) -> builtins.list[TaskRecord]:
@@ -538,22 +485,6 @@ class LocalBackgroundTaskHost:
         :raises ValueError: if it is its own successor.
         """
         return await close_tasks(self._host, session_id, successor, grace)
-
-    async def prune(
-        self, session_id: str | None = None, *, keep: int = 0, older_than: float | None = None
-    ) -> int:
-        """Forget finished tasks, all but the `keep` latest of each session; return how many.
-
-        `older_than` (seconds) spares those that ended more recently.
-        """
-        host = self._host
-        before = None if older_than is None else host.now() - older_than
-        await self._durable()
-        return await host.table.prune(session_id, keep, before)
-
-    async def _durable(self) -> None:
-        if self._running is not None:
-            await self._running.durable()
 
 
 def _hook(func: CancelHook | None) -> Hook | None:
@@ -572,9 +503,35 @@ def _start(
 ) -> Entry:
     restart = restart_info_to_json(spec, managed=True)
     own, run = _with_parent(spec), Run()
-    entry = host.add(session_id, own, TaskState.RUNNING, CancelPolicy.ABORT_LOCAL, run=run, restart=restart)
-    start(host, entry, run, own, func, args)
+    admitted = host.turns.are_free(own) or _take_turn(host, session_id, own, run)
+    state = TaskState.RUNNING if admitted else TaskState.PENDING
+    try:
+        entry = host.add(session_id, own, state, CancelPolicy.ABORT_LOCAL, run=run, restart=restart)
+    except BaseException:
+        host.turns.leave(run)
+        raise
+    if admitted:
+        start(host, entry, run, own, func, args)
+    else:
+        host.turns.put_off(run, partial(_begin, host, entry, run, own, func, args))
     return entry
+
+
+def _take_turn(host: OpenHost, session_id: str, spec: TaskSpec, run: Run) -> bool:
+    parent = host.table.live_parent(spec.parent_task_id, session_id) if spec.parent_task_id else None
+    return host.turns.take(run, session_id, spec, parent)
+
+
+def _begin(
+    host: OpenHost,
+    entry: Entry,
+    run: Run,
+    spec: TaskSpec,
+    func: Callable[[*Args], object],
+    args: tuple[*Args],
+) -> None:
+    host.begin(entry)
+    start(host, entry, run, spec, func, args)
 
 
 def _with_parent(spec: TaskSpec) -> TaskSpec:

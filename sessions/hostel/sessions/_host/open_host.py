@@ -12,7 +12,9 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from .. import _transitions as changes
+from .._admission.limits import Limits
 from .._errors import HostClosed, SessionClosing
+from .._event_log.cursor import LogSubscription
 from .._ids import checked_id, new_id
 from .._loop.current import outside_tasks
 from .._loop.spawner import Spawner
@@ -22,12 +24,15 @@ from .._tasks.entry import End, Entry, External
 from ..states import TaskState
 from .body import TimedOut, end_of
 from .heartbeats import Heartbeats
+from .turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from .._events import TaskEvent
+    from .._journal.protocol import Unread
     from .._journal.writer import Receipt
-    from .._records import CancelPolicy, JsonValue, Progress, TaskSpec
+    from .._records import CancelPolicy, JsonValue, Progress, TaskFilter, TaskSpec
     from .._tasks.entry import Run
     from .._tasks.session_tasks import SessionTasks
     from .._tasks.table import TaskTable
@@ -38,7 +43,9 @@ _INTERRUPTIBLE = (TaskState.RUNNING, TaskState.WAITING)
 class OpenHost:
     """What a host has while it is open."""
 
-    def __init__(self, table: TaskTable, host_id: str, now: Callable[[], float]) -> None:
+    def __init__(
+        self, table: TaskTable, host_id: str, now: Callable[[], float], limits: Limits | None = None
+    ) -> None:
         self.table = table
         self.host_id = host_id
         self.now = now
@@ -48,6 +55,7 @@ class OpenHost:
         self.context = outside_tasks()
         """What services of the host run in."""
         self.heartbeats = Heartbeats(self._fell_silent)
+        self.turns = Turns(limits or Limits(), now, self._watch_turns)
         self.uncollected: OrderedDict[str, SessionTasks] = OrderedDict()
         """Sessions in which hidden tasks failed, until somebody hears of it."""
         self._watching = False
@@ -138,6 +146,7 @@ class OpenHost:
             self.check_takes(session_id)
         for entry in entries:
             self.table.move(entry, changes.transferred(entry.record, session_id, self.stamp()))
+            self.turns.move(entry, session_id)
 
     def park(self, entry: Entry, *, by_stop: bool) -> None:
         """Let a task wait for a later host, if it is not waiting or asked to stop already."""
@@ -159,8 +168,14 @@ class OpenHost:
         # somebody else has ended the task: its body must not go on for nothing
         if entry.run is not None and entry.run.running:
             entry.run.abort()
+        elif entry.run is not None and entry.run.queued is not None:
+            self.turns.leave(entry.run)
         if not entry.is_done:
             entry.notify()
+
+    def publish(self, entry: Entry, event: TaskEvent) -> None:
+        """Let a task change, and everybody see it."""
+        self.table.publish(entry, event)
 
     def flip(self, entry: Entry, state: TaskState) -> None:
         """Move a task between running and waiting, if that is a move."""
@@ -169,14 +184,38 @@ class OpenHost:
             state in _INTERRUPTIBLE
             and before in (*_INTERRUPTIBLE, TaskState.PENDING)
             and before is not state
-            and not (entry.parked and entry.managed)
+            and not entry.waits_for_body
         ):
             self.table.publish(entry, changes.moved(entry.record, state, self.stamp()))
 
-    def report(self, entry: Entry, progress: Progress) -> None:
-        """Keep the progress of a task that is alive."""
+    async def unread(self, session_id: str, consumer: str, limit: int) -> Unread:
+        """Return what the consumer of a session has not acknowledged."""
+        return await self.table.inboxes.unread(
+            session_id, self.table.sessions.get(session_id), consumer, limit
+        )
+
+    async def acknowledge(self, session_id: str, consumer: str, seqs: Sequence[int], missed: int = 0) -> None:
+        """Do not give the consumer these again."""
+        await self.table.inboxes.acknowledge(
+            session_id, self.table.sessions.get(session_id), consumer, seqs, missed
+        )
+
+    def asking(self, session_id: str) -> list[Entry]:
+        """Return the tasks of a session that ask something."""
+        return [entry for entry in self.table.live(session_id) if entry.record.question is not None]
+
+    def watch(self, filter: TaskFilter) -> LogSubscription:
+        """Return the events that match, from now on."""
+        return LogSubscription(self.table.log, filter, None)
+
+    async def last_output(self, number: int, entry: Entry | None = None) -> str:
+        """Return the end of what a task wrote."""
+        return ""
+
+    def report(self, entry: Entry, progress: Progress, *, notify: bool = False) -> None:
+        """Keep the progress of a task that is alive; tell its session with `notify`."""
         if entry.live:
-            self.table.publish(entry, changes.progressed(entry.record, progress, self.stamp()))
+            self.table.publish(entry, changes.progressed(entry.record, progress, self.stamp(), notify=notify))
 
     def expect(self, entry: Entry, seconds: float | None) -> None:
         """End the task when it has not been heard of for that long; None expects nothing."""
@@ -186,6 +225,14 @@ class OpenHost:
         if not self._watching:
             self._watching = True
             self.services.start_service(self.heartbeats.watch, context=self.context.copy())
+
+    def begin(self, entry: Entry) -> None:
+        """Let a task run that has waited for its turn."""
+        self.table.publish(entry, changes.begun(entry.record, self.host_id, self.stamp()))
+        entry.fence = entry.record.seq
+
+    def _watch_turns(self) -> None:
+        self.services.start_service(self.turns.watch, context=self.context.copy())
 
     def _fell_silent(self, entry: Entry) -> None:
         if entry.managed:

@@ -8,13 +8,14 @@ a task that has taken its host down as often as it may."""
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from .. import _transitions as changes
-from .._records import FailureKind, JsonValue, TaskFailure, TaskRecord
+from .._records import FailureKind, JsonValue, TaskFailure, TaskRecord, TaskSpec
 from .._tasks.entry import End, Entry, Run
 from ..states import TaskState
-from .restart import is_crash_loop, restart_info_from_json
+from .restart import RestartInfo, is_crash_loop, restart_info_from_json
 from .run import start
 
 if TYPE_CHECKING:
@@ -61,11 +62,26 @@ def run_again(host: OpenHost, entry: Entry, bodies: Resume) -> bool:
     if info is None or body is None:
         return False
     entry.parked = False
-    host.table.publish(entry, changes.resumed(entry.record, host.host_id, host.stamp()))
-    entry.fence = entry.record.seq
     run = entry.run = entry.run or Run()
-    start(host, entry, run, info.spec(entry.record.attempt), body, ())
+    begin = partial(_begin_again, host, entry, run, info, body)
+    record = entry.record
+    wanted = TaskSpec(kind=record.kind, priority=record.priority, not_before=record.not_before)
+    if host.turns.are_free(wanted) or host.turns.take(run, record.session_id, wanted, entry.parent):
+        begin()
+    else:
+        host.turns.put_off(run, begin)
     return True
+
+
+def _begin_again(
+    host: OpenHost, entry: Entry, run: Run, info: RestartInfo, body: Callable[[], Awaitable[object]]
+) -> None:
+    if entry.record.started_at is None:
+        host.begin(entry)
+    else:
+        host.table.publish(entry, changes.resumed(entry.record, host.host_id, host.stamp()))
+        entry.fence = entry.record.seq
+    start(host, entry, run, info.spec(entry.record.attempt), body, ())
 
 
 def adopt(host: OpenHost, entry: Entry) -> None:

@@ -76,6 +76,7 @@ async def _run(
             body_exit = STOPPED
         _finish(host, entry, run, body_exit)
     finally:
+        host.turns.leave(run)
         host.bodies.mark_ended()
 
 
@@ -93,10 +94,15 @@ async def _is_durable(host: OpenHost, entry: Entry, run: Run, registration: Rece
         await registration.durable()
     except JournalError as error:
         run.running = False
-        failure = TaskFailure(FailureKind.NOT_STARTED, str(error))
-        host.end(entry, End(TaskState.FAILED, None, failure))
+        not_started(host, entry, error)
         return False
     return True
+
+
+def not_started(host: OpenHost, entry: Entry, error: JournalError) -> None:
+    """End a task whose body has not begun, because it could not be registered for good."""
+    if not entry.running:
+        host.end(entry, End(TaskState.FAILED, None, TaskFailure(FailureKind.NOT_STARTED, str(error))))
 
 
 async def _back_off(host: OpenHost, entry: Entry, backoff: Backoff) -> None:

@@ -85,6 +85,7 @@ async def stop_engine(host: OpenHost, on_stop: OnStop, grace: float) -> None:
     if on_stop is OnStop.DRAIN and host.open:
         await drain_engine(host, grace)
     host.open = False
+    host.turns.close()
     managed = [entry for entry in host.table.live() if entry.managed and not entry.parked]
     spared = [entry for entry in managed if _is_spared(host, entry, on_stop)]
     for entry in spared:
@@ -108,6 +109,7 @@ async def stop_engine(host: OpenHost, on_stop: OnStop, grace: float) -> None:
 async def drain_engine(host: OpenHost, grace: float) -> None:
     """Let nothing start any more, and wait `grace` seconds at most for what runs."""
     host.open = False
+    host.turns.drain()
     await host.bodies.join(grace)
 
 

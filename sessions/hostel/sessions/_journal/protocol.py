@@ -85,6 +85,18 @@ class Summaries:
     through: int = 0
 
 
+@attrs.frozen
+class Unread:
+    """What one consumer of a session has not acknowledged, oldest first: tasks that ended in it, events of
+    which the session is to be told; `missed` more are forgotten.
+    """
+
+    ended: Sequence[Kept] = ()
+    told: Sequence[tuple[int, TaskEvent]] = ()
+    """Each with the number of its task's registration."""
+    missed: int = 0
+
+
 class Journal(Protocol):
     """Durable storage of one host's events. Opened and closed once, on asyncio or trio.
 
@@ -127,6 +139,22 @@ class Journal(Protocol):
 
     async def value(self, seq: int) -> str | None:
         """Return the JSON text of the value that came with the end of that number, None if it is gone."""
+        ...
+
+    async def unread(self, session_id: str, consumer: str, limit: int) -> Unread:
+        """Return what the consumer has not acknowledged of the session, at most `limit` of each kind; it is
+        known from now on: what is forgotten before it has acknowledged it is counted.
+        """
+        ...
+
+    async def acknowledge(self, session_id: str, consumer: str, seqs: Sequence[int], missed: int) -> None:
+        """Do not give the consumer ends and notices of these numbers again, and forget that it `missed` so
+        many.
+        """
+        ...
+
+    async def known(self, numbers: Sequence[int]) -> set[int]:
+        """Return those numbers of registrations whose tasks are still known."""
         ...
 
     async def prune(self, session_id: str | None, keep: int, before: float | None) -> list[int]:

@@ -16,7 +16,7 @@ from .._records import SessionSummary, TaskFilter
 from ..states import TaskState
 from .file import UNREADABLE, Torn, event_from_text
 from .protocol import Finished, Kept, Summaries, TaskQuery
-from .schema import LAST_SEQ, LEFT_BEHIND, PROBES, PRUNE, SUMMARIES, SURPLUS, VALUE, select_tasks
+from .schema import IS_KNOWN, LAST_SEQ, LEFT_BEHIND, PROBES, PRUNE, SUMMARIES, SURPLUS, VALUE, select_tasks
 
 if TYPE_CHECKING:
     import sqlite3
@@ -84,6 +84,11 @@ def read_value(connection: sqlite3.Connection, seq: int) -> str | None:
     """Return the JSON text of the value that came with the end of that number, None if it is gone."""
     row = connection.execute(VALUE, (seq,)).fetchone()
     return cast("str", row[0]) if row is not None else None
+
+
+def known_numbers(connection: sqlite3.Connection, numbers: Sequence[int]) -> set[int]:
+    """Return those numbers of registrations whose tasks are still known."""
+    return {number for number in numbers if connection.execute(IS_KNOWN, (number,)).fetchone()}
 
 
 def read_surplus(

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from .._errors import JournalError
 from .._event_log.gaps import Forgotten, Page
 from .._events import TaskEvent, missed
-from .._transitions import as_indexed
+from .._folding import as_indexed
 from ..states import TaskState
 from .file import UNREADABLE, check_log, checked_schema, connect, event_from_text, read_page, readable
 from .schema import (

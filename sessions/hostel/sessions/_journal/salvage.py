@@ -24,9 +24,11 @@ from .schema import (
     KEEP_EVENT,
     KEEP_FORGOTTEN,
     KEEP_MOVE,
+    KEEP_NOTICE,
     KEEP_RESULT,
     KEEP_TASK,
     MOVE_ROWS,
+    NOTICE_ROWS,
     RESULT_ROWS,
     SIZE,
     storable,
@@ -90,6 +92,9 @@ def _salvage(path: Path, new: Path, copy: Path, note: Note) -> tuple[int, int]:
             for _, row in rows_left(source, "moves", MOVE_ROWS, 0, note):
                 if row is not None:
                     target.execute(KEEP_MOVE, row[1:])
+            for _, row in rows_left(source, "notices", NOTICE_ROWS, 0, note):
+                if row is not None:
+                    target.execute(KEEP_NOTICE, row)
             target.execute(COUNT_ENDED)
             target.execute(KEEP_FORGOTTEN, (last_number(source) or 0,))
             target.execute("COMMIT")

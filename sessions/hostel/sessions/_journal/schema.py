@@ -4,7 +4,8 @@
 know a task by `born`, the number of its registration, which no transfer and no second task of the same id
 can take from it. `moves` leads from the sessions a task has left to the task, `results` has what is too
 large for an event, `ended` counts the finished tasks of each session, so that nobody has to. `forgotten`
-tells how far events are gone because their tasks are.
+tells how far events are gone because their tasks are. `notices`, `consumers` and `acks` are what inboxes
+live on (see `inbox`).
 
 A batch of changes is inserted, in order, into the view `change`, whose triggers carry each one out. So a
 batch needs a handful of calls into SQLite whatever its length, and a busy event loop gets in between that
@@ -101,13 +102,37 @@ MIGRATIONS: tuple[str, ...] = (
         SELECT 1 FROM tasks WHERE tasks.session = moves.session AND tasks.task = moves.task
     );
     """,
+    """
+    CREATE TABLE notices (
+        seq INTEGER PRIMARY KEY,
+        born INTEGER NOT NULL,
+        session TEXT NOT NULL,
+        json TEXT NOT NULL
+    );
+    CREATE INDEX notices_of_session ON notices (session, seq);
+    CREATE INDEX notices_of_task ON notices (born);
+    CREATE TABLE consumers (
+        session TEXT NOT NULL,
+        consumer TEXT NOT NULL,
+        through INTEGER NOT NULL DEFAULT 0,
+        missed INTEGER NOT NULL DEFAULT 0,
+        PRIMARY KEY (session, consumer)
+    ) WITHOUT ROWID;
+    CREATE TABLE acks (
+        session TEXT NOT NULL,
+        consumer TEXT NOT NULL,
+        seq INTEGER NOT NULL,
+        PRIMARY KEY (session, consumer, seq)
+    ) WITHOUT ROWID;
+    """,
 )
 """Each brings a file from the schema numbered by its place to the next; a released one never changes."""
 
 SCHEMA = len(MIGRATIONS)
 
 CHANGE = (
-    "type, seq, session, task, at, came_from, follows, state, params, json, kind, parent, key, value, retain"
+    "type, seq, session, task, at, came_from, follows, state, params, json, kind, parent, key, value, retain,"
+    " notify"
 )
 FORGET = "forget"
 
@@ -144,6 +169,12 @@ _LEGAL = f"CASE NEW.state {' '.join(_may_become(state) for state in TaskState)} 
 
 _LIVE = f"state IN ({_texts(LIVE)})"
 _ENDED = f"state IN ({_texts(TERMINAL)})"
+MOST_NOTICES = 1_000
+"""How many notices that tasks gave themselves are kept of one session."""
+_UNREAD = """session = OLD.session AND through < OLD.seq AND NOT EXISTS (
+        SELECT 1 FROM acks WHERE acks.session = OLD.session AND acks.consumer = consumers.consumer
+            AND acks.seq = OLD.seq
+    )"""
 _MAKE_ROOM = f"""DELETE FROM tasks WHERE session = NEW.session AND task = NEW.task AND {_ENDED};
     DELETE FROM moves WHERE session = NEW.session AND task = NEW.task"""
 
@@ -192,6 +223,11 @@ CREATE TEMP TRIGGER progressed INSTEAD OF INSERT ON change WHEN NEW.type = 'prog
     {_FAIL_IF_UNCHANGED};
     DELETE FROM events WHERE seq = NEW.follows AND type = 'progress';
     INSERT INTO events SELECT {_ROW} FROM tasks WHERE session = NEW.session AND task = NEW.task;
+    INSERT INTO notices SELECT NEW.seq, born, NEW.session, NEW.json
+    FROM tasks WHERE NEW.notify AND session = NEW.session AND task = NEW.task;
+    DELETE FROM notices WHERE NEW.notify AND seq IN (
+        SELECT seq FROM notices WHERE session = NEW.session ORDER BY seq DESC LIMIT -1 OFFSET {MOST_NOTICES}
+    );
 END;
 
 CREATE TEMP TRIGGER transferred INSTEAD OF INSERT ON change WHEN NEW.type = 'transferred' BEGIN
@@ -214,9 +250,15 @@ CREATE TEMP TRIGGER gone AFTER DELETE ON main.tasks BEGIN
     DELETE FROM events WHERE born = OLD.born;
     DELETE FROM results WHERE seq = OLD.seq;
     DELETE FROM moves WHERE born = OLD.born;
+    DELETE FROM notices WHERE born = OLD.born;
+    UPDATE consumers SET missed = missed + 1 WHERE OLD.{_ENDED} AND {_UNREAD};
     UPDATE ended SET count = count - 1 WHERE session = OLD.session AND state = OLD.state;
     DELETE FROM ended WHERE session = OLD.session AND state = OLD.state AND count = 0;
     UPDATE forgotten SET through = max(through, OLD.seq), times = times + 1;
+END;
+
+CREATE TEMP TRIGGER unread AFTER DELETE ON main.notices BEGIN
+    UPDATE consumers SET missed = missed + 1 WHERE {_UNREAD};
 END;
 """
 
@@ -279,6 +321,8 @@ SUMMARIES = "SELECT session, state, count, first, last FROM ended"
 
 VALUE = "SELECT value FROM results WHERE seq = ?"
 
+IS_KNOWN = "SELECT 1 FROM tasks WHERE born = ?"
+
 LAST_SEQ = """
 SELECT max(coalesce((SELECT max(seq) FROM events), 0), (SELECT through FROM forgotten))
 """
@@ -315,6 +359,10 @@ KEEP_TASK = "INSERT OR IGNORE INTO tasks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 MOVE_ROWS = "SELECT rowid, session, task, born FROM moves WHERE rowid > ? ORDER BY rowid"
 
 KEEP_MOVE = "INSERT OR IGNORE INTO moves VALUES (?, ?, ?)"
+
+NOTICE_ROWS = "SELECT seq, born, session, json FROM notices WHERE seq > ? ORDER BY seq"
+
+KEEP_NOTICE = "INSERT OR IGNORE INTO notices VALUES (?, ?, ?, ?)"
 
 RESULT_ROWS = "SELECT seq, value FROM results WHERE seq > ? ORDER BY seq"
 

@@ -29,9 +29,11 @@ from .file import (
     schema_of,
     translating,
 )
-from .protocol import Append, Finished, Forget, Kept, Summaries, TaskQuery
+from .inbox import acknowledge, forget_idle_consumers, read_unread
+from .protocol import Append, Finished, Forget, Kept, Summaries, TaskQuery, Unread
 from .queries import (
     forget_finished,
+    known_numbers,
     read_finished,
     read_live,
     read_summaries,
@@ -151,6 +153,22 @@ class SqliteJournal:
         """Return the JSON text of the value that came with the end of that number, None if it is gone."""
         return await self._opened.reader.run(read_value, seq)
 
+    async def unread(self, session_id: str, consumer: str, limit: int) -> Unread:
+        """Return what the consumer has not acknowledged of the session, oldest first, at most `limit` of
+        each kind; it is known from now on.
+        """
+        return await self._opened.writer.run(read_unread, session_id, consumer, limit)
+
+    async def acknowledge(self, session_id: str, consumer: str, seqs: Sequence[int], missed: int) -> None:
+        """Do not give the consumer ends and notices of these numbers again, and forget that it `missed` so
+        many.
+        """
+        await self._opened.writer.run(acknowledge, session_id, consumer, seqs, missed)
+
+    async def known(self, numbers: Sequence[int]) -> set[int]:
+        """Return those numbers of registrations whose tasks are still known."""
+        return await self._opened.reader.run(known_numbers, numbers)
+
     async def prune(self, session_id: str | None, keep: int, before: float | None) -> list[int]:
         """Forget the finished tasks beyond the `keep` latest of each session, or of that one, that ended
         before `before`; return the numbers of their ends.
@@ -196,6 +214,7 @@ class SqliteJournal:
             lists = stack.enter_context(closing(connect(self.path, "ro")))
             writer = stack.enter_context(closing(connect_for_writing(self.path)))
             writer.executescript(CHANGES)
+            forget_idle_consumers(writer)
             # all is open: from here on aclose() owns it
             stack.pop_all()
         return (lock, writer, reader, lists), tasks
@@ -252,10 +271,11 @@ def _row(change: Append | Forget) -> tuple[Value, ...]:
         *(_searched(record) if record is not None else (None, None, None)),
         change.value,
         change.retain,
+        event.notify,
     )
 
 
-NOTHING = (None,) * 8
+NOTHING = (None,) * 9
 
 
 def _searched(record: TaskRecord) -> Iterator[str | None]:

@@ -172,8 +172,12 @@ def coalesced(changes: Sequence[Append | Forget]) -> list[Append | Forget]:
             kept[-change.seq] = change
             continue
         overtaken = kept.get(change.expected) if change.event.type is EventType.PROGRESS else None
-        if isinstance(overtaken, Append) and overtaken.event.type is EventType.PROGRESS:
+        if isinstance(overtaken, Append) and _is_overtaken(overtaken.event):
             del kept[change.expected]
             change = attrs.evolve(change, expected=overtaken.expected)
         kept[change.event.seq] = change
     return list(kept.values())
+
+
+def _is_overtaken(event: TaskEvent) -> bool:
+    return event.type is EventType.PROGRESS and not event.notify

@@ -16,6 +16,9 @@ from .._records import CancelPolicy
 from ..states import LIVE, TERMINAL, TaskState
 
 if TYPE_CHECKING:
+    from collections import deque
+    from collections.abc import Callable, Set
+
     from .._loop.spawner import Scope
     from .._records import JsonValue, TaskFailure, TaskOutcome, TaskRecord
     from .cancel_hooks import Hook, HookCall
@@ -57,9 +60,17 @@ class Run:
     """Whether its scope is to be cancelled as soon as there is one."""
     interrupting: bool = False
     """Whether its host stops and it is to be run again by the next one."""
+    queued: Callable[[], None] | None = None
+    """How to start it when its turn comes, if it has to wait for that."""
     decided: End | None = None
     waits: int = 0
-    """How many `waiting()` blocks the body is in."""
+    """How many `waiting()` blocks and questions the body is in."""
+    asking: anyio.Lock | None = None
+    """Held while it asks: a task asks one question at a time."""
+    answer: JsonValue = None
+    """What its last question was answered."""
+    mailbox: deque[JsonValue] | None = None
+    """What it was sent and has not read."""
 
     def abort(self) -> None:
         """Cancel the scope around the body, now or as soon as it exists."""
@@ -104,6 +115,9 @@ class Entry:
     left_behind: tuple[str, ...] = ()
     """The sessions it has moved out of."""
 
+    acknowledged: Set[tuple[str, str, str]] = frozenset()
+    """Which of its questions were acknowledged: in which session, by which consumer."""
+
     allowed: float = 0.0
     """How many seconds it was given last, for its heartbeat or in its thread."""
     silent_at: float = math.inf
@@ -124,6 +138,11 @@ class Entry:
     def running(self) -> bool:
         """Whether code of ours runs for it at this moment."""
         return self.run is not None and self.run.running
+
+    @property
+    def waits_for_body(self) -> bool:
+        """Whether the host will run it and does not yet."""
+        return self.run is not None and (self.parked or self.run.queued is not None)
 
     @property
     def live(self) -> bool:
@@ -164,7 +183,7 @@ class Entry:
     async def wait_stop(self) -> None:
         """Wait until the body has no reason to go on."""
         while not self.must_stop:
-            await self._change()
+            await self.changed()
 
     async def wait_left(self, session_id: str) -> bool:
         """Wait until the task has ended or left the session; tell whether it ended there.
@@ -172,7 +191,7 @@ class Entry:
         :raises HostClosed: if the host closed before that.
         """
         while not self.is_done and self.record.session_id == session_id:
-            await self._change()
+            await self.changed()
         if self.record.session_id != session_id:
             return False
         if self.live:
@@ -185,12 +204,13 @@ class Entry:
         :raises HostClosed: if the host closed before the task ended.
         """
         while not self.is_done:
-            await self._change()
+            await self.changed()
         if self.live:
             raise HostClosed
         return self.record
 
-    async def _change(self) -> None:
+    async def changed(self) -> None:
+        """Wait until there is something to look at again."""
         if self._changed is None:
             self._changed = anyio.Event()
         await self._changed.wait()

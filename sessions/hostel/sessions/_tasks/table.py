@@ -28,6 +28,7 @@ from .._retention import RETAIN_BYTES, Shares, weight_of
 from ..states import TERMINAL, TaskState
 from .entry import Entry
 from .family import Families
+from .inboxes import Inboxes
 from .index import FEW, TaskIndex
 from .listing import may_show_past, merged, not_yet_past, number, number_of, only, page, past
 from .session_tasks import SessionTasks
@@ -68,7 +69,8 @@ class TaskTable:
         """Tasks by id: the one that has it, or those that have by session."""
         self._moved: dict[tuple[str, str], Entry] = {}
         """Tasks by a session they have left."""
-        self._families = Families(self._live_parent)
+        self._families = Families(self.live_parent)
+        self.inboxes = Inboxes(journal)
 
     def session(self, session_id: str, at: float) -> SessionTasks:
         """Return the session, made now if it is new."""
@@ -253,6 +255,8 @@ class TaskTable:
         self.log.append(event, weight, size)
         # without a journal an event is as durable as it will ever be
         if self.writer is None:
+            if event.notify:
+                self.inboxes.tell(entry.number, event)
             self.show(event, entry)
         else:
             follows = None if event.type is EventType.REGISTERED else before.seq
@@ -303,6 +307,7 @@ class TaskTable:
         unused = not session.tasks and not session.hidden and not session.closing
         if unused and self.sessions.get(session.id) is session:
             del self.sessions[session.id]
+            self.inboxes.forget(session.id)
 
     async def prune(self, session_id: str | None, keep: int, before: float | None) -> int:
         """Forget finished tasks beyond the `keep` latest of each session that ended before `before`."""
@@ -366,6 +371,7 @@ class TaskTable:
         if session.finished.get(entry.record.id) is entry:
             del session.finished[entry.record.id]
             self._finished.add(session.id, -entry.weight)
+            self.inboxes.lose(session.id, entry.record.seq)
 
     def _named(self, task_id: str, session_id: str | None) -> list[Entry]:
         if session_id is not None:
@@ -411,7 +417,7 @@ class TaskTable:
             if len(others) == 1:
                 (self._ids[task_id],) = others.values()
 
-    def _live_parent(self, task_id: str, session_id: str) -> Entry | None:
+    def live_parent(self, task_id: str, session_id: str) -> Entry | None:
         """Return the live task that a child in that session means, if there is one."""
         parent = self.at(session_id, task_id)
         if parent is None or not parent.live:

@@ -1,0 +1,85 @@
+"""The verbs that look: lists, pages, sessions, events; and forgetting what has ended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .._errors import UnknownCursor
+from .._event_log.cursor import LogSubscription
+from .._loop.portal import LoopPortal
+from .._records import EVERYTHING, SessionSummary, TaskFilter, TaskPage, TaskRecord
+from .opened import OpenedHost
+
+if TYPE_CHECKING:
+    import builtins
+
+    from .._admission.limits import Place
+
+
+class ReadingVerbs(OpenedHost):
+    """What one can look at without changing it."""
+
+    async def get(self, task_id: str, *, session_id: str | None = None) -> TaskRecord | None:
+        """Return the task's record with the whole of its result, or None if there is none."""
+        table = self._host.table
+        entry = await table.look_up(task_id, session_id)
+        return await table.whole(entry) if entry is not None else None
+
+    async def place(self, task_id: str, *, session_id: str | None = None) -> Place | None:
+        """Return where a task waits for its turn and what for, None if it does not wait."""
+        host = self._host
+        return host.turns.place(await host.table.get(task_id, session_id))
+
+    async def list(self, filter: TaskFilter | None = None) -> builtins.list[TaskRecord]:
+        """Return the records that match, by creation time."""
+        return await self._host.table.select(filter or EVERYTHING)
+
+    async def page(
+        self, filter: TaskFilter | None = None, *, limit: int = 100, after: str | None = None
+    ) -> TaskPage:
+        """Return at most `limit` records that match, in the order their tasks came to this host, from the
+        start or from where an earlier page's `next` says.
+
+        Costs no more when there are many tasks; what comes and goes meanwhile never repeats a record.
+
+        :raises ValueError: if `limit` is less than 1.
+        :raises UnknownCursor: if `after` is not a page's `next`.
+        """
+        if limit < 1:
+            raise ValueError(f"a page has at least one record, not {limit}")
+        if after is not None and not (after.isascii() and after.isdecimal() and len(after) < 20):
+            raise UnknownCursor(after)
+        return await self._host.table.page(filter or EVERYTHING, limit, int(after or 0))
+
+    async def get_managed(self, session_id: str, task_id: str) -> TaskRecord | None:
+        """Return the record of a task of the session, or None if it has none of that id."""
+        return await self.get(task_id, session_id=session_id)
+
+    async def list_managed(self, session_id: str) -> builtins.list[TaskRecord]:
+        """Return the records of all registered tasks of the session, finished ones too."""
+        return await self.list(TaskFilter(session_id, include_terminal=True))
+
+    async def sessions(self) -> builtins.list[SessionSummary]:
+        """Return every session at a glance, by first activity."""
+        return await self._host.table.summaries()
+
+    def subscribe(self, filter: TaskFilter | None = None, *, after: int | None = None) -> LogSubscription:
+        """Return the events that match, from now on, or from after event number `after`."""
+        return LogSubscription(self._host.table.log, filter or EVERYTHING, after)
+
+    def portal(self) -> LoopPortal:
+        """Return the way to call this host from other threads."""
+        self._host.check_open()
+        return LoopPortal(self._token)
+
+    async def prune(
+        self, session_id: str | None = None, *, keep: int = 0, older_than: float | None = None
+    ) -> int:
+        """Forget finished tasks, all but the `keep` latest of each session; return how many.
+
+        `older_than` (seconds) spares those that ended more recently.
+        """
+        host = self._host
+        before = None if older_than is None else host.now() - older_than
+        await self._durable()
+        return await host.table.prune(session_id, keep, before)
