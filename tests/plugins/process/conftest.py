@@ -26,11 +26,16 @@ def nothing_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
     monkeypatch.setenv(MARK, str(tmp_path))
     yield
     for _ in range(1_000):
-        left = [*_marked(str(tmp_path).encode()), *_dead_children()]
+        left = [*marked(str(tmp_path)), *_dead_children()]
         if not left:
             return
         threading.Event().wait(0.01)  # a keeper that has said its last word still has to exit
     pytest.fail(f"processes left: {left}")
+
+
+def marked(mark: str) -> list[str]:
+    """Return the command lines of those who know `mark`."""
+    return list(_marked(mark.encode()))
 
 
 def _marked(mark: bytes) -> Iterator[str]:

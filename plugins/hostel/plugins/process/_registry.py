@@ -81,7 +81,7 @@ async def _end(left: Entry) -> None:
     command = await find(left.output)
     if command is not None:
         try:
-            await command.send(do="end", why="cancel")
+            await command.send(do="end", why="host_lost")
             await command.ended(lambda _: None)
             log.warning("ended a command whose task %s was given up", left.task_id)
         except ProcessError as error:

@@ -37,7 +37,6 @@ log = logging.getLogger("hostel.process")
 
 TAIL = 2048
 """Bytes of output that a failure carries."""
-_CHUNK = 64 * 1024
 _WHYS = {
     "timeout": "its time was over",
     "host_lost": "its host was lost",
@@ -92,7 +91,9 @@ class ProcessKind:
         if ended is None:
             return None
         await to_thread.run_sync(run.strike)
-        return None if ended.why == "cancel" else await _result(task, ended, output)
+        if ended.why == "cancel" and task.cancel_requested:
+            return None
+        return await _result(task, ended, output)
 
 
 class _Run:
@@ -198,13 +199,9 @@ class _Attendance:
                 log.warning("task %s: %s", self._task.id, error)
                 continue
             if request["do"] == "text":
-                await self._write(str(request["text"]))
+                await self._process.write(**request)
             else:
                 await self._process.send(**request)
-
-    async def _write(self, text: str) -> None:
-        for start in range(0, len(text), _CHUNK):
-            await self._process.write(do="text", text=text[start : start + _CHUNK])
 
 
 def keeper_request(message: JsonValue) -> dict[str, JsonValue]:
