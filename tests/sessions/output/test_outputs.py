@@ -302,3 +302,35 @@ async def test_a_follower_of_another_process_hears_every_byte_or_that_it_is_gone
         await process.aclose()
 
     assert dropped + read == at == 160_000
+
+
+FULL = """
+import resource, signal, sys
+from pathlib import Path
+import anyio
+from hostel.sessions._output.outputs import Outputs
+
+async def main():
+    outputs = Outputs(Path(sys.argv[1]), 8000, head=200, tail=500)
+    async with anyio.create_task_group() as group:
+        group.start_soon(outputs.run)
+        output, at = outputs.open(1), 0
+        output.add("a" * 3000)
+        output.end()
+        while at < 3000:
+            found = await outputs.read(output, at, 5000)
+            print(found.start, found.next, found.dropped)
+            at = found.next
+        await outputs.close()
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+anyio.run(main)
+"""
+
+
+async def test_what_a_full_disk_did_not_take_is_told_as_dropped(tmp_path: Path) -> None:
+    done = await anyio.run_process([sys.executable, "-c", FULL, str(tmp_path)])
+
+    assert done.stdout.decode().splitlines() == ["0 1000 0", "2500 3000 1500"]
+    assert done.stderr.decode().count("output is no longer kept in") == 1

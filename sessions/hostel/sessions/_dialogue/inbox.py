@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from .._events import EventType
 from .._records import TaskFilter
+from .._tasks.entry import Entry
 from .notice import Notice, NoticeKind, asked, ended, missed, told
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from .._events import TaskEvent
     from .._journal.protocol import Unread
     from .._protocol import Subscription
-    from .._tasks.entry import Entry
 
 AT_ONCE = 100
 _NEWS = {EventType.TRANSFERRED, EventType.MISSED}
@@ -42,7 +42,7 @@ class Tells(Protocol):
 
     def watch(self, filter: TaskFilter) -> Subscription: ...
 
-    async def last_output(self, number: int, entry: Entry | None = None) -> str: ...
+    async def last_output(self, entry: Entry) -> str: ...
 
 
 class LocalInbox:
@@ -112,15 +112,15 @@ class LocalInbox:
 
     async def _notices(self, unread: Unread) -> AsyncIterator[Notice]:
         for kept in unread.ended:
-            yield ended(kept.record, await self._host.last_output(kept.number))
+            yield ended(kept.record, await self._host.last_output(Entry(kept.record, number=kept.number)))
         for number, event in unread.told:
             if event.record is not None:
-                output = await self._host.last_output(number)
+                output = await self._host.last_output(Entry(event.record, number=number))
                 yield told(event.session_id, event.seq, event.record, output)
         for entry in self._host.asking(self.session_id):
             question = entry.record.question
             if question is not None and (*self._who, question.id) not in entry.acknowledged:
-                output = await self._host.last_output(entry.number, entry)
+                output = await self._host.last_output(entry)
                 yield asked(entry.record, question, output)
 
     def _ack_questions(self, ids: set[str]) -> None:

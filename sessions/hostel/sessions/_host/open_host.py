@@ -12,13 +12,14 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from .. import _transitions as changes
-from .._admission.limits import Limits
 from .._errors import HostClosed, SessionClosing
 from .._event_log.cursor import LogSubscription
+from .._dialogue.notice import OUTPUT_BYTES
 from .._ids import checked_id, new_id
 from .._loop.current import outside_tasks
 from .._loop.spawner import Spawner
 from .._loop.threads import Threads
+from .._output.of_tasks import TaskOutputs
 from .._records import FailureKind, TaskFailure
 from .._tasks.entry import End, Entry, External
 from ..states import TaskState
@@ -27,8 +28,11 @@ from .heartbeats import Heartbeats
 from .turns import Turns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
+    from pathlib import Path
+
+    from .._admission.limits import Limits
     from .._events import TaskEvent
     from .._journal.protocol import Unread
     from .._journal.writer import Receipt
@@ -44,7 +48,12 @@ class OpenHost:
     """What a host has while it is open."""
 
     def __init__(
-        self, table: TaskTable, host_id: str, now: Callable[[], float], limits: Limits | None = None
+        self,
+        table: TaskTable,
+        host_id: str,
+        now: Callable[[], float],
+        limits: Limits,
+        output_dir: Path | None,
     ) -> None:
         self.table = table
         self.host_id = host_id
@@ -55,10 +64,12 @@ class OpenHost:
         self.context = outside_tasks()
         """What services of the host run in."""
         self.heartbeats = Heartbeats(self._fell_silent)
-        self.turns = Turns(limits or Limits(), now, self._watch_turns)
+        self.turns = Turns(limits, now, self._watch_turns)
         self.uncollected: OrderedDict[str, SessionTasks] = OrderedDict()
         """Sessions in which hidden tasks failed, until somebody hears of it."""
         self._watching = False
+        self.outputs = TaskOutputs(output_dir, self._start_service, table.known)
+        table.on_forget = self.outputs.forget
 
     def check_open(self) -> None:
         """:raises HostClosed: if nothing may start or change any more."""
@@ -165,6 +176,7 @@ class OpenHost:
             changes.ended(entry.record, how.state, self.stamp(), result=how.result, failure=how.failure),
             keep=keep,
         )
+        self.outputs.end(entry)
         # somebody else has ended the task: its body must not go on for nothing
         if entry.run is not None and entry.run.running:
             entry.run.abort()
@@ -208,9 +220,9 @@ class OpenHost:
         """Return the events that match, from now on."""
         return LogSubscription(self.table.log, filter, None)
 
-    async def last_output(self, number: int, entry: Entry | None = None) -> str:
+    async def last_output(self, entry: Entry) -> str:
         """Return the end of what a task wrote."""
-        return ""
+        return await self.outputs.last(entry, OUTPUT_BYTES)
 
     def report(self, entry: Entry, progress: Progress, *, notify: bool = False) -> None:
         """Keep the progress of a task that is alive; tell its session with `notify`."""
@@ -232,7 +244,10 @@ class OpenHost:
         entry.fence = entry.record.seq
 
     def _watch_turns(self) -> None:
-        self.services.start_service(self.turns.watch, context=self.context.copy())
+        self._start_service(self.turns.watch)
+
+    def _start_service(self, func: Callable[[], Awaitable[object]]) -> None:
+        self.services.start_service(func, context=self.context.copy())
 
     def _fell_silent(self, entry: Entry) -> None:
         if entry.managed:

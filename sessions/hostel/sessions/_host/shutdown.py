@@ -134,11 +134,13 @@ async def _stop_services(host: OpenHost, grace: float) -> None:
     writer = host.table.writer
     if writer is not None:
         writer.close()
+    await host.outputs.close()
     if not await host.services.join(max(2 * grace, WRITE_SECONDS)):
         log.warning("%d cancel hooks or writers of the journal do not end", len(host.services))
     failed = writer.give_up() if writer is not None else None
     host.table.log.close()
     for entry in host.table.live():
+        host.outputs.end(entry)
         entry.mark_done()
     for session in list(host.table.sessions.values()):
         log_hidden_failures(host, session)

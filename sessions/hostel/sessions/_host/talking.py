@@ -8,15 +8,48 @@ from .._dialogue.asking import answer
 from .._dialogue.inbox import LocalInbox
 from .._dialogue.mailbox import send
 from .._ids import checked_id
+from .._output.value import LIMIT
 from .context import current_task_id
 from .opened import OpenedHost
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from .._output.value import Output
     from .._records import JsonValue, TaskRecord
 
 
 class TalkingVerbs(OpenedHost):
     """What passes between a task and others."""
+
+    async def write_output(
+        self, task_id: str, text: str, stream: str = "stdout", *, session_id: str | None = None
+    ) -> None:
+        """Add to the output of a live task, for whoever runs it.
+
+        :raises IllegalTransition: if it has ended.
+        :raises ValueError: if `stream` is not 1 to 32 characters of `[a-z0-9_-]`.
+        """
+        host = self._host
+        await host.outputs.write(await host.table.get(task_id, session_id), text, stream)
+
+    async def read_output(
+        self, task_id: str, after: int = 0, limit: int = LIMIT, *, session_id: str | None = None
+    ) -> Output:
+        """Return what a task has written from byte `after` on, at most `limit` bytes (4 to 1 MiB), of one
+        stream. Below 0, `after` counts from the end. What is not kept any more is counted as `dropped`.
+        """
+        host = self._host
+        return await host.outputs.read(await host.table.get(task_id, session_id), after, limit)
+
+    async def follow_output(
+        self, task_id: str, after: int = 0, *, session_id: str | None = None
+    ) -> AsyncIterator[Output]:
+        """Return an iterator over what a task writes from byte `after` on, until it has ended or the host
+        closes.
+        """
+        host = self._host
+        return host.outputs.follow(await host.table.get(task_id, session_id), after)
 
     async def answer(
         self,

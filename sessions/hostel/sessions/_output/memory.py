@@ -93,9 +93,9 @@ class Memory:
         if start >= self.total:
             return Piece(b"", start, self.total, self._tail.stream or self._head.stream or DEFAULT_STREAM)
         head, tail = self._head, self._tail
-        start = max(start, head.start) if start < head.end else max(start, tail.start)
+        start = max(start, head.start)
         if start >= head.end:
-            return Piece(*_first(tail, start, limit, self.total))
+            return Piece(*_first(tail, max(start, tail.start), limit, self.total))
         data, stream = head.read(start, limit)
         if start + len(data) == head.end == tail.start and len(data) < limit and tail.data:
             more, its_stream = tail.read(tail.start, limit - len(data))

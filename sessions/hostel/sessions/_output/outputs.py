@@ -76,10 +76,13 @@ class Outputs:
         """Return the folder where another process writes this output from now on.
 
         Its `SpoolWriter` goes on after what was added. Raises OSError if the disk does not take it."""
-        await self.flush(output)
-        place = await anyio.to_thread.run_sync(self._make_place, output.number)
-        await anyio.to_thread.run_sync(_begin_at, place, output.total)
-        output.foreign = True
+        output.foreign = True  # from here on nothing is added, so the total stays what is told to the disk
+        try:
+            await self.flush(output)
+            place = await anyio.to_thread.run_sync(self._make_place, output.number, output.total)
+        except BaseException:
+            output.foreign = False
+            raise
         output.spool = None
         return place
 
@@ -143,12 +146,15 @@ class Outputs:
         folder = self._folder or self._temporary
         return folder / str(number) if folder is not None else None
 
-    def _make_place(self, number: int) -> Path:
+    def _make_place(self, number: int, total: int) -> Path:
+        """Make the folder where the next byte is number `total`; earlier ones may be in memory only."""
         if self._folder is None and self._temporary is None:
             self._temporary = Path(tempfile.mkdtemp(prefix="hostel-output-"))
         place = self._place(number)
         assert place is not None
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if read_spool(place, 0, 0).total < total:
+            (place / f"{total:016d}.out").touch(0o600)
         return place
 
 
@@ -158,12 +164,6 @@ def _read(place: Path | None, after: int, limit: int) -> Piece:
         return read_spool(place, after, limit) if place is not None else NOTHING
     except OSError:
         return NOTHING
-
-
-def _begin_at(place: Path, total: int) -> None:
-    """Let the next byte in `place` be number `total`, though earlier ones may be in memory only."""
-    if read_spool(place, 0, 0).total < total:
-        (place / f"{total:016d}.out").touch(0o600)
 
 
 def _numbers(folder: Path | None) -> list[int]:

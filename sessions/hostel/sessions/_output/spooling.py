@@ -152,11 +152,11 @@ class Spooling:
                 if not self._over:
                     self._wake, self._urgent = anyio.Event(), anyio.Event()
                 failures = await anyio.to_thread.run_sync(_write, batch) if batch else {}
-        for spool, total, _ in batch:
-            if (error := failures.get(spool)) is not None:
-                log.warning("output is no longer kept in %s: %s", spool.folder, error)
-                spool.stop()
-            spool.settle(total)
+            for spool, total, _ in batch:
+                if (error := failures.get(spool)) is not None:
+                    log.warning("output is no longer kept in %s: %s", spool.folder, error)
+                    spool.stop()
+                spool.settle(total)
         self._tell()
 
     def _tell(self) -> None:

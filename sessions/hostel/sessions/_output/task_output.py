@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from .spooling import Spool, Spooling
 
 
+def size_of(output: TaskOutput | None) -> int:
+    """Return about how many bytes an output takes in memory."""
+    return 0 if output is None else min(output.total, HEAD + TAIL)
+
+
 class TaskOutput:
     """The output of the task known as `number`; add to it on the loop only."""
 

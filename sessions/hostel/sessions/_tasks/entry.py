@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Set
 
     from .._loop.spawner import Scope
+    from .._output.task_output import TaskOutput
     from .._records import JsonValue, TaskFailure, TaskOutcome, TaskRecord
     from .cancel_hooks import Hook, HookCall
 
@@ -115,6 +116,8 @@ class Entry:
     left_behind: tuple[str, ...] = ()
     """The sessions it has moved out of."""
 
+    output: TaskOutput | None = None
+    """What it has written, if anything."""
     acknowledged: Set[tuple[str, str, str]] = frozenset()
     """Which of its questions were acknowledged: in which session, by which consumer."""
 

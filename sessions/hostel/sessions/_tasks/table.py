@@ -22,6 +22,7 @@ from .._errors import AmbiguousTaskId, TaskAlreadyExists, UnknownTask
 from .._events import EventType
 from .._journal.protocol import Append, Forget, Summaries, TaskQuery
 from .._journal.writer import JournalWriter
+from .._output.task_output import size_of
 from .._outcomes import LARGE, is_apart, lightened, text_of, with_value
 from .._records import SessionSummary, TaskFilter, TaskPage, TaskRecord
 from .._retention import RETAIN_BYTES, Shares, weight_of
@@ -34,7 +35,7 @@ from .listing import may_show_past, merged, not_yet_past, number, number_of, onl
 from .session_tasks import SessionTasks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from .._event_log.log import EventLog
     from .._events import TaskEvent
@@ -71,6 +72,8 @@ class TaskTable:
         """Tasks by a session they have left."""
         self._families = Families(self.live_parent)
         self.inboxes = Inboxes(journal)
+        self.known = journal.known if journal is not None else None
+        self.on_forget: Callable[[Entry], None] = lambda _: None
 
     def session(self, session_id: str, at: float) -> SessionTasks:
         """Return the session, made now if it is new."""
@@ -263,7 +266,7 @@ class TaskTable:
             retain = self._retain if keep and record.state in TERMINAL else None
             self.writer.put(Append(event, follows, entry.restart, entry.value, retain), entry)
         if record.state in TERMINAL:
-            entry.weight = weight + len(entry.value or "")
+            entry.weight = weight + len(entry.value or "") + size_of(entry.output)
             self._retire(entry, keep=keep)
 
     def show(self, event: TaskEvent, entry: Entry) -> None:
@@ -358,6 +361,7 @@ class TaskTable:
         self._forget(entry)
 
     def _forget(self, entry: Entry) -> None:
+        self.on_forget(entry)
         if self.writer is not None:
             record = entry.record
             self.writer.put(Forget(record.session_id, record.id, record.seq))

@@ -1,0 +1,163 @@
+"""The outputs of a host's tasks: written by bodies and owners, read and followed by anybody, gone with them.
+
+A task gets its output with the first byte; the number of its registration names it, which no transfer and no
+second task of the same id can take from it. What is in files outlives the task's end and its host, and goes
+when the task is forgotten: a journal forgets by itself, so a sweep asks it now and then what it still knows."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import anyio.lowlevel
+import attrs
+
+from .._errors import IllegalTransition
+from .outputs import Outputs
+from .value import LIMIT
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+    from pathlib import Path
+    from typing import Self
+
+    from .._tasks.entry import Entry
+    from .task_output import TaskOutput
+    from .value import Output
+
+    Start = Callable[[Callable[[], Awaitable[object]]], None]
+    Known = Callable[[Sequence[int]], Awaitable[set[int]]]
+
+SWEEP_AFTER = 100
+"""How many tasks with output may end before what is forgotten is looked for."""
+
+
+class TaskOutputs:
+    """The outputs of one open host, in `folder` (None: in memory). `start` starts a service of the host,
+    `known` tells which tasks its journal still knows.
+    """
+
+    def __init__(self, folder: Path | None, start: Start, known: Known | None) -> None:
+        self._outputs = Outputs(folder)
+        self._start = start
+        self._known = known if folder is not None else None
+        self._runs = False
+        self._ended = 0
+        self.sweep()
+
+    def of(self, entry: Entry) -> TaskOutput:
+        """Return the output of a task, made now if it has none."""
+        if entry.output is None:
+            entry.output = self._outputs.open(entry.number)
+            if entry.output.spool is not None and not self._runs:
+                self._runs = True
+                self._start(self._outputs.run)
+        return entry.output
+
+    async def write(self, entry: Entry, text: str, stream: str) -> None:
+        """Add to the output of a live task, and let others run.
+
+        :raises IllegalTransition: if it has ended.
+        :raises ValueError: if `stream` is not 1 to 32 characters of `[a-z0-9_-]`.
+        """
+        if not entry.live:
+            raise IllegalTransition(entry.record.id, entry.record.state, entry.record.state)
+        output = self.of(entry)
+        output.add(text, stream)
+        _note(entry, output.total)
+        await output.room()
+        await anyio.lowlevel.checkpoint()
+
+    async def read(self, entry: Entry, after: int, limit: int) -> Output:
+        """Return a part of what a task has written."""
+        ended = entry.is_done and not entry.live
+        return await self._outputs.read(entry.output or entry.number, after, limit, ended)
+
+    def follow(self, entry: Entry, after: int) -> Following:
+        """Return what a task writes, from `after` on."""
+        if entry.is_done:
+            return Following(partial(self._rest, entry), after)
+        return Following(partial(self._outputs.next, self.of(entry)), after)
+
+    async def _rest(self, entry: Entry, after: int) -> Output:
+        return await self.read(entry, after, LIMIT)
+
+    async def last(self, entry: Entry, size: int) -> str:
+        """Return the last `size` bytes of what a task has written."""
+        if entry.output is None and not entry.record.output_bytes:
+            return ""
+        parts, after = list[str](), -size
+        while True:
+            part = await self.read(entry, after, size)
+            parts.append(part.text)
+            if part.ended or part.next <= after or not part.text:
+                return "".join(parts)
+            after = part.next
+
+    async def spool(self, entry: Entry) -> Path:
+        """Return the folder in which another process writes the output of a task."""
+        return await self._outputs.spool_folder(self.of(entry))
+
+    def spooled(self, entry: Entry, total: int) -> None:
+        """Note how far that process is."""
+        if entry.live:
+            output = self.of(entry)
+            output.note_total(total)
+            _note(entry, output.total)
+
+    def end(self, entry: Entry) -> None:
+        """Let nothing follow in the output of a task."""
+        output = entry.output
+        if output is None:
+            return
+        output.end()
+        if output.spool is not None and output.spool.unwritten:
+            self._start(partial(self._outputs.flush, output))  # holds it until it is in its files
+        self._ended += 1
+        if self._ended >= SWEEP_AFTER:
+            self.sweep()
+
+    def forget(self, entry: Entry) -> None:
+        """Remove the output of a task that is forgotten."""
+        if entry.output is not None:
+            self._start(partial(self._outputs.remove, [entry.number]))
+
+    def sweep(self) -> None:
+        """Remove the outputs of tasks that the journal has forgotten."""
+        self._ended = 0
+        if self._known is not None:
+            self._start(self._sweep)
+
+    async def _sweep(self) -> None:
+        numbers = await self._outputs.numbers()
+        if numbers and self._known is not None:
+            await self._outputs.remove(set(numbers) - await self._known(numbers))
+
+    async def close(self) -> None:
+        """Write what is left."""
+        await self._outputs.close()
+
+
+class Following:
+    """Iterates over the parts of an output until it has ended, waiting for more in between."""
+
+    def __init__(self, read: Callable[[int], Awaitable[Output]], after: int) -> None:
+        self._read = read
+        self._after = after
+        self._over = False
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Output:
+        if self._over:
+            raise StopAsyncIteration
+        part = await self._read(self._after)
+        self._over, self._after = part.ended, part.next
+        if self._over and not part.text and not part.dropped:
+            raise StopAsyncIteration
+        return part
+
+
+def _note(entry: Entry, total: int) -> None:
+    entry.record = attrs.evolve(entry.record, output_bytes=total)
