@@ -25,7 +25,7 @@ def nothing_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
     """What a test starts knows its folder, from its environment or its arguments."""
     monkeypatch.setenv(MARK, str(tmp_path))
     yield
-    for _ in range(1_000):
+    for _ in range(6_000):
         left = [*marked(str(tmp_path)), *_dead_children()]
         if not left:
             return
