@@ -64,7 +64,7 @@ def main() -> None:
             ratio = statistics.median(keepers) / statistics.median(files)
             missed = "" if ratio <= GOAL else "  missed"
             print(
-                f"{name:24} {statistics.median(files):6.2f} s to a file {ratio:6.2f} ×   goal {GOAL}{missed}"
+                f"{name:24} {statistics.median(files):6.2f} s to a file {ratio:6.2f} times   goal {GOAL}{missed}"
             )
         direct = statistics.median([to_file("true", Path(folder)) for _ in range(20)])
     started = statistics.median([anyio.run(under_keeper, "true", memory) for _ in range(20)])

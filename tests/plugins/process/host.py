@@ -18,7 +18,7 @@ async def main(data_dir: str, loss: str) -> None:
             params: dict[str, JsonValue] = {"shell": shell, "stdin": True, "on_host_loss": loss}
             await runtime.start("s", "process", params, id=f"task-{number}")
         for number in range(COMMANDS):
-            async for _ in await runtime.tasks.follow_output(f"task-{number}"):
+            async for _ in runtime.tasks.follow_output(f"task-{number}"):
                 break
         print("ready", flush=True)  # noqa: T201
         await anyio.sleep_forever()

@@ -37,7 +37,7 @@ async def start(runtime: Runtime, shell: str, **params: JsonValue) -> TaskHandle
 async def shows(runtime: Runtime, wanted: str, task_id: str = "t") -> str:
     """Wait until the output has `wanted`, and return it all."""
     text = ""
-    async for piece in await runtime.tasks.follow_output(task_id):
+    async for piece in runtime.tasks.follow_output(task_id):
         text += piece.text
         if wanted in text:
             return text

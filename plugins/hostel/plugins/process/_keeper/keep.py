@@ -44,7 +44,7 @@ class Keeper:
         self._wait_status: int | None = None
         self._childless = False
         self._released = False
-        self._told, self._quiet_until = 0, 0.0
+        self._quiet_until = 0.0
         self._drained_at: float | None = None
         self._fed_fd: int | None = None
         timeout = request["timeout"]
@@ -80,14 +80,13 @@ class Keeper:
         try:
             self._output = Output(started.output, request["spool"], request["folder"])
             files.write(self._folder, files.STATE, self._state(started.pid))
-        except OSError:
+        except BaseException:
             os.killpg(started.pid, signal.SIGKILL)
             os.waitpid(started.pid, 0)
             raise
         self._input = Input(started.stdin, started.terminal)
-        self._told = self._output.total
         self._watch(started.output, self._pump)
-        self._tell({"started": started.pid, "keeper": os.getpid(), "output": self._told})
+        self._tell({"started": started.pid})
 
     def _state(self, pid: int) -> State:
         me = os.getpid()
@@ -129,7 +128,7 @@ class Keeper:
         times = [self._deadline, self._drained_at]
         if self._ending is not None and self._drained_at is None:
             times.append(self._ending.at)
-        if self._output.total != self._told and any(not link.congested for link in self._links):
+        if self._curious():
             times.append(self._quiet_until)
         if self._wait_status is not None and not processes.LINUX:
             times.append(monotonic() + AGAIN)
@@ -201,9 +200,7 @@ class Keeper:
 
     def _accept(self) -> None:
         with suppress(OSError):
-            link = Link(self._server.accept()[0])
-            self._add(link)
-            self._say(link, {"output": self._output.total})
+            self._add(Link(self._server.accept()[0]))
 
     def _add(self, link: Link) -> None:
         self._released = False
@@ -271,10 +268,13 @@ class Keeper:
             self._drop(link)
 
     def _tell_output(self, now: float) -> None:
-        total = self._output.total
-        if total != self._told and not any(link.congested for link in self._links):
-            self._told, self._quiet_until = total, now + _NEWS_SECONDS
-            self._tell({"output": total})
+        for link in self._curious():
+            link.told, self._quiet_until = self._output.total, now + _NEWS_SECONDS
+            self._say(link, {"output": link.told})
+
+    def _curious(self) -> list[Link]:
+        """Return the hosts that have taken what they were told, and do not know of all output."""
+        return [link for link in self._links if link.told != self._output.total and not link.congested]
 
     def _say_goodbye(self) -> None:
         assert self._wait_status is not None

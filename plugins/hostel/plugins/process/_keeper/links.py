@@ -23,6 +23,8 @@ class Link:
     def __init__(self, sock: socket.socket) -> None:
         sock.setblocking(False)
         self.sock = sock
+        self.told = 0
+        """How many bytes of output it was told of."""
         self._received, self._to_send = b"", b""
 
     @property
