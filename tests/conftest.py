@@ -11,6 +11,7 @@ import shutil
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
@@ -88,23 +89,31 @@ def _eager_loop() -> asyncio.AbstractEventLoop:
 
 @pytest.fixture(autouse=True)
 def no_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
-    threads, files = set(threading.enumerate()), _open_files()
+    threads, files = _threads(), _open_files()
     yield
     if "anyio_backend" in request.fixturenames or _started_since(threads) or _open_files() - files:
         gc.collect()
     started = _started_since(threads)
-    for thread in started:
-        thread.join(60)
-    left = [thread.name for thread in started if thread.is_alive()]
+    end = time.monotonic() + 60
+    while (running := [thread for thread in started if _runs(thread)]) and time.monotonic() < end:
+        running[0].join(0.05)
+    left = [thread.name for thread in running]
     assert not left, f"threads left running: {left}"
     opened = _open_files() - files
     assert not opened, f"files left open: {opened}"
 
 
-def _started_since(threads: set[threading.Thread]) -> list[threading.Thread]:
-    new = set(threading.enumerate()) - threads
-    kept_by_trio = "Trio thread"  # a process-wide cache; each one ends after ten idle seconds
-    return [thread for thread in new if not thread.name.startswith(kept_by_trio)]
+def _threads() -> dict[threading.Thread, str]:
+    return {thread: thread.name for thread in threading.enumerate()}
+
+
+def _started_since(threads: dict[threading.Thread, str]) -> list[threading.Thread]:
+    # trio keeps threads for ten idle seconds; one of those before has another name while it works again
+    return [thread for thread, name in _threads().items() if threads.get(thread) != name and _runs(thread)]
+
+
+def _runs(thread: threading.Thread) -> bool:
+    return thread.is_alive() and not thread.name.startswith("Trio thread")
 
 
 def _open_files() -> set[tuple[str, str]]:

@@ -7,7 +7,17 @@ from types import ModuleType, SimpleNamespace
 import anyio
 import pytest
 
-from hostel.runtime import PluginFailed, PluginInfo, PluginRegistry, TaskKind, hookimpl, hookspec, hookspecs
+from hostel.runtime import (
+    PluginFailed,
+    PluginInfo,
+    PluginRegistry,
+    Runtime,
+    TaskKind,
+    UnknownKind,
+    hookimpl,
+    hookspec,
+    hookspecs,
+)
 
 from .conftest import Site
 
@@ -490,3 +500,57 @@ def test_strangers_that_require_each_other_are_set_aside(site: Site) -> None:
 
     assert found.start_order() == ["greeter"]
     assert {info.name for info in found if info.failure} == {"egg", "hen"}
+
+
+FAILS_TO_START = """
+    from hostel.runtime import TaskKind, hookimpl
+
+    async def crawl() -> None:
+        pass
+
+    @hookimpl
+    def register_task_kinds():
+        return [TaskKind("crawl", crawl, resumable=True)]
+
+    @hookimpl
+    def on_startup():
+        raise OSError("the port is taken")
+"""
+REQUIRES = """
+    from hostel.runtime import hookimpl
+    requires = ["{other}"]
+
+    @hookimpl
+    def on_startup():
+        raise AssertionError("started")
+"""
+
+
+async def test_who_requires_what_requires_what_did_not_start_is_told_so(site: Site) -> None:
+    site.install("first-of-all", REQUIRES.format(other="then"), {"first": ""})
+    site.install("then", REQUIRES.format(other="base"))
+    site.install("base", FAILS_TO_START)
+
+    async with Runtime([Greeter()], blocked=["hostel"]) as runtime:
+        failures = {info.name: info.failure for info in runtime.plugins if info.failure}
+
+    assert failures == {
+        "base": "on_startup: OSError: the port is taken",
+        "then": "on_startup: requires 'base', which is not there",
+        "first": "on_startup: requires 'then', which is not there",
+    }
+
+
+async def test_the_task_kinds_of_a_plugin_that_does_not_start_cannot_be_started(site: Site) -> None:
+    site.install("base", FAILS_TO_START)
+
+    async with Runtime([Greeter()], blocked=["hostel"]) as runtime:
+        assert "crawl" not in {kind.name for kind in runtime.kinds}
+        with pytest.raises(
+            UnknownKind, match=r"the plugin 'base', which registers .* was set aside"
+        ) as unknown:
+            await runtime.start("s1", "crawl")
+        assert await runtime.tasks.sessions() == []
+
+    assert unknown.value.set_aside == "base"
+    assert "crawl" not in unknown.value.known

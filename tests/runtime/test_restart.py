@@ -12,6 +12,8 @@ from hostel.runtime import Runtime, TaskKind, current_task, hookimpl
 from hostel.sessions import FailureKind, TaskFilter, TaskState
 from hostel.sessions.journal import JournalInUse
 
+from .conftest import Site
+
 RUN_UNTIL_KILLED = """
 import sys, anyio
 from hostel.runtime import Runtime, TaskKind, hookimpl
@@ -132,3 +134,34 @@ async def test_without_a_data_folder_nothing_is_kept(tmp_path: Path, monkeypatch
         await runtime.start("s", "crawl", {"page": 1})
 
     assert list(tmp_path.iterdir()) == []
+
+
+NEVER_STARTS = """
+    from hostel.runtime import TaskKind, hookimpl
+
+    async def crawl(page):
+        raise AssertionError("run by a plugin that did not start")
+
+    @hookimpl
+    def register_task_kinds():
+        return [TaskKind("crawl", crawl, resumable=True)]
+
+    @hookimpl
+    def on_startup():
+        raise OSError("the port is taken")
+"""
+
+
+async def test_tasks_of_a_plugin_that_does_not_start_wait_for_a_start_in_which_it_does(
+    tmp_path: Path, site: Site, anyio_backend_name: str
+) -> None:
+    await killed_runtime(tmp_path, anyio_backend_name)
+    site.install("crawling", NEVER_STARTS)
+
+    async with Runtime(data_dir=tmp_path, blocked=["hostel"]) as runtime:
+        record = await runtime.tasks.get("crawl")
+        assert record is not None
+        assert record.state is TaskState.PENDING
+
+    async with Runtime([Crawling()], data_dir=tmp_path, load_installed=False) as runtime:
+        assert (await runtime.tasks.wait("crawl")).state is TaskState.COMPLETED

@@ -6,6 +6,7 @@ touched: the task runs to its end, and the plugin beside is called."""
 
 import asyncio
 import logging
+import os
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator
@@ -17,6 +18,9 @@ import attrs
 import pytest
 import trio
 
+from hostel.plugins.batch import Batches
+from hostel.plugins.batch import hookspecs as batch_hooks
+from hostel.plugins.batch.testing import eventually
 from hostel.plugins.model_pull import DownloadManager
 from hostel.plugins.model_pull import hookspecs as model_pull_hooks
 from hostel.runtime import PluginFailed, Runtime, TaskKind, hookimpl, hookspecs
@@ -101,8 +105,16 @@ ANSWERS: dict[str, Callable[[], object]] = {
     "a hostile object in a list": lambda: [Hostile()],
     "what cannot be called": lambda: [TaskKind("x", 5)],  # type: ignore[arg-type]
 }
-TOLD = ("on_startup", "on_shutdown", "on_session_opened", "on_session_closed", "on_task_event")
+TOLD = (
+    "on_startup",
+    "on_shutdown",
+    "on_session_opened",
+    "on_session_closed",
+    "on_task_event",
+    "on_download_event",
+)
 LISTS = ("register_task_kinds", "register_routes", "register_model_sources")
+CHOICES = ("choose_quantization", "choose_batch_sender")
 
 
 def plugin_with(hook: str, function: Callable[[], object], *, is_async: bool = False) -> object:
@@ -135,7 +147,8 @@ class Beside:
 
     @hookimpl
     def on_task_event(self, event: TaskEvent) -> None:
-        self.told.append(str(event.type))
+        if event.session_id == "s1":
+            self.told.append(str(event.type))
 
     @hookimpl
     def on_session_closed(self) -> None:
@@ -168,25 +181,42 @@ async def live(hook: str, bad: object | None, caplog: pytest.LogCaptureFixture) 
 
     :param bad: the plugin under test; None if it is installed
     """
-    pulls = hook in vars(model_pull_hooks)
+    pulls, batches = hook in vars(model_pull_hooks), hook in vars(batch_hooks)
+    blocked = ["batch"] if pulls else ["model_pull"] if batches else ["hostel"]
     beside = Beside()
     given = [beside] if bad is None else [bad, beside]
     caplog.set_level(logging.WARNING, "hostel.runtime")
-    async with Runtime(given, blocked=["batch" if pulls else "hostel"]) as runtime:
+    async with Runtime(given, blocked=blocked) as runtime:
         runtime.plugins.collect(hookspecs.register_routes, runtime)
         async with runtime.session("s1") as session:
             handle = await session.spawn_managed(TaskSpec(), anyio.lowlevel.checkpoint)
             assert (await session.wait(handle.id)).state is TaskState.COMPLETED
         if pulls:
             await runtime.plugins.first(model_pull_hooks.choose_quantization, "org/m", [])
-            assert runtime.get(DownloadManager)
+            await _pull(runtime)
+        if batches:
+            await runtime.get(Batches).work("http://127.0.0.1:9/v1")
+            assert runtime.get(Batches).works
     failures = {info.name: info.failure for info in runtime.plugins}
     return Life(sorted(set(beside.told)), failures, caplog.messages)
 
 
+async def _pull(runtime: Runtime) -> None:
+    """Pull a file of this machine, and wait until something is noted."""
+    file = Path(os.environ["HF_HOME"]).with_name("m.bin")
+    file.write_bytes(b"weights")
+    pulled = await runtime.get(DownloadManager).pull(str(file))
+    assert pulled.read_bytes() == b"weights"
+
+    async def is_noted() -> bool:
+        return any(info.failure for info in runtime.plugins)
+
+    await eventually(is_noted)
+
+
 CASES = [
     pytest.param(hook, what, id=f"{hook} - {name}")
-    for hook in (*TOLD, *LISTS, "choose_quantization")
+    for hook in (*TOLD, *LISTS, *CHOICES)
     for name, what in (RAISES if hook in TOLD else RAISES | ANSWERS).items()
 ]
 

@@ -38,13 +38,17 @@ class PluginFailed(RuntimeFault):
 
 
 class UnknownKind(RuntimeFault, LookupError):
-    """No plugin has registered that kind of task; `known` are those that are."""
+    """No plugin has registered that kind of task; `known` are those that are. `set_aside` is the plugin that
+    has and was set aside, None if there is none.
+    """
 
-    def __init__(self, kind: str, known: Collection[str]) -> None:
-        super().__init__(
-            f"no plugin registers the task kind {kind!r}; there is {', '.join(sorted(known)) or 'none'}"
-        )
+    def __init__(self, kind: str, known: Collection[str], set_aside: str | None = None) -> None:
+        why = f"no plugin registers the task kind {kind!r}"
+        if set_aside is not None:
+            why = f"the plugin {set_aside!r}, which registers the task kind {kind!r}, was set aside"
+        super().__init__(f"{why}; there is {', '.join(sorted(known)) or 'none'}")
         self.kind = kind
+        self.set_aside = set_aside
         self.known = tuple(sorted(known))
 
 

@@ -85,12 +85,12 @@ class KindTable:
     def bind(self, name: str, params: Mapping[str, JsonValue]) -> tuple[str, Callable[[], Awaitable[object]]]:
         """Return the plugin a kind comes from and its `run` with `params` filled in.
 
-        :raises UnknownKind: if no plugin has registered it.
+        :raises UnknownKind: if no plugin has registered it, or its plugin was set aside.
         :raises InvalidParams: if `params` are not JSON.
         """
         known = self._known()
         if name not in known:
-            raise UnknownKind(name, known)
+            raise UnknownKind(name, known, self._kinds[name][0] if name in self._kinds else None)
         try:
             given = json.loads(
                 json.dumps(params, allow_nan=False)

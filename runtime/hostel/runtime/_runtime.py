@@ -159,7 +159,7 @@ class Runtime:
     ) -> TaskHandle[object]:
         """Start a task of a kind that a plugin has registered, by name.
 
-        :raises UnknownKind: if no plugin has.
+        :raises UnknownKind: if no plugin has, or the one that has was set aside.
         :raises InvalidParams: if `params` are not JSON.
         """
         plugin, body = self._kinds.bind(kind, params or {})

@@ -37,6 +37,7 @@ from ._host.host import LocalBackgroundTaskHost
 from ._host.resumption import Resume
 from ._host.shutdown import OnStop
 from ._ids import new_id
+from ._output.value import Output
 from ._protocol import BackgroundTaskHost, HostPortal, Inbox, Subscription, TaskHandle
 from ._records import (
     PREDEFINED_KINDS,
@@ -85,6 +86,7 @@ __all__ = [
     "Limits",
     "Notice",
     "NoticeKind",
+    "Output",
     "Place",
     "Priority",
     "PREDEFINED_KINDS",

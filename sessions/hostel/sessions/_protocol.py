@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar, TypeVarTuple, ov
 
 if TYPE_CHECKING:
     import builtins
-    from collections.abc import Awaitable, Callable, Coroutine, Iterable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
     from types import TracebackType
     from typing import Self
 
     from ._admission.limits import Place
     from ._dialogue.notice import Notice
     from ._events import TaskEvent
+    from ._output.value import Output
     from ._records import (
         JsonValue,
         Progress,
@@ -246,6 +247,18 @@ class BackgroundTaskHost(Protocol):
     async def transfer_managed(
         self, from_session_id: str, to_session_id: str, task_ids: Iterable[str]
     ) -> builtins.list[TaskRecord]: ...
+
+    async def write_output(
+        self, task_id: str, text: str, stream: str = "stdout", *, session_id: str | None = None
+    ) -> None: ...
+
+    async def read_output(
+        self, task_id: str, after: int = 0, limit: int = 64 * 1024, *, session_id: str | None = None
+    ) -> Output: ...
+
+    def follow_output(
+        self, task_id: str, after: int = 0, *, session_id: str | None = None
+    ) -> AsyncIterator[Output]: ...
 
     async def answer(
         self,

@@ -227,6 +227,40 @@ async def test_a_bug_in_a_route_is_500_noted_against_its_plugin_and_harms_nobody
     assert failures["inspector.server"] is None
 
 
+ITSELF: list[object] = []
+ITSELF.append(ITSELF)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [object(), {1, 2}, b"bytes", {"a": object()}, {(1, 2): 3}, [float("nan")], {"a": float("inf")}, ITSELF],
+    ids=["object", "set", "bytes", "object within", "key", "NaN", "infinity", "circle"],
+)
+async def test_an_answer_that_is_not_json_is_500_noted_against_its_plugin(value: object) -> None:
+    class Odd:
+        name = "odd"
+
+        @hookimpl
+        def register_routes(self) -> list[Endpoint]:
+            async def answer(query: Mapping[str, str], body: JsonValue) -> JsonValue:
+                return value  # type: ignore[return-value]
+
+            return [Endpoint("odd", answer)]
+
+    inspector = Inspector()
+    async with runtime_with(Odd(), inspector) as runtime, client(inspector) as http:
+        answer = await http.get("/api/odd")
+        again = await http.get("/api/tasks")
+        failures = {info.name: info.failure or "" for info in runtime.plugins}
+
+    assert answer.status_code == 500
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert again.status_code == 200
+    assert failures["odd"].startswith("GET /api/odd: TypeError: ")
+    assert "JSON" in failures["odd"]
+    assert failures["inspector.server"] == ""
+
+
 async def test_the_token_is_in_no_log(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     inspector = Inspector()

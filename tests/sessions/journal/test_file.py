@@ -117,6 +117,27 @@ async def test_what_the_operating_system_refuses_is_a_journal_error(tmp_path: Pa
     assert refused.value.path == str(path)
 
 
+@pytest.mark.parametrize("part", ["shm", "wal"])
+async def test_a_folder_where_no_write_ahead_log_can_be_is_refused_in_one_sentence(
+    path: Path, part: str
+) -> None:
+    async with LocalBackgroundTaskHost(SqliteJournal(path)) as host:
+        await host.register("s", TaskSpec(id="before"))
+        await host.complete("before")
+    in_the_way = path.with_name(f"{path.name}-{part}")
+    in_the_way.mkdir()
+
+    with pytest.raises(JournalError) as refused:
+        async with LocalBackgroundTaskHost(SqliteJournal(path)):
+            pytest.fail("entered")
+    assert str(refused.value).startswith(f"journal {path}: it cannot be ")
+    assert "\n" not in str(refused.value)
+
+    in_the_way.rmdir()
+    async with LocalBackgroundTaskHost(SqliteJournal(path)) as host:
+        assert await host.get("before") is not None
+
+
 def schema(connection: sqlite3.Connection) -> list[tuple[str, ...]]:
     rows = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY name").fetchall()
     pragmas = ("user_version", "application_id")

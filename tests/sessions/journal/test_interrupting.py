@@ -8,6 +8,7 @@ import anyio.lowlevel
 import pytest
 
 from hostel.sessions import (
+    Backoff,
     CancelPolicy,
     EventType,
     FailureKind,
@@ -233,6 +234,62 @@ async def test_a_host_that_drains_lets_tasks_end_by_themselves(path: Path) -> No
         others.start_soon(_finish_when_closing, crawl)
 
     assert await handle.wait() == "all pages"
+
+
+async def test_an_attempt_that_fails_while_a_host_drains_is_followed_by_the_next(path: Path) -> None:
+    crawl = Crawl()
+    host = LocalBackgroundTaskHost(SqliteJournal(path), on_stop=OnStop.DRAIN, stop_grace=60)
+    async with anyio.create_task_group() as others, host:
+
+        async def body() -> str:
+            pages = await crawl.first()
+            if current_task().attempt == 1:
+                raise ConnectionError("not yet")
+            return pages
+
+        spec = TaskSpec(max_attempts=2, retry=Backoff(initial=0.01))
+        handle = await host.spawn_managed("s1", spec, body)
+        others.start_soon(_finish_when_closing, crawl)
+
+    assert await handle.wait() == "all pages"
+    assert handle.record.attempt.attempt == 2
+
+
+@pytest.mark.parametrize("resumable", [True, False])
+async def test_an_attempt_that_is_due_when_a_host_has_drained_is_left_to_the_next_host_or_cancelled(
+    path: Path, resumable: bool
+) -> None:
+    crawl = Crawl()
+    spec = TaskSpec(id="t1", resumable=resumable, max_attempts=2, retry=Backoff(3600, maximum=3600))
+
+    async def body() -> None:
+        await crawl.first()
+        raise ConnectionError("not yet")
+
+    async with (
+        anyio.create_task_group() as others,
+        LocalBackgroundTaskHost(SqliteJournal(path), stop_grace=3600) as host,
+    ):
+        handle = await host.spawn_managed("s1", spec, body)
+        await crawl.started.wait()
+        events = host.subscribe(TaskFilter(session_id="s1"))
+        others.start_soon(host.drain)
+        await anyio.wait_all_tasks_blocked()
+        crawl.finish.set()
+        async for event in events:
+            if event.record is not None and event.record.state is TaskState.WAITING:
+                break
+
+    if not resumable:
+        assert (handle.record.state, handle.record.cancel_actor) == (TaskState.CANCELLED, "host stopped")
+        return
+    assert handle.record.state is TaskState.PENDING
+    again = Crawl()
+    again.finish.set()
+    async with LocalBackgroundTaskHost(SqliteJournal(path)) as host:
+        await host.resume(again.body_of)
+        record = await host.wait("t1")
+    assert (record.state, record.attempt.counted) == (TaskState.COMPLETED, 2)
 
 
 @pytest.mark.virtual_time

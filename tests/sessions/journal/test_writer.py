@@ -37,6 +37,10 @@ class HeldJournal:
         self.gate = anyio.Event()
         self.error: Exception | None = None
 
+    @property
+    def output_dir(self) -> None:
+        return None
+
     async def open(self) -> tuple[list[Kept], int]:
         return [], 0
 

@@ -29,11 +29,13 @@ if TYPE_CHECKING:
         BatchError,
         BatchExpired,
         InvalidInput,
+        InvalidStore,
         NotFound,
         SchemaTooNew,
         StateConflict,
         StorageRefused,
         StorageUnavailable,
+        StoreNotOpened,
     )
     from ._model.ids import BatchId, DaemonId, FileId, RequestId, TemplateId
     from ._model.records import (
@@ -66,11 +68,13 @@ __getattr__ = lazily(
             "BatchError",
             "BatchExpired",
             "InvalidInput",
+            "InvalidStore",
             "NotFound",
             "SchemaTooNew",
             "StateConflict",
             "StorageRefused",
             "StorageUnavailable",
+            "StoreNotOpened",
         ),
         "_service": ("Batches",),
         "_model.ids": ("BatchId", "DaemonId", "FileId", "RequestId", "TemplateId"),
@@ -124,6 +128,7 @@ __all__ = [
     "FileId",
     "FileMetadata",
     "InvalidInput",
+    "InvalidStore",
     "NotFound",
     "OnDeadline",
     "Problem",
@@ -139,5 +144,6 @@ __all__ = [
     "Storage",
     "StorageRefused",
     "StorageUnavailable",
+    "StoreNotOpened",
     "TemplateId",
 ]

@@ -19,7 +19,9 @@ from ..states import TaskState
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
+    from pathlib import Path
 
+    from .._output.of_tasks import TaskOutputs
     from .._records import JsonValue, TaskRecord
     from .._tasks.entry import Entry, Run
 
@@ -28,6 +30,12 @@ class Reports(Publishes, Protocol):
     """Who keeps what a running task tells of itself."""
 
     def report(self, entry: Entry, progress: Progress, *, notify: bool = False) -> None: ...
+
+    @property
+    def outputs(self) -> TaskOutputs: ...
+
+    @property
+    def keeps_tasks(self) -> bool: ...
 
     def flip(self, entry: Entry, state: TaskState) -> None: ...
 
@@ -111,6 +119,29 @@ class TaskContext:
             now = Progress(message, done, total, unit)
         self._host.report(self.entry, now, notify=notify)
         await anyio.lowlevel.checkpoint()
+
+    async def write(self, text: str, stream: str = "stdout") -> None:
+        """Add to the output of the task, and let others run; a task that has ended writes nothing more.
+
+        :raises ValueError: if `stream` is not 1 to 32 characters of `[a-z0-9_-]`.
+        """
+        if self.entry.live:
+            await self._host.outputs.write(self.entry, text, stream)
+
+    async def spool(self) -> Path:
+        """Return a folder of this task alone, in which another process writes its output from now on, in the
+        form of `hostel.sessions.spool`. It goes when the task is forgotten.
+        """
+        return await self._host.outputs.spool(self.entry)
+
+    def spooled(self, total: int) -> None:
+        """Tell those who follow the output how many bytes that process has written in all."""
+        self._host.outputs.spooled(self.entry, total)
+
+    @property
+    def durable(self) -> bool:
+        """Whether a later host will run the task again if this one stops or dies."""
+        return self.entry.resumable and self._host.keeps_tasks
 
     @asynccontextmanager
     async def waiting(self, message: str | None = None) -> AsyncIterator[None]:

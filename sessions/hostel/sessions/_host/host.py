@@ -6,7 +6,6 @@ import logging
 import time
 from contextvars import copy_context
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, overload
 
 import anyio
@@ -82,8 +81,8 @@ class LocalBackgroundTaskHost(ReadingVerbs, WaitingVerbs, TalkingVerbs):
     again: the session that takes most loses its oldest. With a journal no finished task stays in memory, and
     events come back from it.
 
-    What tasks write is kept in `output_dir`, at most 16 MiB of each; None keeps a head of 64 KiB and a tail of
-    192 KiB in memory. `limits` say how many managed tasks run at once; those beyond wait, `pending`, for their turn.
+    Of what a task writes a head of 64 KiB and a tail of 192 KiB stay in memory, and 16 MiB in files where the
+    journal has a place for them. `limits` say how many managed tasks run at once; those beyond wait, `pending`, for their turn.
 
     Resumable tasks that the journal's former host has left are `pending` until `resume` gives them bodies or
     `register_external` adopts them; the others are abandoned. `host_id` is made up if None.
@@ -103,21 +102,17 @@ class LocalBackgroundTaskHost(ReadingVerbs, WaitingVerbs, TalkingVerbs):
         *,
         retain_bytes: int = RETAIN_BYTES,
         limits: Limits | None = None,
-        output_dir: str | Path | None = None,
         on_stop: OnStop = OnStop.INTERRUPT,
         stop_grace: float = GRACE,
         host_id: str | None = None,
     ) -> None:
         if min(retain_events, retain_terminal, retain_bytes, stop_grace) < 0:
             raise ValueError("neither what is retained nor the grace can be negative")
-        if output_dir is not None and journal is None:
-            raise ValueError("output_dir needs a journal: its files go by the numbers of one")
         self.host_id = host_id or new_id(time.time())
         self._journal = journal
         self._retain_events, self._retain_terminal = retain_events, retain_terminal
         self._retain_bytes = retain_bytes
         self._limits = limits or Limits()
-        self._output_dir = Path(output_dir) if output_dir is not None else None
         self._stop_grace = stop_grace
         self._on_stop = OnStop(on_stop)
         self._running: OpenHost | None = None
@@ -130,7 +125,9 @@ class LocalBackgroundTaskHost(ReadingVerbs, WaitingVerbs, TalkingVerbs):
         replay = journal.read if journal is not None else None
         log = EventLog(self._retain_events, self._retain_bytes, last_seq=last_seq, replay=replay)
         table = TaskTable(log, self._retain_terminal, journal, retain_bytes=self._retain_bytes)
-        host = self._running = OpenHost(table, self.host_id, time.time, self._limits, self._output_dir)
+        host = self._running = OpenHost(
+            table, self.host_id, time.time, self._limits, journal.output_dir if journal is not None else None
+        )
         self._token = anyio.lowlevel.current_token()
         if table.writer is not None:
             host.services.start_service(table.writer.run, context=host.context.copy())

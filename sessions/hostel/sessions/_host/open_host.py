@@ -12,9 +12,9 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from .. import _transitions as changes
+from .._dialogue.notice import OUTPUT_BYTES
 from .._errors import HostClosed, SessionClosing
 from .._event_log.cursor import LogSubscription
-from .._dialogue.notice import OUTPUT_BYTES
 from .._ids import checked_id, new_id
 from .._loop.current import outside_tasks
 from .._loop.spawner import Spawner
@@ -29,7 +29,6 @@ from .turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
-
     from pathlib import Path
 
     from .._admission.limits import Limits
@@ -70,6 +69,11 @@ class OpenHost:
         self._watching = False
         self.outputs = TaskOutputs(output_dir, self._start_service, table.known)
         table.on_forget = self.outputs.forget
+
+    @property
+    def keeps_tasks(self) -> bool:
+        """Whether a later host finds what this one leaves."""
+        return self.table.writer is not None
 
     def check_open(self) -> None:
         """:raises HostClosed: if nothing may start or change any more."""

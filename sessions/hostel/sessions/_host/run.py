@@ -11,6 +11,7 @@ import anyio
 
 from .. import _transitions as changes
 from .._errors import JournalError
+from .._json import as_json, to_text
 from .._loop.calling import as_async, is_coroutine_function, runs_in_thread
 from .._loop.current import enter
 from .._records import FailureKind, TaskFailure
@@ -65,12 +66,12 @@ async def _run(
         if is_coroutine_function(body):
             func = body
         else:
-            func = as_async(body, partial(_in_thread, host, entry, timeout))
+            func = as_async(body, partial(_in_thread, host, entry, timeout), partial(_take, host, entry))
             # a thread has no deadline; its heartbeat is expected from when it gets its turn
             timeout = None if runs_in_thread(body) else timeout
         while not entry.must_stop:
             body_exit = await run_once(host.bodies.scope(), entry, run, func, args, timeout)
-            if not _may_retry(host, entry, body_exit):
+            if not _may_retry(entry, body_exit):
                 break
             await _back_off(host, entry, spec.retry)
             body_exit = STOPPED
@@ -80,11 +81,20 @@ async def _run(
         host.bodies.mark_ended()
 
 
+async def _take(host: OpenHost, entry: Entry, piece: object) -> None:
+    """Let what a generator yields be output: a text as it is, anything else as a line of JSON."""
+    if entry.live:
+        text = piece if isinstance(piece, str) else f"{to_text(as_json(piece))}\n"
+        await host.outputs.write(entry, text, "stdout")
+
+
 async def _in_thread(
     host: OpenHost, entry: Entry, timeout: float | None, call: Callable[[], object]
 ) -> object:
     try:
-        return await host.threads.run(entry, call, partial(host.expect, entry, timeout))
+        return await host.threads.run(
+            entry, call, partial(host.expect, entry, timeout), partial(_take, host, entry)
+        )
     finally:
         host.heartbeats.dismiss(entry)
 
@@ -113,9 +123,10 @@ async def _back_off(host: OpenHost, entry: Entry, backoff: Backoff) -> None:
     host.flip(entry, TaskState.RUNNING)
 
 
-def _may_retry(host: OpenHost, entry: Entry, body_exit: BodyExit) -> bool:
+def _may_retry(entry: Entry, body_exit: BodyExit) -> bool:
     attempt = entry.record.attempt
-    if attempt.counted >= attempt.max_attempts or entry.must_stop or not host.open:
+    # a host that drains stops nothing yet: trying again is how a task ends by itself
+    if attempt.counted >= attempt.max_attempts or entry.must_stop:
         return False
     return isinstance(body_exit, TimedOut) or (
         isinstance(body_exit, Raised) and isinstance(body_exit.error, Exception)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from .._dialogue.asking import answer
 from .._dialogue.inbox import LocalInbox
 from .._dialogue.mailbox import send
 from .._ids import checked_id
+from .._output.of_tasks import Following
 from .._output.value import LIMIT
 from .context import current_task_id
 from .opened import OpenedHost
@@ -42,14 +44,12 @@ class TalkingVerbs(OpenedHost):
         host = self._host
         return await host.outputs.read(await host.table.get(task_id, session_id), after, limit)
 
-    async def follow_output(
+    def follow_output(
         self, task_id: str, after: int = 0, *, session_id: str | None = None
     ) -> AsyncIterator[Output]:
-        """Return an iterator over what a task writes from byte `after` on, until it has ended or the host
-        closes.
-        """
+        """Iterate over what a task writes from byte `after` on, until it has ended or the host closes."""
         host = self._host
-        return host.outputs.follow(await host.table.get(task_id, session_id), after)
+        return Following(host.outputs, partial(host.table.get, task_id, session_id), after)
 
     async def answer(
         self,

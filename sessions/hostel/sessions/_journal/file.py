@@ -174,10 +174,15 @@ def connect_for_writing(path: Path) -> sqlite3.Connection:
     :raises JournalError: if its file system is not up to that.
     """
     connection = connect(path, "rw")
-    if connection.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
+    try:
+        if connection.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
+            raise JournalError(str(path), "its file system cannot hold a write-ahead log")
+        connection.execute("PRAGMA synchronous = FULL")
+        # where there can be no shared memory, SQLite opens the file all the same and only reads it
+        connection.executescript("BEGIN IMMEDIATE; ROLLBACK")
+    except BaseException:
         connection.close()
-        raise JournalError(str(path), "its file system cannot hold a write-ahead log")
-    connection.execute("PRAGMA synchronous = FULL")
+        raise
     return connection
 
 

@@ -12,6 +12,7 @@ import attrs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from .._event_log.gaps import Forgotten, Page
     from .._events import TaskEvent
@@ -102,6 +103,11 @@ class Journal(Protocol):
 
     What ends is the journal's: a host keeps in memory what is live and what is not durable yet, and asks
     the journal for the rest. What is read says as of which event it is true."""
+
+    @property
+    def output_dir(self) -> Path | None:
+        """Where hosts keep what tasks write; None if they do not outlive their tasks' ends."""
+        ...
 
     async def open(self) -> tuple[list[Kept], int]:
         """Take the journal for this host alone; return its live tasks, in the order they came, and the last

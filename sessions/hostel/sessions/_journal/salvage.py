@@ -63,6 +63,8 @@ def salvage_journal(path: str | Path, into: str | Path) -> Salvaged:
     path, into = Path(path), Path(into)
     if into.exists():
         raise JournalError(str(into), "it is there already")
+    if not into.parent.is_dir():
+        raise JournalError(str(into), "its folder is not there")
     damage: dict[str, None] = {}
     with translating(path):
         if not path.exists():

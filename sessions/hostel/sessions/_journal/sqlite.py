@@ -98,12 +98,18 @@ class SqliteJournal:
     """A journal in the SQLite file at `path`, made (readable by its owner alone) if it is not there.
 
     For `LocalBackgroundTaskHost(journal=...)`. Other processes read it with `JournalReader`. Beside the file
-    lie `-wal` and `-shm` while it is open, and `.lock`, which shows that a host has it. The folder must not
+    lie `-wal` and `-shm` while it is open, `.lock`, which shows that a host has it, and the folder of what
+    tasks have written. The folder must not
     be on a network file system. A file does not shrink when tasks are forgotten; their room is used again."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self._open: _Open | None = None
+
+    @property
+    def output_dir(self) -> Path:
+        """Where hosts keep what tasks write: beside the file, `-output` for its suffix."""
+        return self.path.with_name(f"{self.path.stem}-output")
 
     async def open(self) -> tuple[list[Kept], int]:
         """Take the journal for this host alone; return its live tasks, in the order they came, and
@@ -141,8 +147,9 @@ class SqliteJournal:
         :raises JournalCorrupt: if one of them cannot be read.
         """
         journal = self._opened
-        # one task or one key is found by an index; a list may read for seconds
-        lane = journal.lists if query.task_id is None and query.key is None else journal.reader
+        # one task, one key and one family are found by an index; a list may read for seconds
+        found = query.task_id, query.key, query.filter.parent_task_id
+        lane = journal.lists if found == (None, None, None) else journal.reader
         return await lane.run(read_finished, query)
 
     async def summaries(self) -> Summaries:

@@ -60,7 +60,9 @@ class Spawner:
         # shielded: a host that is cancelled while it closes still waits for its own code
         with anyio.move_on_after(seconds, shield=True):
             while self._members:
-                self._idle = anyio.Event()
+                # a host may drain and close at once: both wait for one event
+                if self._idle is None or self._idle.is_set():
+                    self._idle = anyio.Event()
                 await self._idle.wait()
         return not self._members
 

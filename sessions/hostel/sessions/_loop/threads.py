@@ -11,10 +11,13 @@ import inspect
 from typing import TYPE_CHECKING, Never
 
 import anyio
+import anyio.from_thread
 import anyio.to_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
+
+    from .calling import Take
 
 THREADS = 64
 
@@ -26,10 +29,16 @@ class Threads:
         self._turns = anyio.CapacityLimiter(THREADS)
         self._owners: set[object] = set()
 
-    async def run(self, owner: object, body: Callable[[], object], begin: Callable[[], None]) -> object:
+    async def run(
+        self,
+        owner: object,
+        body: Callable[[], object],
+        begin: Callable[[], None],
+        take: Take,
+    ) -> object:
         """Call `begin()` when it is the owner's turn, and `body()` in a thread; return what it returned.
 
-        A generator is iterated to its end.
+        A generator is iterated to its end; `take` gets each value, on the loop.
         """
         await self._turns.acquire_on_behalf_of(owner)
         # by owner, not by thread: a thread that is left gives its turn back at once
@@ -39,7 +48,7 @@ class Threads:
         def call() -> tuple[object, BaseException | None]:  # loops cannot carry StopIteration
             try:
                 value = body()
-                return _exhausted(value) if inspect.isgenerator(value) else value, None
+                return _exhausted(value, take) if inspect.isgenerator(value) else value, None
             except BaseException as error:  # noqa: BLE001 - raised again where the body is awaited
                 return None, error
 
@@ -58,9 +67,10 @@ class Threads:
             self._turns.release_on_behalf_of(owner)
 
 
-def _exhausted(generator: Generator[object, Never, object]) -> object:
+def _exhausted(generator: Generator[object, Never, object], take: Take) -> object:
     while True:
         try:
-            next(generator)
+            piece = next(generator)
         except StopIteration as end:
             return end.value
+        anyio.from_thread.run(take, piece)

@@ -73,14 +73,11 @@ class TaskOutputs:
         ended = entry.is_done and not entry.live
         return await self._outputs.read(entry.output or entry.number, after, limit, ended)
 
-    def follow(self, entry: Entry, after: int) -> Following:
-        """Return what a task writes, from `after` on."""
+    async def next(self, entry: Entry, after: int) -> Output:
+        """Return the next part of what a task writes, once there is one or it has ended."""
         if entry.is_done:
-            return Following(partial(self._rest, entry), after)
-        return Following(partial(self._outputs.next, self.of(entry)), after)
-
-    async def _rest(self, entry: Entry, after: int) -> Output:
-        return await self.read(entry, after, LIMIT)
+            return await self.read(entry, after, LIMIT)
+        return await self._outputs.next(self.of(entry), after)
 
     async def last(self, entry: Entry, size: int) -> str:
         """Return the last `size` bytes of what a task has written."""
@@ -141,8 +138,10 @@ class TaskOutputs:
 class Following:
     """Iterates over the parts of an output until it has ended, waiting for more in between."""
 
-    def __init__(self, read: Callable[[int], Awaitable[Output]], after: int) -> None:
-        self._read = read
+    def __init__(self, outputs: TaskOutputs, find: Callable[[], Awaitable[Entry]], after: int) -> None:
+        self._outputs = outputs
+        self._find = find
+        self._entry: Entry | None = None
         self._after = after
         self._over = False
 
@@ -152,7 +151,8 @@ class Following:
     async def __anext__(self) -> Output:
         if self._over:
             raise StopAsyncIteration
-        part = await self._read(self._after)
+        self._entry = self._entry or await self._find()
+        part = await self._outputs.next(self._entry, self._after)
         self._over, self._after = part.ended, part.next
         if self._over and not part.text and not part.dropped:
             raise StopAsyncIteration

@@ -149,7 +149,8 @@ class Spooling:
             async with self._disk:
                 batch = [(spool, spool.total, spool.take()) for spool in self._wanted]
                 self._wanted = []
-                if not self._over:
+                # with nothing to write, somebody may wait for the very event that is there
+                if batch and not self._over:
                     self._wake, self._urgent = anyio.Event(), anyio.Event()
                 failures = await anyio.to_thread.run_sync(_write, batch) if batch else {}
             for spool, total, _ in batch:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVarTuple
 import anyio
 
 from .._errors import HiddenTasksFailed
-from .._loop.calling import as_async
+from .._loop.calling import as_async, discard
 from .._loop.current import current, enter
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class HiddenTasks:
         enter(task)
         try:
             with task.scope:
-                await as_async(func, partial(self._in_thread, task))(*args)
+                await as_async(func, partial(self._in_thread, task), discard)(*args)
             if task.scope.cancelled_caught:
                 raise TimeoutError("cancelled, since nobody would wait longer")
         except BaseException as error:  # noqa: BLE001 - the boundary of a task
@@ -84,7 +84,7 @@ class HiddenTasks:
             self._notify()
 
     async def _in_thread(self, task: HiddenTask, call: Callable[[], object]) -> object:
-        return await self._threads.run(task, call, lambda: None)
+        return await self._threads.run(task, call, lambda: None, discard)
 
     def cancel(self) -> None:
         """Cancel all that run; a task cut short counts as failed."""

@@ -22,8 +22,8 @@ from .._errors import AmbiguousTaskId, TaskAlreadyExists, UnknownTask
 from .._events import EventType
 from .._journal.protocol import Append, Forget, Summaries, TaskQuery
 from .._journal.writer import JournalWriter
-from .._output.task_output import size_of
 from .._outcomes import LARGE, is_apart, lightened, text_of, with_value
+from .._output.task_output import size_of
 from .._records import SessionSummary, TaskFilter, TaskPage, TaskRecord
 from .._retention import RETAIN_BYTES, Shares, weight_of
 from ..states import TERMINAL, TaskState

@@ -148,6 +148,39 @@ def test_a_batch_can_be_left_to_a_server_and_cancelled(shell: Shell) -> None:
     assert cancelled["status"] == "cancelled"
 
 
+@pytest.mark.parametrize("command", ["submit --detach", "submit --upstream http://127.0.0.1:9", "ls"])
+@pytest.mark.parametrize(
+    ("store", "said", "code"),
+    [
+        ("text", "The batch store {folder}/text cannot be opened: file is not a database", 1),
+        ("folder", "The batch store {folder}/folder cannot be opened: Is a directory", 1),
+        (
+            "postgresql://me:secret@127.0.0.1:1/x",
+            "The batch store postgresql://me:***@127.0.0.1:1/x cannot",
+            1,
+        ),
+        ("mysql://me:secret@h/x", "'mysql:…' names no batch store: give a file, or a URL", 2),
+        ("postgresql://me:secret@h:port/x", "'postgresql:…' names no batch store", 2),
+        ("sqlite://", "'sqlite:…' names no batch store", 2),
+    ],
+)
+def test_a_store_that_cannot_be_opened_is_named_in_one_sentence(
+    shell: Shell, command: str, store: str, said: str, code: int
+) -> None:
+    (shell.folder / "text").write_text("a shopping list, and no database at all")
+    (shell.folder / "folder").mkdir()
+    verb, *options = command.split()
+    if verb == "submit":
+        options.append(shell.file("a"))
+    place = store if ":" in store else str(shell.folder / store)
+
+    shell(verb, *options, "--store", place, code=code)
+
+    assert shell.errors.startswith("hostel: " + said.format(folder=shell.folder))
+    assert shell.errors.count("\n") == 1
+    assert "secret" not in shell.errors
+
+
 def test_what_cannot_be_done_is_one_sentence(shell: Shell) -> None:
     shell("submit", shell.file("a"), code=2)
     assert shell.errors.startswith("hostel: say where requests go")

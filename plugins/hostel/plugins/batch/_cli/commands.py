@@ -182,15 +182,19 @@ def _place(store: str | None) -> str | Path:
 
 
 def _run(call: Callable[[], Awaitable[T]]) -> T:
-    from .._model.errors import BatchError, InvalidInput
+    from hostel.runtime import PluginFailed
+
+    from .._model.errors import BatchError, InvalidInput, InvalidStore
 
     async def guarded() -> T:
         try:
             return await call()
-        except InvalidInput as error:
-            console.fail(error, console.USAGE)
-        except BatchError as error:
-            console.fail(error)
+        except (BatchError, PluginFailed) as error:
+            # a runtime of the command's own says that this plugin failed; what counts is why
+            is_ours = isinstance(error, PluginFailed) and isinstance(error.__cause__, BatchError)
+            fault = error.__cause__ if is_ours else error
+            is_usage = isinstance(fault, InvalidInput | InvalidStore)
+            console.fail(fault, console.USAGE if is_usage else console.FAILED)
 
     return console.run(guarded)
 

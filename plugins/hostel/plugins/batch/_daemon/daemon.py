@@ -270,7 +270,7 @@ class Daemon:
         """Send a request; a sender may be a plugin's, so what it raises or answers ends one attempt only."""
         try:
             reply = await self._sender(data)
-        except (Exception, SystemExit, KeyboardInterrupt, anyio.get_cancelled_exc_class()) as error:
+        except BaseException as error:
             if isinstance(error, anyio.get_cancelled_exc_class()) and _is_cancelled():
                 raise
             return _of_sender(data, f"the sender raised {type(error).__name__}")

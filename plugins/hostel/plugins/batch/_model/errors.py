@@ -5,7 +5,9 @@ BatchError
 ├─ StateConflict       the request is not where the caller believes, or is held by another (fenced off)
 ├─ InvalidInput        the caller's input is wrong; `problems` say where (also a ValueError)
 ├─ BatchExpired        the window of a batch passed before all its lines were done
+├─ InvalidStore        no store can be where the caller says it is (also a ValueError)
 ├─ StorageUnavailable  the database did not answer; nothing is known to have changed, asking again is safe
+│  └─ StoreNotOpened   there is something else, or nobody answers there
 ├─ StorageRefused      the database does not take what it was given; nothing has changed
 ├─ AlreadyWorking      requests are sent from here already
 └─ SchemaTooNew        a newer release wrote this database
@@ -62,6 +64,28 @@ class StorageUnavailable(BatchError):
     def __init__(self, reason: str) -> None:
         self.reason = reason
         super().__init__(f"The batch database is not available: {reason}")
+
+
+class StoreNotOpened(StorageUnavailable):
+    """The store at `place` (a file, or a URL without its password) could not be opened."""
+
+    def __init__(self, place: str, reason: str) -> None:
+        super().__init__(reason)
+        self.place = place
+
+    def __str__(self) -> str:
+        return f"The batch store {self.place} cannot be opened: {self.reason}"
+
+
+class InvalidStore(BatchError, ValueError):
+    """That is no place of a store; the message does not repeat all of it, for it may hold a password."""
+
+    def __init__(self, location: str) -> None:
+        scheme = location.partition(":")[0]
+        super().__init__(
+            f"'{scheme}:…' names no batch store:"
+            " give a file, or a URL that begins with sqlite: or postgresql:"
+        )
 
 
 class StorageRefused(BatchError):

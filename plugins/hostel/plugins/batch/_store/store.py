@@ -11,7 +11,7 @@ from typing import Any, Self, TypeVar
 import anyio
 import sqlalchemy as sa
 
-from .._model.errors import BatchError, InvalidInput, StorageRefused
+from .._model.errors import BatchError, InvalidInput, StorageRefused, StorageUnavailable, StoreNotOpened
 from .._model.ids import BatchId, DaemonId, FileId, RequestId, new_file_id
 from .._model.records import (
     AnyRequest,
@@ -43,7 +43,7 @@ from .._model.states import Claimed
 from .._model.streams import closing
 from . import batches, claims, daemons, escalations, files, results, updates
 from .database.clock import DatabaseClock
-from .database.dialect import SERVER_TIME, Time, is_sqlite, read_clock
+from .database.dialect import SERVER_TIME, Time, is_sqlite, place_of, read_clock
 from .database.migrate import migrate
 from .database.transactions import Database
 from .group_commit import GroupCommit
@@ -60,6 +60,9 @@ class SqlStorage:
     :param statement_timeout: seconds that one statement may take
     :param clock: tells the time to the database too; None for the clock of the server, or of this machine
         where there is no server
+    :raises InvalidStore: on entering, if `location` is something else
+    :raises StoreNotOpened: on entering, if there is no database that answers
+    :raises SchemaTooNew: on entering, if a newer release wrote it
     """
 
     def __init__(
@@ -76,13 +79,19 @@ class SqlStorage:
         self._db = Database(self._location, statement_timeout=self._timeout)
         self._reports: GroupCommit[AnyRequest, RequestId | BatchError | None] = GroupCommit(self._persist_all)
         try:
-            await self._db.write(migrate)
-            for _ in range(CLOCK_READS):
-                await self._read_clock()
+            await self._prepare()
         except BaseException:
             await self._db.close()
             raise
         return self
+
+    async def _prepare(self) -> None:
+        try:
+            await self._db.write(migrate)
+            for _ in range(CLOCK_READS):
+                await self._read_clock()
+        except (StorageUnavailable, StorageRefused) as error:
+            raise StoreNotOpened(place_of(self._db.engine), error.reason) from error
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -121,9 +121,22 @@ def history(
     ] = None,
     session: Session = None,
     kind: Annotated[str | None, typer.Option(help="Only tasks of this kind.")] = None,
+    salvage: Annotated[
+        bool, typer.Option("--salvage", help="Write what is left of a damaged journal to a new one.")
+    ] = False,
+    to: Annotated[
+        Path | None, typer.Option(help="With --salvage: the new journal's file.", metavar="FILE")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """List the tasks a journal has kept, also those of a runtime that is gone."""
-    from .history import print_history
+    from .history import print_history, salvage_to
 
+    if salvage:
+        if to is None or (task, session, kind) != (None, None, None):
+            raise typer.BadParameter("it takes --to FILE, and saves all tasks", param_hint="--salvage")
+        salvage_to(to, data_dir=data_dir, as_json=as_json)
+        return
+    if to is not None:
+        raise typer.BadParameter("it is for --salvage", param_hint="--to")
     print_history(task, data_dir=data_dir, session=session, kind=kind, as_json=as_json)

@@ -1,4 +1,6 @@
-"""`hostel history`: what a journal says about tasks, whether their runtime still runs or died."""
+"""`hostel history`: what a journal says about tasks, whether their runtime still runs or died.
+
+What is left of a damaged one can be saved."""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ from typing import TYPE_CHECKING
 from hostel.runtime import console
 from hostel.runtime.paths import data_dir as default_data_dir
 from hostel.sessions import TaskFilter
-from hostel.sessions.journal import JournalReader
+from hostel.sessions.journal import JournalReader, salvage_journal
 from hostel.sessions.json import event_to_json, record_to_json
 
 from .._errors import Refused
@@ -46,6 +48,29 @@ def print_history(
             console.warn("nobody runs this journal: what looks live was cut off, its next host will say so")
         for damage in journal.damage:
             console.warn(f"journal {path}: {damage}")
+        if journal.damage:
+            console.warn("`hostel history --salvage --to FILE` writes what is left to a new journal")
+
+
+def salvage_to(into: Path, *, data_dir: Path | None, as_json: bool) -> None:
+    """Write what is left of a journal to a new one and print how much that is."""
+    path = (data_dir or default_data_dir()) / NAME
+    with console.one_sentence():
+        saved = salvage_journal(path, into)
+    for damage in saved.damage:
+        console.warn(f"journal {path}: {damage}")
+    if as_json:
+        console.print_json(
+            {
+                "tasks": saved.tasks,
+                "events": saved.events,
+                "damage": list(saved.damage),
+                "journal": str(path),
+                "to": str(into),
+            }
+        )
+        return
+    console.print_lines([f"saved {saved.tasks} tasks and {saved.events} events to {into}"])
 
 
 def _chosen(records: list[TaskRecord], task_id: str) -> TaskRecord:

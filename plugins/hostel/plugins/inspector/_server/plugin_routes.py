@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,6 @@ from starlette.routing import Mount as StarletteMount
 from hostel.runtime import Endpoint, Mount, PluginFailed
 from hostel.runtime.hookspecs import register_routes
 
-from .event_stream import to_json
 from .params import read_json
 from .plugin_mounts import FAILED, Mounted
 from .problems import Problem
@@ -79,8 +79,10 @@ def _endpoint_route(endpoint: Endpoint, plugins: PluginRegistry, plugin: str) ->
         value = await endpoint.answer(query, body)
         page: JsonValue = {"items": value, "next": None} if isinstance(value, list) else value
         try:
-            return to_json(page)
-        except ValueError as error:  # which from the plugin itself would be the peer's mistake
+            # infinities are no JSON, though Python writes them
+            return json.dumps(page, separators=(",", ":"), allow_nan=False).encode()
+        except (TypeError, ValueError, RecursionError) as error:
+            # a ValueError from the plugin itself would be the peer's mistake
             raise TypeError(f"answered with what is not JSON: {error}") from error
 
     async def respond(request: Request) -> Response:

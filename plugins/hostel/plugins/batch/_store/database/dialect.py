@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy import event, exc
 from sqlalchemy.dialects import postgresql, sqlite
 
-from ..._model.errors import StorageUnavailable
+from ..._model.errors import InvalidStore, StoreNotOpened
 from ..._model.states import RequestState
 from .schema import model_queues, requests
 
@@ -74,14 +74,35 @@ def connect(location: str | Path, statement_timeout: float) -> sa.Engine:
 
     :param location: file of a SQLite database, or a URL that begins with `sqlite:` or `postgresql:`
     :param statement_timeout: seconds
+    :raises InvalidStore: if `location` is something else
+    :raises StoreNotOpened: if there can be no such file
     """
-    if isinstance(location, Path) or ":" not in location:
-        url = sa.URL.create("sqlite", database=str(location))
-    else:
-        url = sa.make_url(location)
+    url = _url(location)
     if url.get_backend_name() == "sqlite":
         return _sqlite(url, statement_timeout)
     return _postgresql(url.set(drivername="postgresql+psycopg"), statement_timeout)
+
+
+def _url(location: str | Path) -> sa.URL:
+    if isinstance(location, Path) or ":" not in location:
+        return sa.URL.create("sqlite", database=str(location))
+    try:
+        url = sa.make_url(location)
+    except (exc.ArgumentError, ValueError) as error:
+        raise InvalidStore(location) from error
+    is_file = bool(url.database) and url.database != ":memory:"
+    if url.drivername.partition("+")[0] not in ("sqlite", "postgresql") or (
+        url.get_backend_name() == "sqlite" and not is_file
+    ):
+        raise InvalidStore(location)
+    return url
+
+
+def place_of(engine: sa.Engine) -> str:
+    """Return where a database is, to be read by people: without its password."""
+    if is_sqlite(engine):
+        return str(engine.url.database)
+    return engine.url.set(drivername="postgresql", query={}).render_as_string(hide_password=True)
 
 
 def is_sqlite(connection: sa.Connection | sa.Engine) -> bool:
@@ -89,15 +110,13 @@ def is_sqlite(connection: sa.Connection | sa.Engine) -> bool:
 
 
 def _sqlite(url: sa.URL, statement_timeout: float) -> sa.Engine:
-    if not url.database or url.database == ":memory:":
-        raise ValueError("a batch database is a file: give the path of one")
-    path = Path(url.database).absolute()
+    path = Path(url.database or "").absolute()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # created before SQLite does it, which would let others read it
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     except OSError as error:
-        raise StorageUnavailable(f"{path}: {error.strerror}") from error
+        raise StoreNotOpened(str(path), error.strerror or str(error)) from error
     arguments = {"check_same_thread": False, "timeout": statement_timeout, "isolation_level": None}
     engine = sa.create_engine(
         url.set(database=str(path)),
