@@ -5,6 +5,8 @@ import signal
 import subprocess
 import sys
 
+import pytest
+
 from hostel.plugins.process._keeper import processes
 from hostel.plugins.process._keeper.processes import Process
 
@@ -70,3 +72,11 @@ def test_a_pid_that_was_given_again_is_nobody_of_ours() -> None:
 
 def test_the_boot_has_a_name() -> None:
     assert len(processes.boot_id()) > 10
+
+
+@pytest.mark.needs("ps")
+def test_where_there_is_no_proc_ps_tells_the_same() -> None:
+    told, mine = processes._ps(), processes.table()[os.getpid()]
+
+    assert told[os.getpid()][:3] == mine[:3]
+    assert told[os.getpid()].started == processes._ps()[os.getpid()].started
