@@ -16,7 +16,7 @@ import anyio
 from anyio import to_thread
 
 from hostel.sessions import current_task
-from hostel.sessions.spool import read_spool
+from hostel.sessions.spool import Piece, read_spool
 
 from . import _launch
 from ._command import Command, OnHostLoss, check
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("hostel.process")
 
-TAIL = 2048
-"""Bytes of output that a failure carries."""
+TAIL = 1_800
+"""Bytes of output that a failure carries: what a record keeps of a message, less what comes before."""
 _WHYS = {
     "timeout": "its time was over",
     "host_lost": "its host was lost",
@@ -126,13 +126,20 @@ async def _result(task: TaskContext, ended: Exit, output: Path) -> JsonValue:
         log.warning("task %s: part of the output could not be kept: %s", task.id, ended.not_kept)
     if ended.status == 0 and ended.why is None:
         return {"exit_status": 0, "signal": None, "output_bytes": ended.total}
-    piece = await to_thread.run_sync(read_spool, output, -TAIL, TAIL)
-    tail = piece.data.decode(errors="replace").strip()
+    tail = last_lines(await to_thread.run_sync(read_spool, output, -TAIL, TAIL))
     attempt = task.record.attempt
     if attempt.counted < attempt.max_attempts:  # the next attempt is to start it again, not to find it
         await to_thread.run_sync(_launch.forget, output)
     error = ProcessTimedOut if ended.why == "timeout" else ProcessFailed
     raise error(ended.status, ended.signal, ended.total, tail, _WHYS.get(ended.why or ""))
+
+
+def last_lines(piece: Piece) -> str:
+    """Return the end of an output as text, from the beginning of a line on if there is one."""
+    text = piece.data.decode(errors="replace")
+    if piece.start > 0 and "\n" in text[:-1]:
+        text = text.partition("\n")[2]
+    return text.strip()
 
 
 class _Attendance:
