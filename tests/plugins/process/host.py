@@ -1,4 +1,6 @@
-"""A runtime that runs commands until it is killed; it says when all of them have said something."""
+"""A runtime that runs ten commands, or with `resume` those of an earlier one, until it is killed. It says
+when all of them have said something.
+"""
 
 import sys
 from functools import partial
@@ -13,7 +15,7 @@ COMMANDS = 10
 
 async def main(data_dir: str, loss: str) -> None:
     async with Runtime(data_dir=data_dir, load_installed=False) as runtime:
-        for number in range(COMMANDS):
+        for number in range(COMMANDS if loss != "resume" else 0):
             shell = f"echo up; read x; echo got $x; exit {number}"
             params: dict[str, JsonValue] = {"shell": shell, "stdin": True, "on_host_loss": loss}
             await runtime.start("s", "process", params, id=f"task-{number}")

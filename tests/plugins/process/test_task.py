@@ -296,3 +296,15 @@ async def test_ten_commands_of_a_killed_runtime_are_ended(tmp_path: Path, loop: 
         records = [await ended(runtime, f"task-{number}") for number in range(COMMANDS)]
 
     assert ["(its host was lost): up" in failure(record) for record in records] == [True] * COMMANDS
+
+
+async def test_the_commands_of_tasks_that_were_given_up_are_ended(tmp_path: Path, loop: str) -> None:
+    for loss in ("adopt", "resume", "resume"):
+        await killed(tmp_path / "data", loss, loop)
+    async with runtime_at(tmp_path / "data") as runtime:
+        records = [await ended(runtime, f"task-{number}") for number in range(COMMANDS)]
+        while any((tmp_path / "data/process").iterdir()):  # noqa: ASYNC110 - no task is left that tells it
+            await anyio.sleep(0.01)
+
+    assert {record.state for record in records} == {TaskState.ABANDONED}
+    assert {record.failure.kind for record in records if record.failure} == {FailureKind.CRASH_LOOP}

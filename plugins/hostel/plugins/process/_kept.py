@@ -130,6 +130,9 @@ async def _start(output: Path, command: Command, on_host_loss: OnHostLoss) -> Ke
         state = await to_thread.run_sync(_launch.look_for_state, output)
         if state is not None:
             return KeptCommand(output, state, link)
+        await link.send({"do": "end", "why": "host_lost"})  # somebody has removed the folder
+    while await link.receive() is not None:
+        continue
     await link.aclose()
     await to_thread.run_sync(_launch.reap, keeper)
     if answer is not None and "taken" in answer:

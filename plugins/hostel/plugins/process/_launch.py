@@ -45,12 +45,15 @@ def launch(command: Command, on_host_loss: OnHostLoss, output: Path) -> tuple[so
     """
     folder = keeper_folder(output)
     ours, theirs = socket.socketpair()
+    keeper = None
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         keeper = _spawn(folder, theirs.fileno())
         ours.sendall(json.dumps(_request(command, on_host_loss, output, folder)).encode() + b"\n")
     except OSError as error:
         ours.close()
+        if keeper is not None:
+            reap(keeper)
         raise ProcessRefused(str(error)) from error
     finally:
         theirs.close()
