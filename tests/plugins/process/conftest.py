@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import tempfile
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -24,7 +25,14 @@ MARK = "HOSTEL_TEST_FOLDER"
 def nothing_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What a test starts knows its folder, from its environment or its arguments."""
     monkeypatch.setenv(MARK, str(tmp_path))
-    yield
+    with tempfile.TemporaryDirectory(prefix="h") as runtime:  # the path of a socket is short
+        monkeypatch.setenv("XDG_RUNTIME_DIR", runtime)
+        yield
+        _expect_nothing(tmp_path)
+        assert list(Path(runtime).rglob("keeper-*")) == []
+
+
+def _expect_nothing(tmp_path: Path) -> None:
     for _ in range(6_000):
         left = [*marked(str(tmp_path)), *_dead_children()]
         if not left:

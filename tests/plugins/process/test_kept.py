@@ -242,6 +242,32 @@ async def test_the_end_of_a_killed_keeper_is_told_and_its_command_is_ended(
             await scene.ended()
 
 
+async def test_what_a_killed_keeper_has_left_is_ended_by_the_next_host(
+    running: Running, tmp_path: Path
+) -> None:
+    async with running(IGNORES, OnHostLoss.ADOPT, **GRACE) as first:
+        await first.shows("ready")
+    state = read_state(str(tmp_path / "keeper"))
+    assert state is not None
+    os.kill(state.keeper, signal.SIGKILL)
+    await to_thread.run_sync(wait_for_keeper, tmp_path)
+    async with running("exit 99") as second:
+        with pytest.raises(ProcessLost, match="its keeper was killed"):
+            await second.ended()
+
+
+async def test_a_keeper_whose_folder_has_a_long_path_listens_elsewhere(tmp_path: Path) -> None:
+    folder = tmp_path / ("long" * 30)
+    command = check({"shell": "echo ready; read x; exit 8", "stdin": True})
+    async with kept(folder, lambda: (command, OnHostLoss.ADOPT)):
+        state = read_state(str(folder / "keeper"))
+    assert state is not None
+    assert state.socket.startswith(os.environ["XDG_RUNTIME_DIR"])
+    async with kept(folder, lambda: (command, OnHostLoss.ADOPT)) as process:
+        await process.send(do="text", text="go\n")
+        assert (await process.ended(lambda _: None)).status == 8
+
+
 async def test_a_restart_of_the_machine_is_told(running: Running, tmp_path: Path) -> None:
     async with running("exit 0") as scene:
         await scene.ended()

@@ -88,6 +88,7 @@ class KeptCommand:
         found = await to_thread.run_sync(_launch.look_for_exit, self._output)
         if found is None:
             await _end_leftovers(self._state)
+            await to_thread.run_sync(_launch.clean, self._state)
             raise ProcessLost(await to_thread.run_sync(_launch.why_lost, self._output, self._state))
         return found
 

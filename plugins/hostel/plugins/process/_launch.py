@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hostel.runtime.paths import runtime_dir
@@ -21,8 +22,6 @@ from ._errors import ProcessRefused
 from ._keeper import files, main, processes
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from ._command import Command, OnHostLoss
     from ._keeper.files import Exit, State
 
@@ -122,6 +121,12 @@ def why_lost(output: Path, state: State) -> str:
         return "how the command ended is not known: the machine was restarted while it ran"
     said = last_words(output)
     return f"how the command ended is not known: its keeper was killed{f' ({said})' if said else ''}"
+
+
+def clean(state: State) -> None:
+    """Remove the socket of a keeper that was killed."""
+    with suppress(OSError):
+        Path(state.socket).unlink()
 
 
 def forget(output: Path) -> None:
