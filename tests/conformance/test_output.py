@@ -115,16 +115,15 @@ async def test_a_follower_gets_everything_and_ends_with_the_task(host: Backgroun
 
 async def test_a_follower_ends_with_the_host(open_host: HostFactory) -> None:
     followed = list[str]()
-    async with anyio.create_task_group() as group:
-        async with open_host() as host:
-            await host.register_external("s1", TaskSpec(id="t"))
-            await host.write_output("t", "a")
+    async with anyio.create_task_group() as group, open_host() as host:
+        await host.register_external("s1", TaskSpec(id="t"))
+        await host.write_output("t", "a")
 
-            async def follow() -> None:
-                followed.append(await all_of(host, "t"))
+        async def follow() -> None:
+            followed.append(await all_of(host, "t"))
 
-            group.start_soon(follow)
-            await settle()
+        group.start_soon(follow)
+        await settle()
 
     assert followed == ["a"]
 

@@ -3,7 +3,7 @@
 RuntimeFault
 ├── PluginFailed                a built-in or given plugin could not be used
 ├── UnknownKind (LookupError)   no plugin has registered that kind of task
-├── InvalidParams (TypeError)   the params of a kind must be JSON
+├── InvalidParams (TypeError)   that is not what the kind takes
 ├── NotResumable                a task of that kind was left by an earlier runtime and cannot be run again
 ├── InvalidUpstream (ValueError)  that is no address to send requests to
 └── NotOffered (LookupError)    no started plugin offers an object of that type
@@ -53,11 +53,12 @@ class UnknownKind(RuntimeFault, LookupError):
 
 
 class InvalidParams(RuntimeFault, TypeError):
-    """The params of a task kind are kept in a journal and must be JSON."""
+    """That is not what a task kind takes; `name` is the parameter at fault, None if all are."""
 
-    def __init__(self, kind: str, why: object) -> None:
-        super().__init__(f"the params of a {kind!r} task must be JSON: {why}")
+    def __init__(self, kind: str, why: object, name: str | None = None) -> None:
+        super().__init__(f"a {kind!r} task cannot be started so: {why}")
         self.kind = kind
+        self.name = name
 
 
 class NotResumable(RuntimeFault):

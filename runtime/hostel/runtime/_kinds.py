@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from functools import partial
 from typing import TYPE_CHECKING, TypedDict
@@ -9,11 +10,12 @@ from typing import TYPE_CHECKING, TypedDict
 import attrs
 
 from ._errors import InvalidParams, UnknownKind
+from ._params import check_params, params_schema
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping
 
-    from hostel.sessions import Backoff, CancelPolicy, ClosePolicy, JsonValue
+    from hostel.sessions import Backoff, CancelPolicy, ClosePolicy, JsonValue, Limits, Priority
 
 
 class SpecFields(TypedDict, total=False):
@@ -29,11 +31,16 @@ class SpecFields(TypedDict, total=False):
     retry: Backoff
     timeout: float | None
     idempotency_key: str | None
+    priority: Priority
+    not_before: float | None
 
 
 @attrs.frozen
 class TaskKind:
     """A named kind of task: `run(**params)` is an async callable, its params are JSON.
+
+    An `exposed` kind may be started from outside: over HTTP, on the command line, by a model. At most `limit`
+    tasks of the kind run at once; None is no limit but the runtime's own.
 
     A `resumable` kind is started again with the same params and the next attempt number when its host has
     died, so its `run` must bear being run twice. Closures cannot be started by name; `spawn_managed` takes
@@ -42,16 +49,31 @@ class TaskKind:
     name: str
     run: Callable[..., Awaitable[object]]
     resumable: bool = False
+    exposed: bool = False
+    limit: int | None = None
 
     def __attrs_post_init__(self) -> None:
         """Refuse what cannot be started later.
 
         :raises TypeError: if the name is no text, or `run` cannot be called.
+        :raises ValueError: if the limit is no whole number or below 1.
         """
         if not isinstance(self.name, str) or not self.name:
             raise TypeError("a task kind's name must be a text")
         if not callable(self.run):
             raise TypeError(f"the `run` of task kind {self.name!r} must be callable")
+        if self.limit is not None and (type(self.limit) is not int or self.limit < 1):
+            raise ValueError(f"the limit of task kind {self.name!r} is {self.limit!r}, not 1 or more")
+
+    @property
+    def params_schema(self) -> dict[str, JsonValue]:
+        """The JSON Schema of its params, drawn from the signature of `run`."""
+        return params_schema(self.run)
+
+    @property
+    def summary(self) -> str:
+        """The first line of what `run` says of itself."""
+        return (inspect.getdoc(self.run) or "").partition("\n")[0]
 
 
 @attrs.define
@@ -86,7 +108,7 @@ class KindTable:
         """Return the plugin a kind comes from and its `run` with `params` filled in.
 
         :raises UnknownKind: if no plugin has registered it, or its plugin was set aside.
-        :raises InvalidParams: if `params` are not JSON.
+        :raises InvalidParams: if `params` are not JSON, or not what it takes.
         """
         known = self._known()
         if name not in known:
@@ -96,9 +118,15 @@ class KindTable:
                 json.dumps(params, allow_nan=False)
             )  # the first run gets what a later one will
         except (TypeError, ValueError) as error:
-            raise InvalidParams(name, error) from error
+            raise InvalidParams(name, f"its params must be JSON: {error}") from error
         plugin, kind = known[name]
+        check_params(name, kind.params_schema, given)
         return plugin, partial(kind.run, **given)
+
+    def limits(self, own: Limits) -> Limits:
+        """Return `own` with what kinds say of themselves, where it says nothing of them."""
+        theirs = {kind.name: kind.limit for kind in self if kind.limit is not None}
+        return attrs.evolve(own, per_kind={**theirs, **own.per_kind})
 
     def is_resumable(self, name: str) -> bool:
         """Tell whether tasks of that kind may be started again."""

@@ -16,7 +16,7 @@ import anyio.from_thread
 from anyio import NoEventLoopError
 from anyio.lowlevel import current_token
 
-from hostel.sessions import LocalBackgroundTaskHost, OnStop, TaskSpec
+from hostel.sessions import Limits, LocalBackgroundTaskHost, OnStop, TaskSpec
 from hostel.sessions.journal import SqliteJournal
 
 from . import hookspecs
@@ -60,7 +60,8 @@ class Runtime:
 
     Of each session `retain_events` events and `retain_terminal` finished tasks are kept; `retain_bytes`
     bounds what the events of all sessions take in memory, and the finished tasks as much again (with a
-    `data_dir` these are on disk alone).
+    `data_dir` these are on disk alone). `limits` say how many tasks run at once, in all, of a session and of
+    a kind, before what a kind says of itself; tasks beyond wait, `pending`, for their turn.
 
     :raises PluginFailed: on entering, if a built-in or given plugin cannot be used.
     :raises JournalInUse: on entering, if another runtime uses `data_dir`.
@@ -79,8 +80,10 @@ class Runtime:
         retain_events: int = 10_000,
         retain_terminal: int = 1_000,
         retain_bytes: int = 64 * 1024 * 1024,
+        limits: Limits | None = None,
     ) -> None:
         self._on_stop, self._stop_grace = OnStop(on_stop), stop_grace
+        self._limits = limits or Limits()
         self._retained = retain_events, retain_terminal, retain_bytes
         self._offers: list[object] = []
         self._started: set[str] = set()
@@ -160,7 +163,7 @@ class Runtime:
         """Start a task of a kind that a plugin has registered, by name.
 
         :raises UnknownKind: if no plugin has, or the one that has was set aside.
-        :raises InvalidParams: if `params` are not JSON.
+        :raises InvalidParams: if `params` are not JSON, or not what the kind takes.
         """
         plugin, body = self._kinds.bind(kind, params or {})
         described = TaskSpec(
@@ -199,6 +202,7 @@ class Runtime:
             events,
             terminal,
             retain_bytes=size,
+            limits=self._kinds.limits(self._limits),
             on_stop=self._on_stop,
             stop_grace=self._stop_grace,
         )

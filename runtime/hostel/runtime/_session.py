@@ -8,17 +8,21 @@ from hostel.sessions import SessionClosing, TaskFilter
 
 if TYPE_CHECKING:
     import builtins
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 
     from hostel.sessions import (
         BackgroundTaskHost,
         CancelHook,
+        Inbox,
         JsonValue,
+        Output,
+        Place,
         Subscription,
         TaskHandle,
         TaskRecord,
         TaskSpec,
         TaskState,
+        Waited,
     )
 
     from ._kinds import SpecFields
@@ -128,6 +132,34 @@ class Session:
         """Cancel a task of the session and wait until it has ended."""
         return await self._tasks.cancel_managed(self.id, task_id, reason, actor=actor)
 
+    async def answer(
+        self, task_id: str, value: JsonValue, *, question_id: str | None = None, actor: str | None = None
+    ) -> TaskRecord:
+        """Answer what a task of the session asks."""
+        return await self._tasks.answer(
+            task_id, value, question_id=question_id, actor=actor, session_id=self.id
+        )
+
+    async def send(self, task_id: str, message: JsonValue) -> None:
+        """Put a message into the mailbox of a task of the session."""
+        await self._tasks.send(task_id, message, session_id=self.id)
+
+    async def read_output(self, task_id: str, after: int = 0, limit: int = 64 * 1024) -> Output:
+        """Return a part of what a task of the session has written."""
+        return await self._tasks.read_output(task_id, after, limit, session_id=self.id)
+
+    def follow_output(self, task_id: str, after: int = 0) -> AsyncIterator[Output]:
+        """Iterate over what a task of the session writes."""
+        return self._tasks.follow_output(task_id, after, session_id=self.id)
+
+    def inbox(self, consumer: str = "agent") -> Inbox:
+        """Return the notices of the session for one consumer."""
+        return self._tasks.inbox(self.id, consumer)
+
+    async def place(self, task_id: str) -> Place | None:
+        """Return where a task of the session waits for its turn, None if it does not."""
+        return await self._tasks.place(task_id, session_id=self.id)
+
     async def mark_terminal(self, task_id: str, state: TaskState, *, summary: str | None = None) -> None:
         """Say that an external task has ended."""
         await self._tasks.mark_terminal(self.id, task_id, state, summary=summary)
@@ -136,10 +168,47 @@ class Session:
         """Hand tasks to another session, all or none."""
         return await self._tasks.transfer_managed(self.id, to, task_ids)
 
-    async def wait(self, task_id: str) -> TaskRecord:
+    async def wait(self, task_id: str, *, consumer: str | None = None) -> TaskRecord:
         """Wait until a task of the session has ended."""
-        return await self._tasks.wait(task_id, session_id=self.id)
+        return await self._tasks.wait(task_id, session_id=self.id, consumer=consumer)
 
-    async def wait_all(self) -> builtins.list[TaskRecord]:
-        """Wait until no task of the session is live."""
-        return await self._tasks.wait_all(self.id)
+    async def wait_any(
+        self,
+        task_ids: Iterable[str],
+        *,
+        timeout: float | None = None,
+        consumer: str | None = None,
+        or_asking: bool = False,
+    ) -> Waited:
+        """Wait until one of several tasks of the session has ended."""
+        return await self._tasks.wait_any(
+            task_ids, timeout=timeout, session_id=self.id, consumer=consumer, or_asking=or_asking
+        )
+
+    @overload
+    async def wait_all(self) -> builtins.list[TaskRecord]: ...
+
+    @overload
+    async def wait_all(
+        self,
+        task_ids: Iterable[str],
+        *,
+        timeout: float | None = None,
+        consumer: str | None = None,
+        or_asking: bool = False,
+    ) -> Waited: ...
+
+    async def wait_all(
+        self,
+        task_ids: Iterable[str] | None = None,
+        *,
+        timeout: float | None = None,
+        consumer: str | None = None,
+        or_asking: bool = False,
+    ) -> builtins.list[TaskRecord] | Waited:
+        """Wait until these tasks of the session have ended, or without ids until none of it is live."""
+        if task_ids is None:
+            return await self._tasks.wait_all(self.id)
+        return await self._tasks.wait_all(
+            list(task_ids), timeout=timeout, session_id=self.id, consumer=consumer, or_asking=or_asking
+        )

@@ -82,7 +82,8 @@ class LocalBackgroundTaskHost(ReadingVerbs, WaitingVerbs, TalkingVerbs):
     events come back from it.
 
     Of what a task writes a head of 64 KiB and a tail of 192 KiB stay in memory, and 16 MiB in files where the
-    journal has a place for them. `limits` say how many managed tasks run at once; those beyond wait, `pending`, for their turn.
+    journal has a place for them. `limits` say how many managed tasks run at once; those beyond wait,
+    `pending`, for their turn.
 
     Resumable tasks that the journal's former host has left are `pending` until `resume` gives them bodies or
     `register_external` adopts them; the others are abandoned. `host_id` is made up if None.

@@ -2,7 +2,8 @@
 
 A task gets its output with the first byte; the number of its registration names it, which no transfer and no
 second task of the same id can take from it. What is in files outlives the task's end and its host, and goes
-when the task is forgotten: a journal forgets by itself, so a sweep asks it now and then what it still knows."""
+when the task is forgotten: a journal forgets by itself, so a sweep asks it now and then what it still
+knows."""
 
 from __future__ import annotations
 

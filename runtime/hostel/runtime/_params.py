@@ -1,0 +1,184 @@
+"""What a kind of task takes: JSON Schema drawn from the signature of its `run`, and checking values by it.
+
+Only what JSON can say is described: texts, numbers, yes or no, lists, objects, one of several. A parameter
+whose annotation says something else, or nothing, takes any JSON value. The schema is for those who start a
+task by name without seeing its code: a form, a command line, a model."""
+
+from __future__ import annotations
+
+import inspect
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, Union, cast
+
+from ._errors import InvalidParams
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from hostel.sessions import JsonValue
+
+    Schema = dict[str, JsonValue]
+
+_PLAIN: dict[object, str] = {
+    str: "string",
+    int: "integer",
+    float: "number",
+    bool: "boolean",
+    type(None): "null",
+    None: "null",
+}
+_NAMED_ONE_BY_ONE = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+_WORDS = {
+    "string": "a text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "null": "null",
+    "array": "a list",
+    "object": "an object",
+}
+
+
+def params_schema(run: Callable[..., object]) -> Schema:
+    """Return the JSON Schema of what `run(**params)` takes."""
+    properties: Schema = {}
+    required: list[JsonValue] = []
+    open_ended = False
+    hints = _hints(run)
+    for name, parameter in inspect.signature(run).parameters.items():
+        if parameter.kind in _NAMED_ONE_BY_ONE:
+            properties[name] = _described(hints.get(name, Any), parameter.default)
+            if parameter.default is parameter.empty:
+                required.append(name)
+        open_ended |= parameter.kind is parameter.VAR_KEYWORD
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": required,
+        "additionalProperties": open_ended,
+    }
+
+
+def check_params(kind: str, schema: Schema, params: Mapping[str, JsonValue]) -> None:
+    """Refuse what a kind does not take.
+
+    :raises InvalidParams: naming the parameter and what it should be.
+    """
+    properties = cast("dict[str, Schema]", schema["properties"])
+    for name in cast("list[str]", schema["required"]):
+        if name not in params:
+            raise InvalidParams(kind, f"{name!r} is missing", name)
+    for name, value in params.items():
+        if name in properties:
+            for wanted in _wanted(properties[name], value):
+                raise InvalidParams(kind, f"{name!r} must be {wanted}", name)
+        elif not schema["additionalProperties"]:
+            names = ", ".join(properties) or "none"
+            raise InvalidParams(kind, f"it takes no {name!r}; there is {names}", name)
+
+
+def from_text(schema: Schema, name: str, text: str) -> JsonValue:
+    """Return the value that a text written on a command line means for a parameter: the text itself where it
+    takes texts and the text is no JSON of another type that it takes.
+    """
+    import json
+
+    described = cast("dict[str, Schema]", schema["properties"]).get(name, {})
+    try:
+        value = cast("JsonValue", json.loads(text))
+    except ValueError:
+        return text
+    if isinstance(value, str) or not any(_wanted(described, text)):
+        # what takes a text gets what was typed, unless only the other reading fits
+        return text if described and not any(_wanted(described, text)) else value
+    return value
+
+
+def _hints(run: Callable[..., object]) -> dict[str, object]:
+    func = run.__call__ if not inspect.isroutine(run) and callable(run) else run  # type: ignore[operator]
+    try:
+        return typing.get_type_hints(func)
+    except Exception:  # noqa: BLE001 - annotations may name what is imported for type checkers alone
+        return {}
+
+
+def _described(annotation: object, default: object) -> Schema:
+    schema = _schema_of(annotation)
+    if default is not inspect.Parameter.empty and isinstance(default, (str, int, float, bool, type(None))):
+        schema = {**schema, "default": default}
+    return schema
+
+
+def _schema_of(annotation: object) -> Schema:
+    if annotation in _PLAIN:
+        return {"type": _PLAIN[annotation]}
+    origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated:
+        return _schema_of(inner[0])
+    if origin in (Union, types.UnionType):
+        return _any_of([_schema_of(one) for one in inner])
+    if origin is Literal:
+        return {"enum": [cast("JsonValue", one) for one in inner]}
+    if origin in (list, Sequence) or annotation is list:
+        return {"type": "array", "items": _schema_of(inner[0])} if inner else {"type": "array"}
+    if origin in (dict, Mapping) or annotation is dict:
+        named = len(inner) == 2
+        return (
+            {"type": "object", "additionalProperties": _schema_of(inner[1])} if named else {"type": "object"}
+        )
+    return {}
+
+
+def _any_of(schemas: list[Schema]) -> Schema:
+    return {"anyOf": cast("list[JsonValue]", schemas)} if all(schemas) else {}
+
+
+def _wanted(schema: Schema, value: JsonValue) -> Iterator[str]:
+    """Yield what the value should be and is not."""
+    choices, several = schema.get("enum"), schema.get("anyOf")
+    if isinstance(choices, list) and value not in choices:
+        yield f"one of {', '.join(repr(one) for one in choices)}"
+    if isinstance(several, list):
+        wishes = [list(_wanted(cast("Schema", one), value)) for one in several]
+        if all(wishes):
+            yield " or ".join(dict.fromkeys(wish[0] for wish in wishes))
+    kind = schema.get("type")
+    if not isinstance(kind, str):
+        return
+    if not _is(kind, value):
+        yield _WORDS[kind]
+    elif isinstance(value, list):
+        yield from _wanted_inside(schema.get("items"), value, "a list of which each is")
+    elif isinstance(value, dict):
+        yield from _wanted_inside(
+            schema.get("additionalProperties"), value.values(), "an object of which each is"
+        )
+
+
+def _wanted_inside(schema: JsonValue, values: typing.Iterable[JsonValue], words: str) -> Iterator[str]:
+    if isinstance(schema, dict):
+        for value in values:
+            for wanted in _wanted(schema, value):
+                yield f"{words} {wanted}"
+                return
+
+
+def _is(kind: str, value: JsonValue) -> bool:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    match kind:
+        case "integer":
+            return number and value == int(cast("float", value))
+        case "number":
+            return number
+        case "array":
+            return isinstance(value, list)
+        case "object":
+            return isinstance(value, dict)
+        case "null":
+            return value is None
+        case "boolean":
+            return isinstance(value, bool)
+        case _:
+            return isinstance(value, str)
