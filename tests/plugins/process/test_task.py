@@ -10,8 +10,16 @@ from pathlib import Path
 import anyio
 import pytest
 
-from hostel.runtime import Runtime
-from hostel.sessions import CancelPolicy, FailureKind, JsonValue, TaskHandle, TaskRecord, TaskState
+from hostel.runtime import InvalidParams, Runtime
+from hostel.sessions import (
+    CancelPolicy,
+    FailureKind,
+    JsonValue,
+    TaskFilter,
+    TaskHandle,
+    TaskRecord,
+    TaskState,
+)
 
 from .conftest import marked
 from .host import COMMANDS
@@ -105,6 +113,33 @@ async def test_a_command_that_cannot_be_started_fails_in_one_sentence(
         await runtime.start("s", "process", params, id="t")
 
         assert failure(await ended(runtime)).endswith(sentence)
+
+
+@pytest.mark.parametrize(
+    ("params", "sentence"),
+    [
+        ({"argv": "ls"}, "'argv' must be a list or null"),
+        ({"argv": ["ls", 1]}, "'argv' must be a list of which each is a text or null"),
+        ({"shell": "ls", "env": {"A": 1}}, "'env' must be an object of which each is a text or null"),
+        ({"shell": "ls", "on_host_loss": "keep"}, "'on_host_loss' must be one of 'adopt', 'kill' or null"),
+        ({"command": "ls"}, "it takes no 'command'"),
+    ],
+)
+async def test_params_of_a_wrong_type_register_nothing(
+    runtime: Runtime, params: dict[str, JsonValue], sentence: str
+) -> None:
+    async with runtime:
+        with pytest.raises(InvalidParams, match=sentence):
+            await runtime.start("s", "process", params)
+        assert await runtime.tasks.list(TaskFilter(include_terminal=True)) == []
+
+
+async def test_a_command_may_be_started_from_outside() -> None:
+    async with runtime_at() as runtime:
+        (kind,) = [kind for kind in runtime.kinds if kind.name == "process"]
+
+    assert kind.exposed
+    assert kind.summary == "Run a command to its end in a task, whose output is what it writes."
 
 
 async def test_without_a_data_dir_nobody_could_adopt(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ class Processes:
         from ._task import ProcessKind
 
         self._kind = ProcessKind()
-        return [TaskKind("process", self._kind.run, resumable=True)]
+        return [TaskKind("process", self._kind.run, resumable=True, exposed=True)]
 
     @hookimpl
     async def on_startup(self, runtime: Runtime) -> None:

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import logging
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import anyio
 from anyio import to_thread
 
-from hostel.sessions import current_task
+from hostel.sessions import JsonValue, current_task  # the signature of `run` is read when it is registered
 from hostel.sessions.spool import Piece, read_spool
 
 from . import _launch
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from hostel.sessions import JsonValue, TaskContext
+    from hostel.sessions import TaskContext
 
     from ._keeper.files import Exit
     from ._kept import KeptCommand
@@ -60,11 +60,11 @@ class ProcessKind:
         timeout: float | None = None,
         pty: bool = False,
         stdin: bool = False,
-        on_host_loss: str | None = None,
+        on_host_loss: Literal["adopt", "kill"] | None = None,
         interrupt_grace: float = 2.0,
         terminate_grace: float = 3.0,
     ) -> JsonValue:
-        """Run a command to its end; the current task is its task.
+        """Run a command to its end in a task, whose output is what it writes.
 
         :param argv: the program and its arguments; or give `shell`, a line for `/bin/sh`
         :param cwd: the folder to work in; that of the host by default
