@@ -1,4 +1,4 @@
-"""A coding agent's background shell: commands that go on while the model thinks, are read, answered and ended.
+"""A coding agent's background shell: commands go on while the model thinks, are read, answered and ended.
 
 Install: pip install hostel. A scripted model stands in for yours; it sees what yours would see."""
 
@@ -9,7 +9,9 @@ import anyio
 from hostel.plugins.toolbox import notices_for, tools_for
 from hostel.runtime import Runtime
 
-SERVER = "import sys; print('listening on 8080', flush=True); name = input(); print('hello', name, flush=True)"
+SERVER = (
+    "import sys; print('listening on 8080', flush=True); name = input(); print('hello', name, flush=True)"
+)
 
 
 async def main() -> None:

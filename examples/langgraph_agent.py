@@ -36,7 +36,7 @@ class Scripted(BaseChatModel):
     def _llm_type(self) -> str:
         return "scripted"
 
-    def bind_tools(self, tools: Any, **_: Any) -> "Scripted":
+    def bind_tools(self, *_: Any, **__: Any) -> "Scripted":
         return self  # yours tells the model of them
 
     def _generate(self, messages: list[BaseMessage], *_: Any, **__: Any) -> ChatResult:
@@ -49,7 +49,9 @@ def answer_to(last: str) -> AIMessage:
         return calls("start_background_task", kind="deploy", params={"service": "shop"})
     if asked := re.search(r'task="(\w+)"', last):
         return calls("answer_background_task", task=asked[1], answer="eu")
-    return AIMessage("The shop is deployed." if "shop runs in eu" in last else "It goes on in the background.")
+    return AIMessage(
+        "The shop is deployed." if "shop runs in eu" in last else "It goes on in the background."
+    )
 
 
 def calls(tool: str, **arguments: object) -> AIMessage:

@@ -28,7 +28,7 @@ class Deploying:
 
 
 class Scripted(Model):
-    async def get_response(self, system_instructions: str | None, input: Any, *_: Any, **__: Any) -> Any:
+    async def get_response(self, *_: Any, input: Any, **__: Any) -> Any:
         last = "\n".join(str(item.get("content") or item.get("output")) for item in input[-2:])
         print(f"--- the model reads\n{last}")
         if "Deploy the shop" in last and "Started" not in last:

@@ -1,6 +1,6 @@
 """pydantic-ai: an agent starts a task, answers what it asks, and hears of its end before the next request.
 
-Install: pip install hostel pydantic-ai-slim. A FunctionModel stands in for your model and acts on what it reads.
+Install: pip install hostel pydantic-ai-slim. A FunctionModel stands in for yours and acts on what it reads.
 """
 
 import re
@@ -26,7 +26,7 @@ class Deploying:
         return [TaskKind("deploy", deploy, exposed=True)]
 
 
-def scripted(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+def scripted(messages: list[ModelMessage], _: AgentInfo) -> ModelResponse:
     last = messages[-1].parts[-1].content  # what the model is to react to
     print(f"--- the model reads\n{last}")
     if last == "Deploy the shop, in Europe.":
