@@ -37,7 +37,7 @@ async def test_the_tool_that_starts_says_what_can_be_started(model: Model) -> No
 
     assert "* say: Say a text. Its params:\n  text (text, required): what to say, word by word\n" in doc
     assert '  how ("loud" or "soft", default "soft")' in doc
-    assert "secret" not in doc
+    assert "* secret" not in doc
     assert doc.index("* say") < doc.index("Args:\n    kind: ")
 
 
