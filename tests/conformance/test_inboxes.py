@@ -88,8 +88,8 @@ async def test_iterating_waits_for_the_next_notice_and_gives_each_once(host: Bac
     given: list[str] = []
 
     async def read() -> None:
-        async for notice in inbox:
-            given.append(notice.task_id)
+        while True:
+            given.append((await anext(inbox)).task_id)
 
     async with anyio.create_task_group() as group:
         group.start_soon(read)
