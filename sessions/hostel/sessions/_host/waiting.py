@@ -78,7 +78,7 @@ class WaitingVerbs(OpenedHost):
         consumer: str | None = None,
         or_asking: bool = False,
     ) -> builtins.list[TaskRecord] | Waited:
-        """Wait until all the tasks have ended, as `wait_any` does for one of them.
+        """Wait until all the tasks have ended, or one asks something if that is to count, as `wait_any` does.
 
         A text is a session: wait until none of its tasks is live, also those started meanwhile, and return
         the records of those that ended in it meanwhile. A task that waits for its own session does not wait
@@ -89,8 +89,13 @@ class WaitingVerbs(OpenedHost):
         host = self._host
         entries = await _entries(host, task_ids, session_id)
         with anyio.move_on_after(timeout):
-            for entry in entries:
-                await _until_over(entry, or_asking)
+            async with anyio.create_task_group() as watches:
+                # one that asks may be waiting for whoever waits here
+                for entry in entries if or_asking else ():
+                    watches.start_soon(_until_asking, entry, watches.cancel_scope)
+                for entry in entries:
+                    await _until_over(entry, or_asking)
+                watches.cancel_scope.cancel()
         return await _waited(host, entries, consumer)
 
     async def _wait_for_session(self, session_id: str) -> builtins.list[TaskRecord]:
@@ -114,6 +119,14 @@ async def _ended(host: OpenHost, entry: Entry, consumer: str | None) -> TaskReco
     if consumer is not None:
         await host.acknowledge(entry.record.session_id, consumer, [entry.record.seq])
     return await host.table.whole(entry)
+
+
+async def _until_asking(entry: Entry, then: anyio.CancelScope) -> None:
+    while not entry.is_done:
+        if entry.record.question is not None:
+            then.cancel()
+            return
+        await entry.changed()
 
 
 async def _until_over(entry: Entry, or_asking: bool, then: anyio.CancelScope | None = None) -> None:
