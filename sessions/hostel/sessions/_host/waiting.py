@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, overload
 
 import anyio
 
-from .._records import TaskRecord, Waited
+from .._ids import checked_id
+from .._records import TaskRecord, Waited, checked_timeout
 from .context import current_entry
 from .opened import OpenedHost
 
@@ -29,6 +30,7 @@ class WaitingVerbs(OpenedHost):
         The inbox of `consumer` does not tell it that end any more.
         """
         host = self._host
+        _check(None, consumer)
         entry = await host.table.get(task_id, session_id)
         await entry.done()
         return await _ended(host, entry, consumer)
@@ -46,8 +48,11 @@ class WaitingVerbs(OpenedHost):
         seconds; return which have ended and which have not. None waits for ever.
 
         The inbox of `consumer` does not tell it the ends returned here any more.
+
+        :raises ValueError: if `timeout` is no number, or `consumer` no id.
         """
         host = self._host
+        _check(timeout, consumer)
         entries = await _entries(host, task_ids, session_id)
         with anyio.move_on_after(timeout):
             async with anyio.create_task_group() as watches:
@@ -87,6 +92,7 @@ class WaitingVerbs(OpenedHost):
         if isinstance(task_ids, str):
             return await self._wait_for_session(task_ids)
         host = self._host
+        _check(timeout, consumer)
         entries = await _entries(host, task_ids, session_id)
         with anyio.move_on_after(timeout):
             async with anyio.create_task_group() as watches:
@@ -103,6 +109,13 @@ class WaitingVerbs(OpenedHost):
         while waiting := [entry for entry in self._host.table.not_done(session_id) if entry is not own]:
             waited += [entry.record for entry in waiting if await entry.wait_left(session_id)]
         return waited
+
+
+def _check(timeout: float | None, consumer: str | None) -> None:
+    """Refuse what could not be waited or noted, before anything is."""
+    checked_timeout(timeout)
+    if consumer is not None:
+        checked_id(consumer)
 
 
 async def _entries(host: OpenHost, task_ids: Iterable[str], session_id: str | None) -> list[Entry]:

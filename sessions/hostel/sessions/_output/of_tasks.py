@@ -59,6 +59,7 @@ class TaskOutputs:
         """Add to the output of a live task, and let others run.
 
         :raises IllegalTransition: if it has ended.
+        :raises TypeError: if `text` is no text.
         :raises ValueError: if `stream` is not 1 to 32 characters of `[a-z0-9_-]`.
         """
         if not entry.live:

@@ -71,7 +71,8 @@ class TaskTable:
         self._moved: dict[tuple[str, str], Entry] = {}
         """Tasks by a session they have left."""
         self._families = Families(self.live_parent)
-        self.inboxes = Inboxes(journal)
+        self.inboxes = Inboxes(self.sessions, journal)
+        self._asking: dict[Entry, None] = {}
         self.known = journal.known if journal is not None else None
         self.on_forget: Callable[[Entry], None] = lambda _: None
 
@@ -188,6 +189,10 @@ class TaskTable:
         """Return the live tasks of a session, or of all."""
         return [entry for entry in self._candidates(TaskFilter(session_id)) if entry.live]
 
+    def asking(self, session_id: str) -> list[Entry]:
+        """Return the tasks of a session that ask something, without looking at the others."""
+        return [entry for entry in self._asking if entry.record.session_id == session_id]
+
     def parked(self) -> list[Entry]:
         """Return the tasks that an earlier host has left to be run again, in the order they came."""
         return sorted((entry for entry in self.live() if entry.parked and entry.managed), key=number_of)
@@ -253,6 +258,8 @@ class TaskTable:
                 event, entry.value, size = lightened(event, size), text, 0
                 record = event.record or record
         before, entry.record = entry.record, record
+        if record.question is not before.question:
+            self._note_question(entry)
         self.sessions[event.session_id].last_activity = event.at
         weight = weight_of(record, size)
         self.log.append(event, weight, size)
@@ -268,6 +275,12 @@ class TaskTable:
         if record.state in TERMINAL:
             entry.weight = weight + len(entry.value or "") + size_of(entry.output)
             self._retire(entry, keep=keep)
+
+    def _note_question(self, entry: Entry) -> None:
+        if entry.record.question is None:
+            self._asking.pop(entry, None)
+        else:
+            self._asking[entry] = None
 
     def show(self, event: TaskEvent, entry: Entry) -> None:
         """Let everybody see a durable event; what has ended is the journal's from here on."""
@@ -362,7 +375,9 @@ class TaskTable:
 
     def _forget(self, entry: Entry) -> None:
         self.on_forget(entry)
-        if self.writer is not None:
+        if self.writer is None:
+            self.inboxes.lose_told_by(entry.number)
+        else:
             record = entry.record
             self.writer.put(Forget(record.session_id, record.id, record.seq))
 
