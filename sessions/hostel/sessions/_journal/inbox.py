@@ -73,26 +73,31 @@ DELETE FROM consumers WHERE (session, consumer) IN (
 FORGET_IDLE_ACKS = "DELETE FROM acks WHERE session NOT IN (SELECT session FROM consumers)"
 
 
-def read_unread(
-    connection: sqlite3.Connection, session: str, consumer: str, limit: int
-) -> tuple[Unread, bool]:
-    """Return what a consumer has not acknowledged, at most `limit` of each kind, and whether it is new; know
-    it from now on.
-    """
+def read_unread(connection: sqlite3.Connection, session: str, consumer: str, limit: int) -> Unread | None:
+    """Return what a consumer has not acknowledged, at most `limit` of each kind; None if it is not known."""
     who = {"session": session, "consumer": consumer, "limit": limit}
-    with connection:
-        connection.execute("BEGIN IMMEDIATE")
-        is_new = connection.execute(KNOW, who).rowcount > 0
+    connection.execute("BEGIN")
+    try:
+        found = connection.execute(MISSED, who).fetchone()
         ended = connection.execute(ENDED, who).fetchall()
         told = connection.execute(TOLD, who).fetchall()
-        (missed,) = connection.execute(MISSED, who).fetchone()
+    finally:
+        connection.rollback()
     events = [(born, _event(text)) for born, text in ended]
-    unread = Unread(
-        [Kept(born, event.record) for born, event in events if event.record is not None],
-        [(born, _event(text)) for born, text in told],
-        missed,
+    return (
+        None
+        if found is None
+        else Unread(
+            [Kept(born, event.record) for born, event in events if event.record is not None],
+            [(born, _event(text)) for born, text in told],
+            found[0],
+        )
     )
-    return unread, is_new
+
+
+def know(connection: sqlite3.Connection, session: str, consumer: str) -> bool:
+    """Count from now on what a consumer misses; tell whether it is new."""
+    return connection.execute(KNOW, {"session": session, "consumer": consumer}).rowcount > 0
 
 
 def _event(text: str | None) -> TaskEvent:

@@ -29,7 +29,7 @@ from .file import (
     schema_of,
     translating,
 )
-from .inbox import FORGET_AFTER, acknowledge, forget_idle_consumers, read_unread
+from .inbox import FORGET_AFTER, acknowledge, forget_idle_consumers, know, read_unread
 from .protocol import Append, Finished, Forget, Kept, Summaries, TaskQuery, Unread
 from .queries import (
     forget_finished,
@@ -166,8 +166,12 @@ class SqliteJournal:
         """Return what the consumer has not acknowledged of the session, oldest first, at most `limit` of
         each kind; it is known from now on.
         """
-        unread, is_new = await self._opened.writer.run(read_unread, session_id, consumer, limit)
-        await self._count(is_new)
+        journal = self._opened
+        # to look takes no turn of the writer, which others wait for
+        unread = await journal.reader.run(read_unread, session_id, consumer, limit)
+        while unread is None:
+            await self._count(await journal.writer.run(know, session_id, consumer))
+            unread = await journal.reader.run(read_unread, session_id, consumer, limit)
         return unread
 
     async def acknowledge(self, session_id: str, consumer: str, seqs: Sequence[int], missed: int) -> None:
