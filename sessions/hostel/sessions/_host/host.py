@@ -371,6 +371,7 @@ class LocalBackgroundTaskHost(ReadingVerbs, WaitingVerbs, TalkingVerbs):
             ask(host, [entry], how.result.summary if how.result else None, current_task_id(), cascade=False)
             await stop(host, entry, GRACE)
         else:
+            await host.outputs.settle(entry)
             host.end(entry, how)
             await self._durable()
         return entry.record

@@ -35,7 +35,7 @@ from .listing import may_show_past, merged, not_yet_past, number, number_of, onl
 from .session_tasks import SessionTasks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from .._event_log.log import EventLog
     from .._events import TaskEvent
@@ -73,8 +73,13 @@ class TaskTable:
         self._families = Families(self.live_parent)
         self.inboxes = Inboxes(self.sessions, journal)
         self._asking: dict[Entry, None] = {}
-        self.known = journal.known if journal is not None else None
         self.on_forget: Callable[[Entry], None] = lambda _: None
+
+    async def known(self, numbers: Sequence[int]) -> set[int]:
+        """Return those numbers of registrations whose tasks are not forgotten."""
+        # before the journal is asked: what is neither here nor there afterwards is forgotten
+        here = {number for number in numbers if self.index.has(number)}
+        return here if self._journal is None else here | await self._journal.known(numbers)
 
     def session(self, session_id: str, at: float) -> SessionTasks:
         """Return the session, made now if it is new."""
