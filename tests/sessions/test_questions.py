@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hostel.sessions import InvalidQuestion, Question, WrongAnswer
-from hostel.sessions._questions import check_answer, check_question  # pure, and everything asks through it
+from hostel.sessions._questions import check_answer, checked_question  # pure, and everything asks through it
 
 from .strategies import json_values
 
@@ -24,9 +24,9 @@ def form(required: list[str] | None = None, **properties: JsonValue) -> Schema:
 
 
 def answers(value: JsonValue, schema: Schema) -> bool:
-    check_question("?", schema, None)
+    question = checked_question(Question("?", schema))
     try:
-        check_answer("t", Question("?", schema), value)
+        check_answer("t", question, value)
     except WrongAnswer:
         return False
     return True
@@ -98,13 +98,13 @@ UNASKABLE: list[Schema] = [
 @pytest.mark.parametrize("schema", UNASKABLE)
 def test_a_schema_that_no_flat_form_can_show_is_refused_when_it_is_asked(schema: Schema) -> None:
     with pytest.raises(InvalidQuestion, match="cannot be asked"):
-        check_question("?", schema, None)
+        checked_question(Question("?", schema))
 
 
 @pytest.mark.parametrize("message", ["", "x" * 16_001, None])
 def test_a_message_is_a_text_of_some_length(message: str) -> None:
     with pytest.raises(InvalidQuestion, match="1 to 16000 characters"):
-        check_question(message, None, None)
+        checked_question(Question(message))
 
 
 @given(json_values)

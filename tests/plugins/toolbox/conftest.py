@@ -57,6 +57,10 @@ async def fail(why: str) -> None:
     raise ValueError(why)
 
 
+OURS = ("process", "model_pull", "batch", "demo")
+"""Plugins whose kinds a model would be shown as well."""
+
+
 class Playing:
     @hookimpl
     def register_task_kinds(self) -> Iterable[TaskKind]:
@@ -69,7 +73,7 @@ class Playing:
 @asynccontextmanager
 async def opened(folder: Path | None = None, **options: Any) -> AsyncIterator[Session]:
     async with (
-        Runtime([Playing()], data_dir=folder, load_installed=False, **options) as runtime,
+        Runtime([Playing()], data_dir=folder, load_installed=False, blocked=OURS, **options) as runtime,
         runtime.session("s1") as session,
     ):
         yield session
