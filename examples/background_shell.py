@@ -28,12 +28,12 @@ async def main() -> None:
         command = {"argv": [sys.executable, "-c", SERVER], "stdin": True}
         started = await call("start_background_task", kind="process", params=command, label="web server")
         server = started.removeprefix("Started ").removesuffix(".")
-        build = {"shell": "echo compiling; echo 'no such header' >&2; exit 2"}
-        await call("start_background_task", kind="process", params=build, label="build")
-
         await call("message_background_task", task=server, message="agent")
         assert "exit_status" in await call("wait_for_background_tasks", tasks=[server])
         assert "hello agent" in await call("read_background_output", task=server)
+
+        build = {"shell": "echo compiling; echo 'no such header' >&2; exit 2"}
+        await call("start_background_task", kind="process", params=build, label="build")
 
         # Before its next turn the model is told what ended meanwhile, once. Here it was the build.
         await session.wait_all()
