@@ -70,7 +70,7 @@ def docs(session: nox.Session) -> None:
     session.run("pytest", "tests/docs", *session.posargs)
 
 
-@nox.session
+@nox.session(venv_backend="uv|virtualenv")
 @nox.parametrize("example", sorted(EXAMPLES), ids=sorted(EXAMPLES))
 def examples(session: nox.Session, example: str) -> None:
     """Install the framework of an example in an environment of its own, and run it."""

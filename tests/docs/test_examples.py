@@ -14,8 +14,9 @@ EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 def installed_by(example: Path) -> list[str]:
     """Return what the head of an example says that one has to install."""
     head = ast.get_docstring(ast.parse(example.read_text())) or ""
-    said: list[str] = re.findall(r"^Install: pip install ([\w -]+)\.", head, re.MULTILINE)
-    return said[0].split()
+    said = re.search(r"^Install: pip install ([\w -]+)\.", head, re.MULTILINE)
+    assert said, example.name
+    return said[1].split()
 
 
 ALONE = [example for example in EXAMPLES if installed_by(example) == ["hostel"]]

@@ -37,7 +37,7 @@ async def test_the_tool_that_starts_says_what_can_be_started(model: Model) -> No
 
     assert "* say: Say a text. Its params:\n  text (text, required): what to say, word by word\n" in doc
     assert '  how ("loud" or "soft", default "soft")' in doc
-    assert "secret" not in doc
+    assert "* secret" not in doc
     assert doc.index("* say") < doc.index("Args:\n    kind: ")
 
 
@@ -92,6 +92,17 @@ async def test_an_unknown_task_is_a_sentence_and_not_an_exception(model: Model, 
         assert answer.endswith(".")
         assert "\n" not in answer
     assert "sleep_1_" in await model.looks_at("say_1")
+
+
+async def test_the_tasks_of_other_sessions_are_out_of_reach(model: Model, session: Session) -> None:
+    foreign = await session._tasks.register_external("s2", TaskSpec(id="foreign"))
+
+    for name in ("get_background_task", "read_background_output", "cancel_background_task"):
+        assert (await model.tools[name]("foreign")).startswith("There is no task 'foreign'")
+    assert (await model.waits("foreign")).startswith("There is no task 'foreign'")
+    assert await model.lists() == "No background task is live."
+    assert not (await session._tasks.list())[0].is_terminal
+    assert foreign.session_id == "s2"
 
 
 async def test_a_task_that_waits_for_its_turn_says_so(model: Model) -> None:
