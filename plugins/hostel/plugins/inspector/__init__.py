@@ -8,6 +8,7 @@ _cli/    `hostel serve`, `ps`, `show`, `watch`, `cancel`, `transfer`, `history`
 _plugin  the plugin that serves a runtime while it runs
 _asgi    the same as an application for a server of one's own
 _server/ the API, its events, who may ask, the page, the HTTP server
+_resources/ what one asks of tasks: starting, output, answers, inboxes
 _errors  what can go wrong
 page/    the page: HTML, CSS and JavaScript
 """

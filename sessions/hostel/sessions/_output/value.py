@@ -52,5 +52,5 @@ def output_of(piece: Piece, after: int, limit: int, ended: bool) -> Output:
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     text = decoder.decode(piece.data, final=not may_go_on)
     held_back = len(decoder.getstate()[0])
-    dropped = piece.start - after
+    dropped = max(0, piece.start - after)  # nobody has lost what was never written
     return Output(text, piece.start, end - held_back, dropped, ended and at_end, piece.stream)
