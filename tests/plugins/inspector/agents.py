@@ -52,6 +52,12 @@ async def stay() -> None:
     await anyio.sleep_forever()
 
 
+async def outlast() -> None:
+    """Say which run this is, then talk."""
+    await current_task().write(f"run {current_task().record.attempt.attempt}\n")
+    await talk()
+
+
 async def process(
     argv: list[str] | None = None,
     shell: str | None = None,
@@ -98,4 +104,9 @@ class Agents:
     def register_task_kinds(self) -> list[TaskKind]:
         bodies = (echo, talk, choose, form, stay, process)
         exposed = [TaskKind(body.__name__, body, exposed=True) for body in bodies]
-        return [*exposed, TaskKind("secret", stay), TaskKind("alone", stay, exposed=True, limit=1)]
+        return [
+            *exposed,
+            TaskKind("secret", stay),
+            TaskKind("outlast", outlast, resumable=True, exposed=True),
+            TaskKind("alone", stay, exposed=True, limit=1),
+        ]
