@@ -1,4 +1,4 @@
-"""One word for each chore: lint, types, test, lowest, oracles, docs, bench."""
+"""One word for each chore: lint, types, test, lowest, oracles, docs, examples, bench."""
 
 from pathlib import Path
 
@@ -6,6 +6,17 @@ import nox
 
 nox.options.sessions = ["lint", "types", "test-3.11"]
 nox.options.reuse_existing_virtualenvs = True
+
+EXAMPLES = {
+    "background_shell": [],
+    "embed": [],
+    "fastapi_app": ["fastapi>=0.115", "uvicorn>=0.32"],
+    "langgraph_agent": ["langgraph>=1.2"],
+    "openai_agents_agent": ["openai-agents>=0.20"],
+    "pydantic_ai_agent": ["pydantic-ai-slim>=2.0"],
+    "sync_program": [],
+}
+"""What each example needs beside hostel."""
 
 
 @nox.session
@@ -57,6 +68,14 @@ def docs(session: nox.Session) -> None:
     """Run every snippet of the README and of docs/, and check that they cover all hooks and commands."""
     session.install("-e", ".[test]")
     session.run("pytest", "tests/docs", *session.posargs)
+
+
+@nox.session
+@nox.parametrize("example", sorted(EXAMPLES), ids=sorted(EXAMPLES))
+def examples(session: nox.Session, example: str) -> None:
+    """Install the framework of an example in an environment of its own, and run it."""
+    session.install("-e", ".", *EXAMPLES[example])
+    session.run("python", f"examples/{example}.py")
 
 
 @nox.session

@@ -1,4 +1,7 @@
-"""Embed hostel in an application: run a task, follow it, hand it over, cancel it."""
+"""Embed hostel in an application: run a task, follow it, hand it over, cancel it.
+
+Install: pip install hostel.
+"""
 
 import anyio
 

@@ -294,3 +294,16 @@ async def test_a_host_that_stops_leaves_no_question_behind(open_host: HostFactor
         await asking(host, "t")
 
     assert (handle.record.state, handle.record.question) == (TaskState.CANCELLED, None)
+
+
+async def test_only_an_answer_lets_a_body_go_on_that_waits_for_one(host: BackgroundTaskHost) -> None:
+    handle = await host.spawn_managed("s1", TaskSpec(id="t"), ask)
+    question = (await asking(host, "t")).question
+
+    with pytest.raises(IllegalTransition):
+        await host.update("t", state=TaskState.RUNNING)
+    await host.mark_live_state("s1", "t", TaskState.RUNNING)
+    assert handle.record.question == question
+    await host.answer("t", "yes")
+
+    assert await handle.wait() == "yes"

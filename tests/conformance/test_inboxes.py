@@ -11,6 +11,7 @@ from hostel.sessions import (
     BackgroundTaskHost,
     Inbox,
     NoticeKind,
+    Progress,
     Question,
     TaskSpec,
     TaskState,
@@ -88,8 +89,8 @@ async def test_iterating_waits_for_the_next_notice_and_gives_each_once(host: Bac
     given: list[str] = []
 
     async def read() -> None:
-        async for notice in inbox:
-            given.append(notice.task_id)
+        while True:
+            given.append((await anext(inbox)).task_id)
 
     async with anyio.create_task_group() as group:
         group.start_soon(read)
@@ -216,3 +217,44 @@ async def test_failures_and_cancellations_are_told_with_their_reasons(host: Back
         (TaskState.FAILED, "ValueError: no such file"),
         (TaskState.CANCELLED, "not needed"),
     ]
+
+
+async def tell(host: BackgroundTaskHost, task_id: str, message: str) -> None:
+    await host.update(task_id, progress=Progress(message), notify=True)
+    await host.register("another", TaskSpec())  # it is on the disk when this is
+
+
+async def test_what_a_task_told_stays_where_it_was_told_when_it_moves(host: BackgroundTaskHost) -> None:
+    await host.register_external("s1", TaskSpec(id="t"))
+    await tell(host, "t", "here")
+    await host.transfer("t", "s2")
+    await tell(host, "t", "there")
+
+    assert [notice.summary for notice in await host.inbox("s1").drain()] == ["here"]
+    assert [notice.summary for notice in await host.inbox("s2").drain()] == ["there"]
+
+
+async def test_what_a_forgotten_task_told_is_counted_as_missed(open_host: HostFactory) -> None:
+    async with open_host(retain_terminal=0) as host:
+        inbox = host.inbox("s1")
+        await inbox.drain()
+        await host.register_external("s1", TaskSpec(id="t"))
+        await tell(host, "t", "one")
+        await tell(host, "t", "two")
+        await inbox.ack((await inbox.drain())[0])
+        await host.complete("t")
+
+        (missed,) = await inbox.drain()
+        assert (missed.kind, missed.count) == (NoticeKind.MISSED, 2)
+
+
+async def test_whoever_asks_is_found_among_many_tasks(host: BackgroundTaskHost) -> None:
+    for id in ("a", "b", "c"):
+        await host.register_external("s1", TaskSpec(id=id))
+        await host.update(id, state=TaskState.WAITING, question=Question(f"{id}?"))
+    await host.answer("a", 1)
+    await host.complete("b")
+
+    assert await drained(host.inbox("s1")) == [(NoticeKind.ASKED, "c"), (NoticeKind.ENDED, "b")]
+    await host.update("c", state=TaskState.RUNNING)
+    assert await drained(host.inbox("s1")) == [(NoticeKind.ENDED, "b")]

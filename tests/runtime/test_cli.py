@@ -97,7 +97,7 @@ def test_plugins_are_tab_separated_when_piped_and_json_when_asked(hostel: Hostel
     found = listed(hostel("plugins", "--json"))
 
     assert lines[0].split("\t")[:4] == ["batch", "hostel", version("hostel"), "ok"]
-    assert list(found) == ["batch", "demo", "inspector", "model_pull"]
+    assert list(found) == ["batch", "demo", "inspector", "model_pull", "process"]
     assert {str(info["version"]) for info in found.values()} == {version("hostel")}
 
 

@@ -422,7 +422,7 @@ def test_descriptions_come_from_the_given_plugins_then_the_built_in_then_the_ins
     kinds = [kind.name for _, kind in found.collect(hookspecs.register_task_kinds)]
 
     assert kinds[:2] == ["later", "given"]
-    assert set(kinds[2:-1]) == {"batch", "model_pull"}
+    assert set(kinds[2:-1]) == {"batch", "model_pull", "process"}
     assert kinds[-1] == "stranger"
 
 

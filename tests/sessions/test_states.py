@@ -52,4 +52,5 @@ def test_only_the_transitions_give_a_record_another_state() -> None:
         and ast.unparse(node.func) in {"_after", "attrs.evolve", "TaskRecord"}
     }
 
-    assert setters == {"_transitions.py"}
+    # of a damaged journal, what the index of its tasks says is put into their last events
+    assert setters == {"_transitions.py", "_folding.py"}

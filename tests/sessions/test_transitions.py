@@ -16,6 +16,7 @@ from hostel.sessions import (
     FailureKind,
     IllegalTransition,
     Progress,
+    Question,
     TaskAttempt,
     TaskEvent,
     TaskFailure,
@@ -136,6 +137,78 @@ def test_another_attempt_counts_and_needs_a_task_nobody_stopped(state: TaskState
     assert retried.started_at == resumed.started_at == (9.0 if state is TaskState.PENDING else 2.0)
 
 
+@EVERY_STATE
+def test_a_question_needs_a_task_nobody_stopped_and_makes_it_wait(state: TaskState) -> None:
+    record = record_in(state)
+    question = Question("?", id="q")
+    if TaskState.CANCEL_REQUESTED not in MOVES[state]:
+        with pytest.raises(IllegalTransition):
+            changes.asked(record, question, NOW)
+        return
+
+    event = changes.asked(record, question, NOW)
+
+    after = reduce(record, event)
+    assert after is not None
+    assert (after.state, after.question, event.previous) == (TaskState.WAITING, question, state)
+
+
+@pytest.mark.parametrize("to", [TaskState.RUNNING, TaskState.WAITING])
+def test_an_answer_takes_the_question_out_of_the_record(to: TaskState) -> None:
+    asking = record_in(TaskState.WAITING, question=Question("?", id="q"))
+
+    answered = changes.answered(asking, to, "me", NOW, value=1)
+    withdrawn = changes.withdrawn(asking, to, NOW)
+
+    for event in (answered, withdrawn):
+        after = reduce(asking, event)
+        assert after is not None
+        assert (after.state, after.question) == (to, None)
+    assert (answered.type, answered.actor, answered.value) == (EventType.ANSWERED, "me", 1)
+    assert withdrawn.type is EventType.STATE_CHANGED
+
+
+@EVERY_STATE
+def test_nothing_answers_what_is_not_asked(state: TaskState) -> None:
+    record = record_in(state)
+    asking = record_in(TaskState.WAITING, question=Question("?"))
+
+    for change in (changes.answered(asking, TaskState.RUNNING, None, NOW), changes.withdrawn):
+        if isinstance(change, TaskEvent):
+            with pytest.raises(IllegalTransition):
+                reduce(record, change)
+        else:
+            with pytest.raises(IllegalTransition):
+                change(record, TaskState.RUNNING, NOW)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda record: changes.moved(record, TaskState.RUNNING, NOW),
+        lambda record: changes.retried(record, NOW),
+        lambda record: changes.cancel_requested(record, None, None, NOW),
+        lambda record: changes.interrupted(record, "h", NOW, by_stop=True),
+        lambda record: changes.ended(record, TaskState.COMPLETED, NOW),
+    ],
+)
+def test_whatever_ends_the_waiting_ends_the_question(change: Callable[[TaskRecord], TaskEvent]) -> None:
+    event = change(record_in(TaskState.WAITING, question=Question("?")))
+
+    assert event.record is not None
+    assert event.record.question is None
+
+
+def test_a_task_begins_once_its_turn_has_come() -> None:
+    event = changes.begun(record_in(TaskState.PENDING), "h2", NOW)
+
+    assert event.record is not None
+    assert (event.record.state, event.record.host_id) == (TaskState.RUNNING, "h2")
+    assert (event.record.started_at, event.record.attempt.attempt) == (NOW[0], 1)
+    with pytest.raises(IllegalTransition):
+        changes.begun(record_in(TaskState.CANCEL_REQUESTED), "h2", NOW)
+
+
 def test_a_new_record_is_what_its_spec_says() -> None:
     spec = TaskSpec(kind="k", producer="p", label="l", max_attempts=4, idempotency_key="i")
 
@@ -180,6 +253,8 @@ def _next_event(
     there = records.get((other, record.id))
     can_stop = TaskState.CANCEL_REQUESTED in MOVES[record.state]
     can_move = there is None or there.is_terminal
+    is_new, asks = record.state is TaskState.PENDING, record.question is not None
+    next_state = draw(st.sampled_from([TaskState.RUNNING, TaskState.WAITING]))
     verbs: dict[str, Callable[[], TaskEvent | None]] = {
         "move": lambda: _any_move(draw, record, stamp),
         "progress": lambda: changes.progressed(record, Progress("p"), stamp),
@@ -187,6 +262,10 @@ def _next_event(
         "retry": lambda: changes.retried(record, stamp) if can_stop else None,
         "request": lambda: changes.cancel_requested(record, "why", None, stamp) if can_stop else None,
         "transfer": lambda: changes.transferred(record, other, stamp) if can_move else None,
+        "begin": lambda: changes.begun(record, "h", stamp) if is_new else None,
+        "ask": lambda: changes.asked(record, Question("?", id=str(stamp[1])), stamp) if can_stop else None,
+        "answer": lambda: changes.answered(record, next_state, "me", stamp) if asks else None,
+        "withdraw": lambda: changes.withdrawn(record, next_state, stamp) if asks else None,
     }
     return verbs[draw(st.sampled_from(sorted(verbs)))]()
 

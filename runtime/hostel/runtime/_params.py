@@ -7,6 +7,7 @@ task by name without seeing its code: a form, a command line, a model."""
 from __future__ import annotations
 
 import inspect
+import json
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -29,6 +30,8 @@ _PLAIN: dict[object, str] = {
     type(None): "null",
     None: "null",
 }
+_COMMON = {"Mapping": Mapping, "Sequence": Sequence, "Any": Any, "Literal": Literal}
+"""What annotations often name and modules import for type checkers alone."""
 _NAMED_ONE_BY_ONE = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 _WORDS = {
     "string": "a text",
@@ -46,10 +49,9 @@ def params_schema(run: Callable[..., object]) -> Schema:
     properties: Schema = {}
     required: list[JsonValue] = []
     open_ended = False
-    hints = _hints(run)
     for name, parameter in inspect.signature(run).parameters.items():
         if parameter.kind in _NAMED_ONE_BY_ONE:
-            properties[name] = _described(hints.get(name, Any), parameter.default)
+            properties[name] = _described(_hint(run, parameter.annotation), parameter.default)
             if parameter.default is parameter.empty:
                 required.append(name)
         open_ended |= parameter.kind is parameter.VAR_KEYWORD
@@ -81,27 +83,35 @@ def check_params(kind: str, schema: Schema, params: Mapping[str, JsonValue]) -> 
 
 def param_from_text(schema: Schema, name: str, text: str) -> JsonValue:
     """Return the value that a text written on a command line means for a parameter: the text itself where it
-    takes texts and the text is no JSON of another type that it takes.
+    takes texts, else what it says as JSON, if it does.
     """
-    import json
-
     described = cast("dict[str, Schema]", schema["properties"]).get(name, {})
+    if _takes_text(described, text):
+        return text
     try:
-        value = cast("JsonValue", json.loads(text))
+        return cast("JsonValue", json.loads(text))
     except ValueError:
         return text
-    if isinstance(value, str) or not any(_wanted(described, text)):
-        # what takes a text gets what was typed, unless only the other reading fits
-        return text if described and not any(_wanted(described, text)) else value
-    return value
 
 
-def _hints(run: Callable[..., object]) -> dict[str, object]:
-    func = run.__call__ if not inspect.isroutine(run) and callable(run) else run  # type: ignore[operator]
+def _takes_text(schema: Schema, text: str) -> bool:
+    choices, several = schema.get("enum"), schema.get("anyOf")
+    return (
+        schema.get("type") == "string"
+        or (isinstance(choices, list) and text in choices)
+        or (isinstance(several, list) and any(_takes_text(cast("Schema", one), text) for one in several))
+    )
+
+
+def _hint(run: Callable[..., object], annotation: object) -> object:
+    """Return what an annotation means, Any if that is not known here."""
+    func = run if inspect.isroutine(run) else getattr(type(run), "__call__")  # noqa: B004, B009
+    names = {**_COMMON, **getattr(inspect.unwrap(func), "__globals__", {})}
+    one = types.SimpleNamespace(__annotations__={"it": annotation})
     try:
-        return typing.get_type_hints(func)
-    except Exception:  # noqa: BLE001 - annotations may name what is imported for type checkers alone
-        return {}
+        return typing.get_type_hints(one, names)["it"]
+    except Exception:  # noqa: BLE001 - it may name what is imported for type checkers alone
+        return Any
 
 
 def _described(annotation: object, default: object) -> Schema:

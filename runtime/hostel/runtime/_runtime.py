@@ -183,7 +183,7 @@ class Runtime:
         `successor` is the session that takes over the tasks whose policy is to be transferred.
         """
         await self.plugins.notify(hookspecs.on_session_opened, session_id)
-        session = Session(self.tasks, session_id, self.start)
+        session = Session(self.tasks, session_id, self.start, lambda: self.kinds)
         try:
             yield session
         finally:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         Waited,
     )
 
-    from ._kinds import SpecFields
+    from ._kinds import SpecFields, TaskKind
 
 T = TypeVar("T")
 Args = TypeVarTuple("Args")
@@ -48,10 +48,21 @@ class Session:
     does. Once its block was left, nothing can be started in it: SessionClosing is raised.
     """
 
-    def __init__(self, tasks: BackgroundTaskHost, session_id: str, start: Start) -> None:
-        self._tasks, self._start = tasks, start
+    def __init__(
+        self,
+        tasks: BackgroundTaskHost,
+        session_id: str,
+        start: Start,
+        kinds: Callable[[], tuple[TaskKind, ...]] = tuple,
+    ) -> None:
+        self._tasks, self._start, self._kinds = tasks, start, kinds
         self._left = False
         self.id = session_id
+
+    @property
+    def kinds(self) -> tuple[TaskKind, ...]:
+        """The task kinds that `start` knows."""
+        return self._kinds()
 
     def leave(self) -> None:
         """Take nothing more; `runtime.session(...)` calls this when its block is left."""

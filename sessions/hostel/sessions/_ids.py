@@ -28,7 +28,10 @@ def checked_id(given: str) -> str:
     """Return `given`.
 
     :raises InvalidTaskId: if it is empty, longer than 512 characters or has lone surrogates in it.
+    :raises TypeError: if it is no text.
     """
+    if not isinstance(given, str):
+        raise TypeError(f"an id is a text, not {given!r:.50}")
     if not 0 < len(given) <= LONGEST_ID or (not given.isascii() and _SURROGATES.search(given)):
         raise InvalidTaskId(given, LONGEST_ID)
     return given

@@ -15,7 +15,10 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
+import attrs
+
 from ._errors import InvalidQuestion, WrongAnswer
+from ._json import as_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -38,11 +41,20 @@ _KEYWORDS = {
 _OF_OBJECTS = {"$schema", "type", "title", "description", "properties", "required", "additionalProperties"}
 
 
-def check_question(message: str, schema: Schema | None, choices: Sequence[str] | None) -> None:
-    """Refuse a question that nobody could answer.
+def checked_question(question: Question) -> Question:
+    """Return `question` as a record keeps it.
 
-    :raises InvalidQuestion: if the message is no text or too long, or schema or choices are not as the module
-        says."""
+    :raises InvalidQuestion: if nobody could answer it."""
+    schema, choices = question.schema, question.choices
+    _check(question.message, schema, choices)
+    try:
+        kept = None if schema is None else cast("dict[str, JsonValue]", as_json(schema))
+    except (TypeError, ValueError) as error:
+        raise InvalidQuestion(f"its schema is no JSON ({error})") from error
+    return attrs.evolve(question, schema=kept, choices=None if choices is None else tuple(choices))
+
+
+def _check(message: str, schema: Schema | None, choices: Sequence[str] | None) -> None:
     if not isinstance(message, str) or not 0 < len(message) <= LONGEST_MESSAGE:
         raise InvalidQuestion(f"its message is a text of 1 to {LONGEST_MESSAGE} characters")
     if schema is not None and choices is not None:

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import attrs
-from attrs.validators import and_, ge, gt, le, optional
+from attrs.validators import and_, ge, le, lt, optional
 
 from ._errors import InvalidProgress
 
@@ -215,9 +215,9 @@ class Backoff:
     `jitter` is the share of that time drawn at random, 0 to 1.
     """
 
-    initial: float = attrs.field(default=0.5, validator=ge(0))
-    factor: float = attrs.field(default=2.0, validator=ge(1))
-    maximum: float = attrs.field(default=30.0, validator=ge(0))
+    initial: float = attrs.field(default=0.5, validator=[ge(0), lt(math.inf)])
+    factor: float = attrs.field(default=2.0, validator=[ge(1), lt(math.inf)])
+    maximum: float = attrs.field(default=30.0, validator=[ge(0), lt(math.inf)])
     jitter: float = attrs.field(default=0.5, validator=and_(ge(0), le(1)))
 
     def delay(self, attempt: int, chance: float) -> float:
@@ -235,9 +235,43 @@ def _as_priority(given: Priority | str) -> Priority:
     return given if type(given) is Priority else Priority(given)
 
 
+END_OF_TIME = 253_402_300_800.0
+"""Seconds since the epoch: the year 10000, which calendars do not know."""
+
+
+def is_finite(value: object) -> bool:
+    """Tell whether `value` is a number that JSON and clocks can say."""
+    return type(value) is int or (isinstance(value, float) and math.isfinite(value))
+
+
+def checked_timeout(given: float | None) -> float | None:
+    """Return how many seconds to wait for something, None for ever.
+
+    :raises ValueError: if it is no number.
+    """
+    if given is not None and not (is_finite(given) or given == math.inf):
+        raise ValueError(f"timeout is a number of seconds, or None, not {given!r:.50}")
+    return given
+
+
+def _is_text(_: object, field: attrs.Attribute[str], value: str) -> None:
+    if not isinstance(value, str):
+        raise TypeError(f"{field.name} is a text, not {value!r:.50}")
+
+
 def _is_time(_: object, field: attrs.Attribute[float], value: float) -> None:
-    if not math.isfinite(value):
-        raise ValueError(f"{field.name} is a time in seconds since the epoch, not {value}")
+    if not is_finite(value) or value >= END_OF_TIME:
+        raise ValueError(f"{field.name} is a time in seconds since the epoch, not {value!r:.50}")
+
+
+def _is_duration(_: object, field: attrs.Attribute[float], value: float) -> None:
+    if not is_finite(value) or not 0 < value < END_OF_TIME:
+        raise ValueError(f"{field.name} is a number of seconds above 0, or None, not {value!r:.50}")
+
+
+def _is_count(_: object, field: attrs.Attribute[int], value: int) -> None:
+    if type(value) is not int or value < 1:
+        raise ValueError(f"{field.name} is a whole number of at least 1, not {value!r:.50}")
 
 
 @attrs.frozen
@@ -261,22 +295,23 @@ class TaskSpec:
     task started inside another one has that as its parent, unless `parent_task_id` names one or it is
     `detached`.
 
-    :raises ValueError: for attempts or seconds below what is possible.
+    :raises ValueError: for attempts, seconds or times that are not possible.
+    :raises TypeError: for a text that is none.
     """
 
     id: str | None = None
-    kind: str = "other"
-    producer: str = ""
-    label: str = ""
-    parent_task_id: str | None = None
-    child_session_id: str | None = None
+    kind: str = attrs.field(default="other", validator=_is_text)
+    producer: str = attrs.field(default="", validator=_is_text)
+    label: str = attrs.field(default="", validator=_is_text)
+    parent_task_id: str | None = attrs.field(default=None, validator=optional(_is_text))
+    child_session_id: str | None = attrs.field(default=None, validator=optional(_is_text))
     cancel_policy: CancelPolicy | None = None
     close_policy: ClosePolicy = ClosePolicy.KEEP
-    max_attempts: int = attrs.field(default=1, validator=ge(1))
+    max_attempts: int = attrs.field(default=1, validator=_is_count)
     retry: Backoff = Backoff()
-    timeout: float | None = attrs.field(default=None, validator=optional(gt(0)))
-    idempotency_key: str | None = None
-    heartbeat_ttl: float | None = attrs.field(default=None, validator=optional(gt(0)))
+    timeout: float | None = attrs.field(default=None, validator=optional(_is_duration))
+    idempotency_key: str | None = attrs.field(default=None, validator=optional(_is_text))
+    heartbeat_ttl: float | None = attrs.field(default=None, validator=optional(_is_duration))
     params: JsonValue = None
     resumable: bool = False
     detached: bool = False

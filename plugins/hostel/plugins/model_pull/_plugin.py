@@ -40,7 +40,7 @@ class ModelPull:
 
     @hookimpl
     def register_task_kinds(self) -> list[TaskKind]:
-        return [TaskKind(NAME, self._pull, resumable=True)]
+        return [TaskKind(NAME, self._pull, resumable=True, exposed=True)]
 
     @hookimpl
     def register_commands(self, app: typer.Typer) -> None:
@@ -102,9 +102,13 @@ class ModelPull:
             self._started.set()
             self._stopped.set()
 
-    async def _pull(self, **params: object) -> str:
+    async def _pull(
+        self, repo_id: str, quantization: str | None = None, revision: str | None = None, **more: object
+    ) -> str:
+        """Pull a model, `org/repo`, a URL or a folder, and return where it lies."""
         from ._queue.download_request import DownloadRequest
 
+        params = {"repo_id": repo_id, "quantization": quantization, "revision": revision, **more}
         return str(await self._started_manager().attend(DownloadRequest.from_params(params)))
 
     def _started_manager(self) -> DownloadManager:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 import attrs
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 
 def _copied(limits: Mapping[str, int]) -> Mapping[str, int]:
+    if not isinstance(limits, Mapping) or not all(isinstance(kind, str) for kind in limits):
+        raise TypeError(f"per_kind maps kinds to limits, not {limits!r:.50}")
     return dict(limits)
 
 
@@ -19,6 +18,7 @@ class Limits:
     """How many tasks run at once: in all, of each session, of each kind. None is no limit.
 
     :raises ValueError: if a limit is no whole number or below 1.
+    :raises TypeError: if `per_kind` does not map texts.
     """
 
     total: int | None = None

@@ -18,7 +18,7 @@ from .. import _transitions as changes
 from .._errors import AsksNothing, QuestionWithdrawn, StaleQuestion
 from .._ids import new_id
 from .._json import as_json
-from .._questions import check_answer, check_question
+from .._questions import check_answer, checked_question
 from ..states import TaskState
 
 if TYPE_CHECKING:
@@ -118,9 +118,8 @@ def pose(host: Publishes, entry: Entry, question: Question, state: TaskState | N
     """
     if state is not TaskState.WAITING or entry.run is not None:
         raise ValueError("a question needs state=WAITING and a task that somebody else runs")
-    check_question(question.message, question.schema, question.choices)
     at = host.stamp()[0]
-    posed = attrs.evolve(question, id=question.id or new_id(at), asked_at=at)
+    posed = attrs.evolve(checked_question(question), id=question.id or new_id(at), asked_at=at)
     host.publish(entry, changes.asked(entry.record, posed, host.stamp()))
     entry.notify()
 

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from .._protocol import Subscription
 
 AT_ONCE = 100
+MOST = 1_000_000
+LONGEST_NUMBER = 18
+"""Digits: what a journal can keep."""
 _NEWS = {EventType.TRANSFERRED, EventType.MISSED}
 
 
@@ -61,7 +64,13 @@ class LocalInbox:
         self.consumer = consumer
 
     async def drain(self, limit: int = AT_ONCE) -> list[Notice]:
-        """Return what is not acknowledged, the oldest first, at most `limit`, without waiting for more."""
+        """Return what is not acknowledged, the oldest first, at most `limit`, without waiting for more.
+
+        :raises ValueError: if `limit` is no whole number or below 1.
+        """
+        if type(limit) is not int or limit < 1:
+            raise ValueError(f"a drain gives at least one notice, not {limit!r:.50}")
+        limit = min(limit, MOST)
         unread = await self._host.unread(self.session_id, self.consumer, limit)
         notices = [notice async for notice in self._notices(unread)]
         notices.sort(key=lambda notice: notice.at)
@@ -81,10 +90,10 @@ class LocalInbox:
     async def ack_ids(self, ids: Iterable[str]) -> None:
         """Acknowledge notices by their ids; what is none is left out."""
         wanted = set(ids)
-        seqs = [int(id) for id in wanted if id.isdecimal() and len(id) < 20]
+        seqs = [int(id) for id in wanted if _is_number(id)]
         gone = [id.removeprefix("missed-") for id in wanted if id.startswith("missed-")]
         self._ack_questions(wanted)
-        counts = sum(int(count) for count in gone if count.isdecimal() and len(count) < 20)
+        counts = sum(int(count) for count in gone if _is_number(count))
         await self._host.acknowledge(self.session_id, self.consumer, seqs, counts)
         self._given -= wanted
 
@@ -128,6 +137,11 @@ class LocalInbox:
             question = entry.record.question
             if question is not None and question.id in ids:
                 entry.acknowledged = {*entry.acknowledged, (*self._who, question.id)}
+
+
+def _is_number(text: str) -> bool:
+    """Tell whether a text is a number that an event can have."""
+    return text.isascii() and text.isdecimal() and len(text) <= LONGEST_NUMBER
 
 
 def _is_news(event: TaskEvent) -> bool:

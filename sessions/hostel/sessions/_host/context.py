@@ -11,10 +11,9 @@ import attrs
 from .._dialogue.asking import Publishes, ask
 from .._dialogue.mailbox import Messages
 from .._ids import new_id
-from .._json import as_json
 from .._loop.current import current
-from .._questions import check_question
-from .._records import Progress, Question
+from .._questions import checked_question
+from .._records import Progress, Question, checked_timeout
 from ..states import TaskState
 
 if TYPE_CHECKING:
@@ -173,19 +172,20 @@ class TaskContext:
 
         :param timeout: how many seconds to wait for the answer
         :raises InvalidQuestion: if nobody could answer it.
+        :raises ValueError: if `timeout` is no number.
         :raises TimeoutError: if nobody did in time.
         :raises QuestionWithdrawn: if the task was asked to stop meanwhile, and its policy is to be told.
         """
-        check_question(message, schema, choices)
+        checked_timeout(timeout)
         at = self._host.stamp()[0]
-        question = Question(
+        wanted = Question(
             message,
-            None if schema is None else cast("dict[str, JsonValue]", as_json(schema)),
-            None if choices is None else tuple(choices),
+            cast("dict[str, JsonValue] | None", schema),
+            cast("tuple[str, ...] | None", choices),
             new_id(at),
             at,
         )
-        return await ask(self._host, self.entry, self._run, question, timeout)
+        return await ask(self._host, self.entry, self._run, checked_question(wanted), timeout)
 
     def messages(self) -> AsyncIterator[JsonValue]:
         """Iterate over what the task is sent (`host.send`), until it has to stop."""

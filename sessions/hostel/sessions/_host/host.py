@@ -29,6 +29,7 @@ from .._records import (
     Question,
     TaskRecord,
     TaskSpec,
+    is_finite,
 )
 from .._retention import RETAIN_BYTES
 from .._tasks.cancel_hooks import CancelHook, Hook
@@ -107,8 +108,9 @@ class LocalBackgroundTaskHost(ReadingVerbs, WaitingVerbs, TalkingVerbs):
         stop_grace: float = GRACE,
         host_id: str | None = None,
     ) -> None:
-        if min(retain_events, retain_terminal, retain_bytes, stop_grace) < 0:
-            raise ValueError("neither what is retained nor the grace can be negative")
+        bounds = (retain_events, retain_terminal, retain_bytes, stop_grace)
+        if not all(is_finite(bound) and bound >= 0 for bound in bounds):
+            raise ValueError("what is retained and the grace are numbers, and none can be negative")
         self.host_id = host_id or new_id(time.time())
         self._journal = journal
         self._retain_events, self._retain_terminal = retain_events, retain_terminal
@@ -302,8 +304,8 @@ class LocalBackgroundTaskHost(ReadingVerbs, WaitingVerbs, TalkingVerbs):
         A task that somebody else runs asks with `state=WAITING` and a question, which gets an id if it has
         none; the answer is the `value` of its event `answered`.
 
-        :raises IllegalTransition: if the table forbids the move or the task has ended; nothing is changed
-            then.
+        :raises IllegalTransition: if the table forbids the move, the task has ended or its body waits for an
+            answer; nothing is changed then.
         :raises InvalidQuestion: if nobody could answer the question.
         :raises ValueError: if it comes with another state, or the host runs the task.
         """
@@ -317,6 +319,8 @@ class LocalBackgroundTaskHost(ReadingVerbs, WaitingVerbs, TalkingVerbs):
         elif state is TaskState.CANCEL_REQUESTED:
             await self.request_cancel(task_id, session_id=record.session_id)
         elif state is not None and state is not record.state:
+            if entry.body_asks:
+                raise IllegalTransition(task_id, record.state, state)
             host.table.publish(entry, changes.moved(record, state, host.stamp()))
         if progress is not None:
             host.report(entry, progress, notify=notify)
@@ -367,6 +371,7 @@ class LocalBackgroundTaskHost(ReadingVerbs, WaitingVerbs, TalkingVerbs):
             ask(host, [entry], how.result.summary if how.result else None, current_task_id(), cascade=False)
             await stop(host, entry, GRACE)
         else:
+            await host.outputs.settle(entry)
             host.end(entry, how)
             await self._durable()
         return entry.record

@@ -201,6 +201,7 @@ class OpenHost:
             and before in (*_INTERRUPTIBLE, TaskState.PENDING)
             and before is not state
             and not entry.waits_for_body
+            and not entry.body_asks
         ):
             self.table.publish(entry, changes.moved(entry.record, state, self.stamp()))
 
@@ -218,7 +219,7 @@ class OpenHost:
 
     def asking(self, session_id: str) -> list[Entry]:
         """Return the tasks of a session that ask something."""
-        return [entry for entry in self.table.live(session_id) if entry.record.question is not None]
+        return self.table.asking(session_id)
 
     def watch(self, filter: TaskFilter) -> LogSubscription:
         """Return the events that match, from now on."""

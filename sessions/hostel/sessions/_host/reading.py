@@ -82,4 +82,7 @@ class ReadingVerbs(OpenedHost):
         host = self._host
         before = None if older_than is None else host.now() - older_than
         await self._durable()
-        return await host.table.prune(session_id, keep, before)
+        pruned = await host.table.prune(session_id, keep, before)
+        if pruned:
+            host.outputs.sweep()
+        return pruned

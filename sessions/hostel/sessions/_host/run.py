@@ -75,6 +75,8 @@ async def _run(
                 break
             await _back_off(host, entry, spec.retry)
             body_exit = STOPPED
+        if entry.output is not None:
+            await host.outputs.settle(entry)
         _finish(host, entry, run, body_exit)
     finally:
         host.turns.leave(run)

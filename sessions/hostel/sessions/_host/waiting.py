@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, overload
 
 import anyio
 
-from .._records import TaskRecord, Waited
+from .._ids import checked_id
+from .._records import TaskRecord, Waited, checked_timeout
 from .context import current_entry
 from .opened import OpenedHost
 
@@ -29,6 +30,7 @@ class WaitingVerbs(OpenedHost):
         The inbox of `consumer` does not tell it that end any more.
         """
         host = self._host
+        _check(None, consumer)
         entry = await host.table.get(task_id, session_id)
         await entry.done()
         return await _ended(host, entry, consumer)
@@ -46,8 +48,11 @@ class WaitingVerbs(OpenedHost):
         seconds; return which have ended and which have not. None waits for ever.
 
         The inbox of `consumer` does not tell it the ends returned here any more.
+
+        :raises ValueError: if `timeout` is no number, or `consumer` no id.
         """
         host = self._host
+        _check(timeout, consumer)
         entries = await _entries(host, task_ids, session_id)
         with anyio.move_on_after(timeout):
             async with anyio.create_task_group() as watches:
@@ -78,7 +83,7 @@ class WaitingVerbs(OpenedHost):
         consumer: str | None = None,
         or_asking: bool = False,
     ) -> builtins.list[TaskRecord] | Waited:
-        """Wait until all the tasks have ended, as `wait_any` does for one of them.
+        """Wait until all the tasks have ended, or one asks something if that is to count, as `wait_any` does.
 
         A text is a session: wait until none of its tasks is live, also those started meanwhile, and return
         the records of those that ended in it meanwhile. A task that waits for its own session does not wait
@@ -87,10 +92,16 @@ class WaitingVerbs(OpenedHost):
         if isinstance(task_ids, str):
             return await self._wait_for_session(task_ids)
         host = self._host
+        _check(timeout, consumer)
         entries = await _entries(host, task_ids, session_id)
         with anyio.move_on_after(timeout):
-            for entry in entries:
-                await _until_over(entry, or_asking)
+            async with anyio.create_task_group() as watches:
+                # one that asks may be waiting for whoever waits here
+                for entry in entries if or_asking else ():
+                    watches.start_soon(_until_asking, entry, watches.cancel_scope)
+                for entry in entries:
+                    await _until_over(entry, or_asking)
+                watches.cancel_scope.cancel()
         return await _waited(host, entries, consumer)
 
     async def _wait_for_session(self, session_id: str) -> builtins.list[TaskRecord]:
@@ -98,6 +109,13 @@ class WaitingVerbs(OpenedHost):
         while waiting := [entry for entry in self._host.table.not_done(session_id) if entry is not own]:
             waited += [entry.record for entry in waiting if await entry.wait_left(session_id)]
         return waited
+
+
+def _check(timeout: float | None, consumer: str | None) -> None:
+    """Refuse what could not be waited or noted, before anything is."""
+    checked_timeout(timeout)
+    if consumer is not None:
+        checked_id(consumer)
 
 
 async def _entries(host: OpenHost, task_ids: Iterable[str], session_id: str | None) -> list[Entry]:
@@ -114,6 +132,14 @@ async def _ended(host: OpenHost, entry: Entry, consumer: str | None) -> TaskReco
     if consumer is not None:
         await host.acknowledge(entry.record.session_id, consumer, [entry.record.seq])
     return await host.table.whole(entry)
+
+
+async def _until_asking(entry: Entry, then: anyio.CancelScope) -> None:
+    while not entry.is_done:
+        if entry.record.question is not None:
+            then.cancel()
+            return
+        await entry.changed()
 
 
 async def _until_over(entry: Entry, or_asking: bool, then: anyio.CancelScope | None = None) -> None:

@@ -175,6 +175,8 @@ _UNREAD = """session = OLD.session AND through < OLD.seq AND NOT EXISTS (
         SELECT 1 FROM acks WHERE acks.session = OLD.session AND acks.consumer = consumers.consumer
             AND acks.seq = OLD.seq
     )"""
+_FORGET_ACKS = """DELETE FROM acks WHERE session = OLD.session AND seq = OLD.seq
+        AND consumer IN (SELECT consumer FROM consumers WHERE session = OLD.session)"""
 _MAKE_ROOM = f"""DELETE FROM tasks WHERE session = NEW.session AND task = NEW.task AND {_ENDED};
     DELETE FROM moves WHERE session = NEW.session AND task = NEW.task"""
 
@@ -252,6 +254,7 @@ CREATE TEMP TRIGGER gone AFTER DELETE ON main.tasks BEGIN
     DELETE FROM moves WHERE born = OLD.born;
     DELETE FROM notices WHERE born = OLD.born;
     UPDATE consumers SET missed = missed + 1 WHERE OLD.{_ENDED} AND {_UNREAD};
+    {_FORGET_ACKS};
     UPDATE ended SET count = count - 1 WHERE session = OLD.session AND state = OLD.state;
     DELETE FROM ended WHERE session = OLD.session AND state = OLD.state AND count = 0;
     UPDATE forgotten SET through = max(through, OLD.seq), times = times + 1;
@@ -259,6 +262,7 @@ END;
 
 CREATE TEMP TRIGGER unread AFTER DELETE ON main.notices BEGIN
     UPDATE consumers SET missed = missed + 1 WHERE {_UNREAD};
+    {_FORGET_ACKS};
 END;
 """
 

@@ -29,7 +29,7 @@ from .file import (
     schema_of,
     translating,
 )
-from .inbox import acknowledge, forget_idle_consumers, read_unread
+from .inbox import FORGET_AFTER, acknowledge, forget_idle_consumers, know, read_unread
 from .protocol import Append, Finished, Forget, Kept, Summaries, TaskQuery, Unread
 from .queries import (
     forget_finished,
@@ -105,6 +105,8 @@ class SqliteJournal:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self._open: _Open | None = None
+        self._new_consumers = 0
+        """How many came since it was last looked who has nothing to read any more."""
 
     @property
     def output_dir(self) -> Path:
@@ -164,13 +166,25 @@ class SqliteJournal:
         """Return what the consumer has not acknowledged of the session, oldest first, at most `limit` of
         each kind; it is known from now on.
         """
-        return await self._opened.writer.run(read_unread, session_id, consumer, limit)
+        journal = self._opened
+        # to look takes no turn of the writer, which others wait for
+        unread = await journal.reader.run(read_unread, session_id, consumer, limit)
+        while unread is None:
+            await self._count(await journal.writer.run(know, session_id, consumer))
+            unread = await journal.reader.run(read_unread, session_id, consumer, limit)
+        return unread
 
     async def acknowledge(self, session_id: str, consumer: str, seqs: Sequence[int], missed: int) -> None:
         """Do not give the consumer ends and notices of these numbers again, and forget that it `missed` so
         many.
         """
-        await self._opened.writer.run(acknowledge, session_id, consumer, seqs, missed)
+        await self._count(await self._opened.writer.run(acknowledge, session_id, consumer, seqs, missed))
+
+    async def _count(self, is_new: bool) -> None:
+        self._new_consumers += is_new
+        if self._new_consumers >= FORGET_AFTER:
+            self._new_consumers = 0
+            await self._opened.writer.run(forget_idle_consumers)
 
     async def known(self, numbers: Sequence[int]) -> set[int]:
         """Return those numbers of registrations whose tasks are still known."""

@@ -3,13 +3,18 @@
 A task gets its output with the first byte; the number of its registration names it, which no transfer and no
 second task of the same id can take from it. What is in files outlives the task's end and its host, and goes
 when the task is forgotten: a journal forgets by itself, so a sweep asks it now and then what it still
-knows."""
+knows.
+
+With files, what a task wrote is in them a moment later, and before its end is told or a reader shown any of
+it. So `kill -9` takes back at most what was written in its last moment and nobody has seen, and no offset
+ever means two things."""
 
 from __future__ import annotations
 
 from functools import partial
 from typing import TYPE_CHECKING
 
+import anyio
 import anyio.lowlevel
 import attrs
 
@@ -49,7 +54,7 @@ class TaskOutputs:
     def of(self, entry: Entry) -> TaskOutput:
         """Return the output of a task, made now if it has none."""
         if entry.output is None:
-            entry.output = self._outputs.open(entry.number)
+            entry.output = self._outputs.open(entry.number, entry.record.output_bytes)
             if entry.output.spool is not None and not self._runs:
                 self._runs = True
                 self._start(self._outputs.run)
@@ -59,6 +64,7 @@ class TaskOutputs:
         """Add to the output of a live task, and let others run.
 
         :raises IllegalTransition: if it has ended.
+        :raises TypeError: if `text` is no text.
         :raises ValueError: if `stream` is not 1 to 32 characters of `[a-z0-9_-]`.
         """
         if not entry.live:
@@ -71,8 +77,8 @@ class TaskOutputs:
 
     async def read(self, entry: Entry, after: int, limit: int) -> Output:
         """Return a part of what a task has written."""
-        ended = entry.is_done and not entry.live
-        return await self._outputs.read(entry.output or entry.number, after, limit, ended)
+        ended, total = entry.is_done and not entry.live, entry.record.output_bytes
+        return await self._outputs.read(entry.output or entry.number, after, limit, ended, total)
 
     async def next(self, entry: Entry, after: int) -> Output:
         """Return the next part of what a task writes, once there is one or it has ended."""
@@ -103,6 +109,15 @@ class TaskOutputs:
             output.note_total(total)
             _note(entry, output.total)
 
+    async def settle(self, entry: Entry) -> None:
+        """Wait until what a task has written is in its files, so that its end tells of nothing that a crash
+        could take back.
+        """
+        output = entry.output
+        if output is not None and output.spool is not None and output.spool.unwritten:
+            with anyio.CancelScope(shield=True):
+                await self._outputs.flush(output)
+
     def end(self, entry: Entry) -> None:
         """Let nothing follow in the output of a task."""
         output = entry.output
@@ -117,7 +132,7 @@ class TaskOutputs:
 
     def forget(self, entry: Entry) -> None:
         """Remove the output of a task that is forgotten."""
-        if entry.output is not None:
+        if entry.output is not None and self._outputs.in_files(entry.output):
             self._start(partial(self._outputs.remove, [entry.number]))
 
     def sweep(self) -> None:

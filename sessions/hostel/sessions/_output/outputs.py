@@ -18,7 +18,7 @@ import anyio.to_thread
 from ..spool import CAP, DEFAULT_STREAM, Piece, read_spool
 from .joining import from_start, is_whole, joined
 from .memory import HEAD, TAIL
-from .spooling import Spool, Spooling
+from .spooling import Spool, Spooling, go_on_at
 from .task_output import TaskOutput
 from .value import LIMIT, Output, bounded, output_of
 
@@ -40,8 +40,9 @@ class Outputs:
         self._found = set(_numbers(folder))
         self._temporary: Path | None = None
 
-    def open(self, number: int) -> TaskOutput:
-        """Return the output of the task known as `number`; it goes on after what is there.
+    def open(self, number: int, told: int = 0) -> TaskOutput:
+        """Return the output of the task known as `number`; it goes on after what is there, and after the
+        `told` bytes that somebody was told of.
 
         The disk is looked at only if there was something under that number when the host started."""
         output = self._open.get(number)
@@ -50,7 +51,7 @@ class Outputs:
             if self._folder is not None:
                 place = self._folder / str(number)
                 total = _read(place, 0, 0).total if number in self._found else 0
-                spool = Spool(self._spooling, place, self._cap, total)
+                spool = Spool(self._spooling, place, self._cap, max(total, told))
                 self._found.add(number)
             output = TaskOutput(number, self._spooling, spool, head=self._head, tail=self._tail)
             self._open[number] = output
@@ -87,11 +88,17 @@ class Outputs:
         return place
 
     async def read(
-        self, output: TaskOutput | int, after: int = 0, limit: int = LIMIT, ended: bool = False
+        self,
+        output: TaskOutput | int,
+        after: int = 0,
+        limit: int = LIMIT,
+        ended: bool = False,
+        told: int = 0,
     ) -> Output:
         """Read from offset `after` on, at most `limit` bytes (4 to 1 MiB); below 0, it counts from the end.
 
-        `ended` says that nothing is added any more. A task that nobody has open is read from its files."""
+        `ended` says that nothing is added any more. A task that nobody has open is read from its files; what
+        they have not of the `told` bytes is dropped."""
         limit = bounded(limit)
         found = self._open.get(output) if isinstance(output, int) else output
         if found is not None:
@@ -99,7 +106,7 @@ class Outputs:
             after, piece = await self._piece(found, after, limit)
         else:
             assert isinstance(output, int)
-            piece = await anyio.to_thread.run_sync(_read, self._place(output), after, limit)
+            piece = await anyio.to_thread.run_sync(_read_all, self._place(output), after, limit, told)
             after = from_start(after, piece.total)
         return output_of(piece, after, limit, ended)
 
@@ -107,6 +114,8 @@ class Outputs:
         """Wait until there is something to read from `after` on, or nothing will be; return it."""
         while True:
             total = output.total
+            if output.spool is not None and not output.ended:
+                await self._spooling.written(output.spool, urgently=False)
             found = await self.read(output, after, limit)
             if found.text or found.dropped or found.ended:
                 return found
@@ -123,6 +132,10 @@ class Outputs:
         await self._spooling.at_rest(lambda: _remove(places))
         self._found -= set(numbers)
 
+    def in_files(self, output: TaskOutput) -> bool:
+        """Tell whether some of an output may be on disk."""
+        return output.foreign or output.spool is not None
+
     async def numbers(self) -> list[int]:
         """Return the numbers of the tasks that have something on disk, sorted."""
         return await anyio.to_thread.run_sync(lambda: sorted(_numbers(self._folder)))
@@ -133,7 +146,11 @@ class Outputs:
         if not output.foreign:
             after = from_start(after, output.total)
             kept = output.memory.read(after, limit)
-            if place is None or is_whole(kept, after, limit, output.memory):
+            if place is None:
+                return after, kept
+            if is_whole(kept, after, limit, output.memory):
+                if output.spool is not None and kept.start + len(kept.data) > output.spool.written:
+                    await self.flush(output)
                 return after, kept
         await self.flush(output)
         filed = await anyio.to_thread.run_sync(_read, place, after, limit)
@@ -153,8 +170,7 @@ class Outputs:
         place = self._place(number)
         assert place is not None
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if read_spool(place, 0, 0).total < total:
-            (place / f"{total:016d}.out").touch(0o600)
+        go_on_at(place, total)
         return place
 
 
@@ -164,6 +180,16 @@ def _read(place: Path | None, after: int, limit: int) -> Piece:
         return read_spool(place, after, limit) if place is not None else NOTHING
     except OSError:
         return NOTHING
+
+
+def _read_all(place: Path | None, after: int, limit: int, told: int) -> Piece:
+    """Read from files that should have `told` bytes at least."""
+    piece = _read(place, after, limit)
+    if piece.total >= told:
+        return piece
+    if after < 0:
+        piece = _read(place, from_start(after, told), limit)
+    return piece._replace(total=told, start=piece.start if piece.data else max(piece.start, told))
 
 
 def _numbers(folder: Path | None) -> list[int]:

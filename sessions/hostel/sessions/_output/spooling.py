@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.to_thread
 
-from ..spool import SpoolWriter
+from ..spool import SpoolWriter, read_spool
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,6 +74,8 @@ class Spool:
     def write(self, parts: Parts) -> None:
         """Write to the files; call it in a worker thread."""
         if self._writer is None:
+            if self.written:
+                go_on_at(self.folder, self.written)
             self._writer = SpoolWriter(self.folder, self._cap)
         with closing(self._writer):
             for stream, data in parts:
@@ -120,11 +122,12 @@ class Spooling:
                     await self._urgent.wait()
             await self._write_wanted()
 
-    async def written(self, spool: Spool, but: int = 0) -> None:
+    async def written(self, spool: Spool, but: int = 0, *, urgently: bool = True) -> None:
         """Wait until no more than `but` of the bytes queued so far are unwritten, or it has stopped."""
         until = spool.total - but
         while spool.written < until and not spool.stopped and not self._over:
-            self._urgent.set()
+            if urgently:
+                self._urgent.set()
             await self._round.wait()
 
     async def at_rest(self, work: Callable[[], None]) -> None:
@@ -163,6 +166,13 @@ class Spooling:
     def _tell(self) -> None:
         passed, self._round = self._round, anyio.Event()
         passed.set()
+
+
+def go_on_at(folder: Path, total: int) -> None:
+    """Let the next byte of the spool in `folder` be number `total`; what it has not up to there is gone."""
+    if read_spool(folder, 0, 0).total < total:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (folder / f"{total:016d}.out").touch(0o600)
 
 
 def _write(batch: list[tuple[Spool, int, Parts]]) -> dict[Spool, OSError]:

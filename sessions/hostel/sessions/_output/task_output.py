@@ -54,8 +54,10 @@ class TaskOutput:
     def add(self, text: str, stream: str = "stdout") -> None:
         """Add `text` at the end.
 
-        Raises ValueError if `stream` is not 1 to 32 characters of `[a-z0-9_-]`, or another process writes
-        this output."""
+        Raises TypeError if one is no text, ValueError if `stream` is not 1 to 32 characters of `[a-z0-9_-]`
+        or another process writes this output."""
+        if not isinstance(text, str) or not isinstance(stream, str):
+            raise TypeError(f"output is a text in a stream, not {text!r:.50} in {stream!r:.50}")
         if stream not in self._streams:
             self._admit(stream)
         data = text.encode("utf-8", "replace")

@@ -52,5 +52,7 @@ def output_of(piece: Piece, after: int, limit: int, ended: bool) -> Output:
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     text = decoder.decode(piece.data, final=not may_go_on)
     held_back = len(decoder.getstate()[0])
-    dropped = max(0, piece.start - after)  # nobody has lost what was never written
-    return Output(text, piece.start, end - held_back, dropped, ended and at_end, piece.stream)
+    if not piece.data:  # nothing is there yet: who asks again asks from where he is
+        start = max(piece.start, after)
+        return Output("", start, start, start - after, ended and at_end, piece.stream)
+    return Output(text, piece.start, end - held_back, piece.start - after, ended and at_end, piece.stream)

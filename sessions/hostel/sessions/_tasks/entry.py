@@ -148,6 +148,11 @@ class Entry:
         return self.run is not None and (self.parked or self.run.queued is not None)
 
     @property
+    def body_asks(self) -> bool:
+        """Whether the host runs it and it waits for an answer: nothing else lets it go on."""
+        return self.run is not None and self.record.question is not None
+
+    @property
     def live(self) -> bool:
         """Whether the task has not ended."""
         return self.record.state not in TERMINAL

@@ -5,7 +5,6 @@ in that order, and from the number up to which a consumer has acknowledged every
 
 from __future__ import annotations
 
-from collections import deque
 from itertools import islice, takewhile
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,7 @@ import attrs
 from .._journal.protocol import Kept, Unread
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from .._events import TaskEvent
     from .._journal.protocol import Journal
@@ -23,6 +22,10 @@ if TYPE_CHECKING:
 
 MOST_NOTICES = 1_000
 """How many notices that tasks gave themselves are kept of one session."""
+MOST_LOST = 1_000
+"""How many sessions are remembered of which nothing is left but that somebody missed something."""
+FORGET_AFTER = 1_000
+"""How many new consumers there may be before those are looked for who have nothing to read any more."""
 
 
 @attrs.define
@@ -44,17 +47,41 @@ class Consumer:
 class Inboxes:
     """The consumers of one host's sessions, and what tasks told by themselves."""
 
-    def __init__(self, journal: Journal | None = None) -> None:
+    def __init__(self, sessions: Mapping[str, object], journal: Journal | None = None) -> None:
+        self._sessions = sessions
+        """Those of which something is left."""
         self._journal = journal
         self._consumers: dict[str, dict[str, Consumer]] = {}
-        self._told: dict[str, deque[tuple[int, TaskEvent]]] = {}
+        self._new_consumers = 0
+        """How many came since it was last looked who has nothing to read any more."""
+        self._told: dict[str, dict[int, tuple[int, TaskEvent]]] = {}
+        """What tasks told each session, by the number of the event."""
+        self._tellers: dict[int, list[tuple[str, int]]] = {}
+        """Which of that each task told."""
 
     def tell(self, number: int, event: TaskEvent) -> None:
         """Keep what the task of that number tells its session."""
-        told = self._told.setdefault(event.session_id, deque())
-        told.append((number, event))
+        told = self._told.setdefault(event.session_id, {})
+        told[event.seq] = number, event
+        self._tellers.setdefault(number, []).append((event.session_id, event.seq))
         if len(told) > MOST_NOTICES:
-            self.lose(event.session_id, told.popleft()[1].seq)
+            oldest = next(iter(told))
+            self._tellers[told[oldest][0]].remove((event.session_id, oldest))
+            self._lose_told(event.session_id, oldest)
+
+    def lose_told_by(self, number: int) -> None:
+        """Forget what the task of that number told."""
+        for session_id, seq in self._tellers.pop(number, ()):
+            self._lose_told(session_id, seq)
+            if session_id not in self._sessions:
+                self.forget(session_id)
+
+    def _lose_told(self, session_id: str, seq: int) -> None:
+        told = self._told[session_id]
+        del told[seq]
+        if not told:
+            del self._told[session_id]
+        self.lose(session_id, seq)
 
     def lose(self, session_id: str, seq: int) -> None:
         """Forget event number `seq`, which consumers who have not read it have missed."""
@@ -65,10 +92,23 @@ class Inboxes:
                 consumer.missed += 1
 
     def forget(self, session_id: str) -> None:
-        """Forget a session of which nothing is left, unless somebody is to hear what was missed."""
-        self._told.pop(session_id, None)
+        """Forget a session of which nothing is left, unless somebody is to hear of it still."""
         consumers = self._consumers.get(session_id)
-        if consumers is not None and not any(consumer.missed for consumer in consumers.values()):
+        if consumers is None or session_id in self._told:
+            return
+        if not any(consumer.missed for consumer in consumers.values()):
+            del self._consumers[session_id]
+
+    def _forget_idle(self) -> None:
+        """Forget who has nothing to read, where nothing is left; of those who have missed something there,
+        the latest stay.
+        """
+        self._new_consumers = 0
+        gone = [id for id in self._consumers if id not in self._sessions and id not in self._told]
+        for session_id in gone:
+            self.forget(session_id)
+        lost = [session_id for session_id in gone if session_id in self._consumers]
+        for session_id in lost[: max(0, len(lost) - MOST_LOST)]:
             del self._consumers[session_id]
 
     async def unread(
@@ -81,7 +121,7 @@ class Inboxes:
             return await self._journal.unread(session_id, consumer, limit)
         reader = self._reader(session_id, consumer)
         ended = list(_ended(session, reader.through))
-        told = [one for one in self._told.get(session_id, ()) if not reader.has_read(one[1].seq)]
+        told = [one for one in self._told.get(session_id, {}).values() if not reader.has_read(one[1].seq)]
         fresh = (Kept(*one) for one in reversed(ended) if not reader.has_read(one[1].seq))
         return Unread(list(islice(fresh, limit)), told[:limit], reader.missed)
 
@@ -98,16 +138,24 @@ class Inboxes:
             await self._journal.acknowledge(session_id, consumer, seqs, missed)
             return
         reader = self._reader(session_id, consumer)
-        reader.acked.update(seq for seq in seqs if seq > reader.through)
         reader.missed = max(0, reader.missed - missed)
-        there = [record.seq for _, record in _ended(session, reader.through)]
-        there += [event.seq for _, event in self._told.get(session_id, ())]
+        there = {record.seq for _, record in _ended(session, reader.through)}
+        there.update(self._told.get(session_id, ()))
+        reader.acked |= there.intersection(seqs)
         unread = [seq for seq in there if not reader.has_read(seq)]
         reader.through = min(unread) - 1 if unread else max([reader.through, *reader.acked])
         reader.acked = {seq for seq in reader.acked if seq > reader.through}
 
     def _reader(self, session_id: str, consumer: str) -> Consumer:
-        return self._consumers.setdefault(session_id, {}).setdefault(consumer, Consumer())
+        known = self._consumers.setdefault(session_id, {})
+        if consumer not in known:
+            known[consumer] = Consumer()
+            self._new_consumers += 1
+            if self._new_consumers >= FORGET_AFTER:
+                reader = known[consumer]
+                self._forget_idle()
+                self._consumers.setdefault(session_id, known)[consumer] = reader
+        return known[consumer]
 
 
 def _ended(session: SessionTasks | None, after: int) -> Iterable[tuple[int, TaskRecord]]:

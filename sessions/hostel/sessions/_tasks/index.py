@@ -45,6 +45,13 @@ class TaskIndex:
             self._numbers = [kept.number for kept in self._entries if kept is not None]
             self._gaps = 0
 
+    def has(self, number: int) -> bool:
+        """Tell whether the entry of that number is here."""
+        place = bisect_left(self._numbers, number)
+        return (
+            place < len(self._entries) and self._numbers[place] == number and self._entries[place] is not None
+        )
+
     def after(self, number: int) -> Iterator[Entry]:
         """Return the entries that came after the one of that number."""
         for place in range(bisect_right(self._numbers, number), len(self._entries)):

@@ -35,7 +35,7 @@ from .listing import may_show_past, merged, not_yet_past, number, number_of, onl
 from .session_tasks import SessionTasks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from .._event_log.log import EventLog
     from .._events import TaskEvent
@@ -71,9 +71,15 @@ class TaskTable:
         self._moved: dict[tuple[str, str], Entry] = {}
         """Tasks by a session they have left."""
         self._families = Families(self.live_parent)
-        self.inboxes = Inboxes(journal)
-        self.known = journal.known if journal is not None else None
+        self.inboxes = Inboxes(self.sessions, journal)
+        self._asking: dict[Entry, None] = {}
         self.on_forget: Callable[[Entry], None] = lambda _: None
+
+    async def known(self, numbers: Sequence[int]) -> set[int]:
+        """Return those numbers of registrations whose tasks are not forgotten."""
+        # before the journal is asked: what is neither here nor there afterwards is forgotten
+        here = {number for number in numbers if self.index.has(number)}
+        return here if self._journal is None else here | await self._journal.known(numbers)
 
     def session(self, session_id: str, at: float) -> SessionTasks:
         """Return the session, made now if it is new."""
@@ -188,6 +194,10 @@ class TaskTable:
         """Return the live tasks of a session, or of all."""
         return [entry for entry in self._candidates(TaskFilter(session_id)) if entry.live]
 
+    def asking(self, session_id: str) -> list[Entry]:
+        """Return the tasks of a session that ask something, without looking at the others."""
+        return [entry for entry in self._asking if entry.record.session_id == session_id]
+
     def parked(self) -> list[Entry]:
         """Return the tasks that an earlier host has left to be run again, in the order they came."""
         return sorted((entry for entry in self.live() if entry.parked and entry.managed), key=number_of)
@@ -253,6 +263,8 @@ class TaskTable:
                 event, entry.value, size = lightened(event, size), text, 0
                 record = event.record or record
         before, entry.record = entry.record, record
+        if record.question is not before.question:
+            self._note_question(entry)
         self.sessions[event.session_id].last_activity = event.at
         weight = weight_of(record, size)
         self.log.append(event, weight, size)
@@ -268,6 +280,12 @@ class TaskTable:
         if record.state in TERMINAL:
             entry.weight = weight + len(entry.value or "") + size_of(entry.output)
             self._retire(entry, keep=keep)
+
+    def _note_question(self, entry: Entry) -> None:
+        if entry.record.question is None:
+            self._asking.pop(entry, None)
+        else:
+            self._asking[entry] = None
 
     def show(self, event: TaskEvent, entry: Entry) -> None:
         """Let everybody see a durable event; what has ended is the journal's from here on."""
@@ -362,7 +380,9 @@ class TaskTable:
 
     def _forget(self, entry: Entry) -> None:
         self.on_forget(entry)
-        if self.writer is not None:
+        if self.writer is None:
+            self.inboxes.lose_told_by(entry.number)
+        else:
             record = entry.record
             self.writer.put(Forget(record.session_id, record.id, record.seq))
 

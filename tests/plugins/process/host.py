@@ -1,0 +1,30 @@
+"""A runtime that runs ten commands, or with `resume` those of an earlier one, until it is killed. It says
+when all of them have said something.
+"""
+
+import sys
+from functools import partial
+
+import anyio
+
+from hostel.runtime import Runtime
+from hostel.sessions import JsonValue  # noqa: TC001
+
+COMMANDS = 10
+
+
+async def main(data_dir: str, loss: str) -> None:
+    async with Runtime(data_dir=data_dir, load_installed=False) as runtime:
+        for number in range(COMMANDS if loss != "resume" else 0):
+            shell = f"echo up; read x; echo got $x; exit {number}"
+            params: dict[str, JsonValue] = {"shell": shell, "stdin": True, "on_host_loss": loss}
+            await runtime.start("s", "process", params, id=f"task-{number}")
+        for number in range(COMMANDS):
+            async for _ in runtime.tasks.follow_output(f"task-{number}"):
+                break
+        print("ready", flush=True)  # noqa: T201
+        await anyio.sleep_forever()
+
+
+if __name__ == "__main__":
+    anyio.run(partial(main, *sys.argv[1:3]), backend=sys.argv[3])
