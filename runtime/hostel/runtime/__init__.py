@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from ._errors import InvalidParams, InvalidUpstream, NotOffered, PluginFailed, RuntimeFault, UnknownKind
     from ._kinds import TaskKind
+    from ._params import param_from_text
     from ._plugins.hooks import expect, hookimpl, hookspec
     from ._plugins.loading import PluginInfo
     from ._plugins.registry import Listener, PluginRegistry
@@ -42,6 +43,7 @@ __getattr__ = lazily(
         ".sessions": ("TaskSpec", "current_task"),
         "_plugins.hooks": ("expect", "hookimpl", "hookspec"),
         "_kinds": ("TaskKind",),
+        "_params": ("param_from_text",),
         "_plugins.loading": ("PluginInfo",),
         "_plugins.registry": ("Listener", "PluginRegistry"),
         "_routes": ("AsgiApp", "AsgiMessage", "Endpoint", "Mount"),
@@ -58,6 +60,7 @@ __all__ = [
     "TaskSpec",
     "Upstream",
     "current_task",
+    "param_from_text",
     # plugins
     "AsgiApp",
     "AsgiMessage",

@@ -81,7 +81,7 @@ def check_params(kind: str, schema: Schema, params: Mapping[str, JsonValue]) -> 
             raise InvalidParams(kind, f"it takes no {name!r}; there is {names}", name)
 
 
-def from_text(schema: Schema, name: str, text: str) -> JsonValue:
+def param_from_text(schema: Schema, name: str, text: str) -> JsonValue:
     """Return the value that a text written on a command line means for a parameter: the text itself where it
     takes texts, else what it says as JSON, if it does.
     """

@@ -7,6 +7,8 @@ from __future__ import annotations
 import os
 import sys
 from functools import partial
+from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
@@ -22,6 +24,8 @@ from hostel.sessions import JsonValue, Progress, TaskSpec
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+sys.path.insert(0, str(Path(__file__).parent))
+Agents = import_module("agents").Agents
 finishing: dict[str, anyio.Event] = {}
 
 
@@ -216,7 +220,7 @@ async def main(port: int) -> None:
     folder = os.environ.get("SCENARIO_DATA")
     blocked = ["model_pull"]
     async with Runtime(
-        [inspector, downloads, Steady(), Noisy(), Rude()],
+        [inspector, downloads, Agents(), Steady(), Noisy(), Rude()],
         data_dir=folder,
         load_installed=False,
         blocked=blocked,

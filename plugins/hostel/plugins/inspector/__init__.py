@@ -5,9 +5,11 @@ application to mount in a server of one's own, `hostel serve` runs a runtime as 
 plugin of their own, which opens no port.
 
 _cli/    `hostel serve`, `ps`, `show`, `watch`, `cancel`, `transfer`, `history`
+_shell/  `hostel start`, `run`, `logs`, `answer`, `send`, `wait`, `inbox`, `kinds`
 _plugin  the plugin that serves a runtime while it runs
 _asgi    the same as an application for a server of one's own
 _server/ the API, its events, who may ask, the page, the HTTP server
+_resources/ what one asks of tasks: starting, output, answers, inboxes
 _errors  what can go wrong
 page/    the page: HTML, CSS and JavaScript
 """

@@ -8,6 +8,7 @@ from .._errors import UnknownCursor
 from .._event_log.cursor import LogSubscription
 from .._loop.portal import LoopPortal
 from .._records import EVERYTHING, SessionSummary, TaskFilter, TaskPage, TaskRecord
+from .._tasks.lists import page_of, select, summaries
 from .opened import OpenedHost
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class ReadingVerbs(OpenedHost):
 
     async def list(self, filter: TaskFilter | None = None) -> builtins.list[TaskRecord]:
         """Return the records that match, by creation time."""
-        return await self._host.table.select(filter or EVERYTHING)
+        return await select(self._host.table, filter or EVERYTHING)
 
     async def page(
         self, filter: TaskFilter | None = None, *, limit: int = 100, after: str | None = None
@@ -49,7 +50,7 @@ class ReadingVerbs(OpenedHost):
             raise ValueError(f"a page has at least one record, not {limit}")
         if after is not None and not (after.isascii() and after.isdecimal() and len(after) < 20):
             raise UnknownCursor(after)
-        return await self._host.table.page(filter or EVERYTHING, limit, int(after or 0))
+        return await page_of(self._host.table, filter or EVERYTHING, limit, int(after or 0))
 
     async def get_managed(self, session_id: str, task_id: str) -> TaskRecord | None:
         """Return the record of a task of the session, or None if it has none of that id."""
@@ -61,7 +62,7 @@ class ReadingVerbs(OpenedHost):
 
     async def sessions(self) -> builtins.list[SessionSummary]:
         """Return every session at a glance, by first activity."""
-        return await self._host.table.summaries()
+        return await summaries(self._host.table)
 
     def subscribe(self, filter: TaskFilter | None = None, *, after: int | None = None) -> LogSubscription:
         """Return the events that match, from now on, or from after event number `after`."""

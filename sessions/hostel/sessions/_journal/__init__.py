@@ -7,7 +7,7 @@ reader     reading and following such a file
 view       one consistent look at a file that somebody else writes
 sqlite     the journal of a host
 rescue     reading what is left of a damaged file
-inbox      what of it inboxes live on
+unread     what of it inboxes live on
 queries    what is asked of it: live tasks, finished ones, sessions, one value
 file       the file: locks, connections, migrations, errors translated
 schema     the tables of the SQLite journal and its statements, the states' table repeated in them

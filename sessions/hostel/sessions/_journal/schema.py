@@ -5,7 +5,7 @@ know a task by `born`, the number of its registration, which no transfer and no 
 can take from it. `moves` leads from the sessions a task has left to the task, `results` has what is too
 large for an event, `ended` counts the finished tasks of each session, so that nobody has to. `forgotten`
 tells how far events are gone because their tasks are. `notices`, `consumers` and `acks` are what inboxes
-live on (see `inbox`).
+live on (see `unread`).
 
 A batch of changes is inserted, in order, into the view `change`, whose triggers carry each one out. So a
 batch needs a handful of calls into SQLite whatever its length, and a busy event loop gets in between that

@@ -29,7 +29,6 @@ from .file import (
     schema_of,
     translating,
 )
-from .inbox import FORGET_AFTER, acknowledge, forget_idle_consumers, know, read_unread
 from .protocol import Append, Finished, Forget, Kept, Summaries, TaskQuery, Unread
 from .queries import (
     forget_finished,
@@ -42,6 +41,7 @@ from .queries import (
 )
 from .rescue import page_left
 from .schema import CHANGES, FORGET, SCHEMA, insert_changes, storable
+from .unread import FORGET_AFTER, acknowledge, forget_idle_consumers, know, read_unread
 
 if TYPE_CHECKING:
     import sqlite3

@@ -1,5 +1,6 @@
 """All tasks of a host and what it knows of each. Imports point down this list.
 
+lists           lists, pages and sessions at a glance
 table           all of them, and the one place where a change becomes an event
 listing         lists and pages from memory and journal together
 index           tasks by number of arrival, for pages

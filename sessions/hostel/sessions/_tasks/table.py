@@ -11,38 +11,32 @@ answer is true, so each task is in exactly one of them."""
 
 from __future__ import annotations
 
-from collections import Counter
-from itertools import islice
 from typing import TYPE_CHECKING
 
 import anyio
-import anyio.to_thread
 
 from .._errors import AmbiguousTaskId, TaskAlreadyExists, UnknownTask
 from .._events import EventType
-from .._journal.protocol import Append, Forget, Summaries, TaskQuery
+from .._journal.protocol import Append, Forget, TaskQuery
 from .._journal.writer import JournalWriter
 from .._outcomes import LARGE, is_apart, lightened, text_of, with_value
 from .._output.task_output import size_of
-from .._records import SessionSummary, TaskFilter, TaskPage, TaskRecord
+from .._records import TaskFilter, TaskRecord
 from .._retention import RETAIN_BYTES, Shares, weight_of
-from ..states import TERMINAL, TaskState
+from ..states import TERMINAL
 from .entry import Entry
 from .family import Families
 from .inboxes import Inboxes
-from .index import FEW, TaskIndex
-from .listing import may_show_past, merged, not_yet_past, number, number_of, only, page, past
+from .index import TaskIndex
+from .listing import not_yet_past, number_of, only, past
 from .session_tasks import SessionTasks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from .._event_log.log import EventLog
     from .._events import TaskEvent
     from .._journal.protocol import Journal, Kept
-
-MANY = 1_000
-"""Records that are not sorted on the loop, which others need meanwhile."""
 
 
 class TaskTable:
@@ -60,7 +54,7 @@ class TaskTable:
         self.writer = JournalWriter(journal, self.show) if journal is not None else None
         self.keyed = anyio.Lock()
         """Held from looking for an idempotency key in the journal until its task is registered."""
-        self._journal = journal
+        self.journal = journal
         self.sessions: dict[str, SessionTasks] = {}
         self.index = TaskIndex()
         self._retain = retain_terminal
@@ -79,7 +73,7 @@ class TaskTable:
         """Return those numbers of registrations whose tasks are not forgotten."""
         # before the journal is asked: what is neither here nor there afterwards is forgotten
         here = {number for number in numbers if self.index.has(number)}
-        return here if self._journal is None else here | await self._journal.known(numbers)
+        return here if self.journal is None else here | await self.journal.known(numbers)
 
     def session(self, session_id: str, at: float) -> SessionTasks:
         """Return the session, made now if it is new."""
@@ -108,10 +102,10 @@ class TaskTable:
         """
         named = self._named(task_id, session_id)
         known = any(entry.live for entry in named) or (named and session_id is not None)
-        if self._journal is None or known:
+        if self.journal is None or known:
             return only(task_id, named)
         query = TaskQuery(TaskFilter(session_id, include_terminal=True), task_id=task_id)
-        found = await self._journal.finished(query)
+        found = await self.journal.finished(query)
         ended = [past(kept) for kept in found.tasks]
         return only(task_id, [*not_yet_past(named, found.through), *ended]) or self.find(task_id, session_id)
 
@@ -128,10 +122,10 @@ class TaskTable:
     async def with_key(self, session_id: str, key: str) -> Entry | None:
         """Return the task of the session that has that idempotency key, if one has."""
         entry = self._with_key(session_id, key)
-        if entry is not None or self._journal is None:
+        if entry is not None or self.journal is None:
             return entry
         filter = TaskFilter(session_id, include_terminal=True)
-        found = await self._journal.finished(TaskQuery(filter, key=key, limit=1))
+        found = await self.journal.finished(TaskQuery(filter, key=key, limit=1))
         entry = self._with_key(session_id, key)
         if entry is None and found.tasks:
             entry = past(found.tasks[0])
@@ -142,57 +136,13 @@ class TaskTable:
         record, text = entry.record, entry.value
         if not is_apart(record):
             return record
-        if text is None and self._journal is not None:
-            text = await self._journal.value(record.seq)
+        if text is None and self.journal is not None:
+            text = await self.journal.value(record.seq)
         return record if text is None else await with_value(record, text)
-
-    async def select(self, filter: TaskFilter) -> list[TaskRecord]:
-        """Return the records that match, by creation time."""
-        entries = list(self._candidates(filter))
-        if self._journal is None or not may_show_past(filter):
-            return merged(entries, filter)
-        found = await self._journal.finished(TaskQuery(filter))
-        ours = not_yet_past(entries, found.through)
-        if len(found.tasks) < MANY:
-            return merged(ours, filter, found.tasks)
-        return await anyio.to_thread.run_sync(merged, ours, filter, found.tasks)
-
-    async def page(self, filter: TaskFilter, limit: int, after: int) -> TaskPage:
-        """Return the first `limit` records that match of the tasks that came after number `after`."""
-        entries = self._first(filter, limit + 1, after)
-        if self._journal is None or not may_show_past(filter):
-            return page([(entry.number, entry.record) for entry in entries], limit)
-        found = await self._journal.finished(TaskQuery(filter, after=after, limit=limit + 1))
-        here = dict.fromkeys([*entries, *self._first(filter, limit + 1, after)])
-        numbered = [(entry.number, entry.record) for entry in not_yet_past(here, found.through)]
-        numbered = [one for one in numbered if filter.lists(one[1])]
-        numbered += [(kept.number, kept.record) for kept in found.tasks]
-        return page(sorted(numbered, key=number), limit, more=len(entries) > limit)
-
-    def _first(self, filter: TaskFilter, count: int, after: int) -> list[Entry]:
-        session = self.sessions.get(filter.session_id) if filter.session_id is not None else None
-        entries: Iterable[Entry] = self.index.after(after)
-        if filter.session_id is not None and (session is None or len(session.tasks) <= FEW):
-            tasks = session.tasks.values() if session is not None else ()
-            entries = sorted((entry for entry in tasks if entry.number > after), key=number_of)
-        return list(islice((entry for entry in entries if filter.lists(entry.record)), count))
-
-    async def summaries(self) -> list[SessionSummary]:
-        """Return every session at a glance, by first activity."""
-        sessions, entries = dict(self.sessions), list(self._candidates(TaskFilter()))
-        found = await self._journal.summaries() if self._journal is not None else Summaries()
-        counts: dict[str, Counter[TaskState]] = {}
-        for entry in not_yet_past(entries, found.through):
-            counts.setdefault(entry.record.session_id, Counter())[entry.record.state] += 1
-        summaries = dict(found.sessions)
-        for id, session in (sessions | self.sessions).items():
-            if id in counts or id in self.sessions:
-                summaries[id] = session.summary(counts.get(id, {}), summaries.get(id))
-        return sorted(summaries.values(), key=lambda summary: (summary.first_activity, summary.id))
 
     def live(self, session_id: str | None = None) -> list[Entry]:
         """Return the live tasks of a session, or of all."""
-        return [entry for entry in self._candidates(TaskFilter(session_id)) if entry.live]
+        return [entry for entry in self.candidates(TaskFilter(session_id)) if entry.live]
 
     def asking(self, session_id: str) -> list[Entry]:
         """Return the tasks of a session that ask something, without looking at the others."""
@@ -204,7 +154,7 @@ class TaskTable:
 
     def not_done(self, session_id: str) -> list[Entry]:
         """Return the tasks of a session whose end is not known to everybody yet."""
-        return [entry for entry in self._candidates(TaskFilter(session_id)) if not entry.is_done]
+        return [entry for entry in self.candidates(TaskFilter(session_id)) if not entry.is_done]
 
     def check_free(self, session_id: str, task_id: str) -> None:
         """:raises TaskAlreadyExists: if a live task of that id is in the session."""
@@ -243,7 +193,7 @@ class TaskTable:
 
     def join_parents(self) -> None:
         """Find the parents of restored tasks."""
-        for entry in self._candidates(TaskFilter()):
+        for entry in self.candidates(TaskFilter()):
             self._families.join_parent(entry)
 
     def publish(self, entry: Entry, event: TaskEvent, *, keep: bool = True) -> None:
@@ -294,7 +244,7 @@ class TaskTable:
             return
         entry.mark_done()
         session = self.sessions.get(event.session_id)
-        if self._journal is not None and session is not None:
+        if self.journal is not None and session is not None:
             self._take_out(session, entry)
             self.discard_if_unused(session)
 
@@ -332,8 +282,8 @@ class TaskTable:
 
     async def prune(self, session_id: str | None, keep: int, before: float | None) -> int:
         """Forget finished tasks beyond the `keep` latest of each session that ended before `before`."""
-        if self._journal is not None:
-            gone = await self._journal.prune(session_id, keep, before)
+        if self.journal is not None:
+            gone = await self.journal.prune(session_id, keep, before)
             for seq in gone:
                 self.log.lighten(seq)
             return len(gone)
@@ -347,7 +297,8 @@ class TaskTable:
                     removed += 1
         return removed
 
-    def _candidates(self, filter: TaskFilter) -> Iterator[Entry]:
+    def candidates(self, filter: TaskFilter) -> Iterator[Entry]:
+        """Yield the tasks in memory of the session that `filter` names, or of all."""
         if filter.session_id is None:
             for session in self.sessions.values():
                 yield from session.tasks.values()
@@ -360,7 +311,7 @@ class TaskTable:
         self._families.leave(entry)
         if not keep:
             self._drop(session, entry)
-        elif self._journal is None:
+        elif self.journal is None:
             session.finished[entry.record.id] = entry
             self._finished.add(session.id, entry.weight)
         while len(session.finished) > self._retain:

@@ -9,6 +9,8 @@ import typer
 
 from hostel.runtime import hookimpl
 
+from .._shell import commands as talking
+
 TaskIds = Annotated[list[str], typer.Argument(help="Tasks as `hostel ps` lists them.", metavar="TASK...")]
 Session = Annotated[str | None, typer.Option(help="Only this session.", metavar="SESSION")]
 OfSession = Annotated[str | None, typer.Option(help="The session it is in, if several have one.")]
@@ -17,9 +19,12 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 @hookimpl
 def register_commands(app: typer.Typer) -> None:
-    """Add `serve`, `ps`, `show`, `watch`, `cancel`, `transfer` and `history`."""
+    """Add `serve`, `ps`, `show`, `watch`, `cancel`, `transfer`, `history` and those that start tasks and talk
+    with them.
+    """
     for command in (serve, ps, show, watch, cancel, transfer, history):
         app.command()(command)
+    talking.add_to(app)
 
 
 def serve(

@@ -27,15 +27,7 @@ def find(there: Iterable[RemoteRuntime], task_id: str, session: str | None) -> F
 
     :raises Refused: if there is none, or more than one.
     """
-    matches: list[Found] = []
-    for runtime in there:
-        try:
-            matches.append(Found(runtime, runtime.task(task_id, session).record))
-        except Refused as error:
-            if error.status != 404:
-                raise
-        except NotReached as error:
-            console.warn(error)
+    matches = list(locate(there, task_id, session, on_silent=console.warn))
     matches = [match for match in matches if not match.record.is_terminal] or matches
     if not matches:
         raise Refused(404, "unknown-task", f"no runtime has a task {task_id!r}")
@@ -43,6 +35,27 @@ def find(there: Iterable[RemoteRuntime], task_id: str, session: str | None) -> F
         places = ", ".join(match.runtime.url for match in matches)
         raise Refused(409, "ambiguous-task-id", f"several runtimes have a task {task_id!r}: {places}")
     return matches[0]
+
+
+def locate(
+    there: Iterable[RemoteRuntime],
+    task_id: str,
+    session: str | None,
+    *,
+    on_silent: Callable[[NotReached], None] = lambda _: None,
+) -> Iterator[Found]:
+    """Yield each runtime that has a task of that id; `on_silent` is told of those that do not answer.
+
+    :raises Refused: if several sessions of one have such a task.
+    """
+    for runtime in there:
+        try:
+            yield Found(runtime, runtime.task(task_id, session).record)
+        except Refused as error:
+            if error.status != 404:
+                raise
+        except NotReached as error:
+            on_silent(error)
 
 
 def cancel_tasks(
@@ -53,11 +66,11 @@ def cancel_tasks(
 
     def cancel(task_id: str) -> Found:
         found = find(there, task_id, session)
-        record = found.runtime.cancel(found.record, reason=reason, cascade=cascade, actor=_user())
+        record = found.runtime.cancel(found.record, reason=reason, cascade=cascade, actor=user())
         return Found(found.runtime, record)
 
     asked = list(_each(task_ids, cancel))
-    _print(asked, as_json=as_json)
+    print_found(asked, as_json=as_json)
     if len(asked) < len(set(task_ids)):
         raise typer.Exit(console.FAILED)
 
@@ -78,7 +91,7 @@ def transfer_tasks(task_ids: list[str], *, to: str, session: str | None, as_json
     for one in found:
         if one.record.is_terminal:
             console.warn(f"task {one.record.id!r} has ended: it is {one.record.state}")
-    _print(moved, as_json=as_json)
+    print_found(moved, as_json=as_json)
     if ids != set(task_ids):
         raise typer.Exit(console.FAILED)
 
@@ -91,7 +104,8 @@ def _each(things: Iterable[A], do: Callable[[A], B]) -> Iterator[B]:
             console.warn(error)
 
 
-def _print(found: list[Found], *, as_json: bool) -> None:
+def print_found(found: list[Found], *, as_json: bool) -> None:
+    """Print tasks with their states."""
     if as_json:
         console.print_json([{**record_to_json(one.record), "runtime": one.runtime.url} for one in found])
         return
@@ -99,7 +113,8 @@ def _print(found: list[Found], *, as_json: bool) -> None:
     console.print_table(("task", "session", "state"), rows, "nothing changed")
 
 
-def _user() -> str:
+def user() -> str:
+    """Return who asks."""
     try:
         return getpass.getuser()
     except (OSError, KeyError):

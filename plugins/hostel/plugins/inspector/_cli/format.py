@@ -37,6 +37,8 @@ def note_text(record: TaskRecord) -> str:
         return ": ".join(part for part in (by, record.cancel_reason) if part)
     if record.result is not None:
         return _outcome(record.result)
+    if record.question is not None:
+        return f"asks: {record.question.message}"
     if record.progress is None or record.is_terminal:
         return ""
     return record.progress.message or ""

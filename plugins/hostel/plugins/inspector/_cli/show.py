@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from itertools import zip_longest
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from hostel.runtime import console
-from hostel.runtime.text import duration_text
-from hostel.sessions import EventType
+from hostel.runtime.text import duration_text, size_text
+from hostel.sessions import EventType, Priority
 from hostel.sessions.json import event_to_json, record_to_json
 
 from .client import runtimes
@@ -18,7 +18,7 @@ from .format import event_text, note_text, progress_text
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hostel.sessions import TaskEvent, TaskRecord
+    from hostel.sessions import JsonValue, TaskEvent, TaskRecord
 
 
 def print_task(task_id: str, *, session: str | None, as_json: bool) -> None:
@@ -32,12 +32,20 @@ def print_task(task_id: str, *, session: str | None, as_json: bool) -> None:
                 **record_to_json(details.record),
                 "history": [event_to_json(event) for event in details.history],
                 "children": [record_to_json(child) for child in details.children],
+                "place": details.place,
                 "runtime": found.runtime.url,
             }
         )
         return
     where = ("runtime", found.runtime.url)
-    lines = task_lines(details.record, details.history, details.children, where, time.time())
+    lines = task_lines(
+        details.record,
+        details.history,
+        details.children,
+        where,
+        time.time(),
+        place=_place_text(details.place),
+    )
     console.print_lines(lines)
 
 
@@ -47,9 +55,13 @@ def task_lines(
     children: list[TaskRecord],
     where: tuple[str, str],
     now: float,
+    *,
+    place: str = "",
 ) -> Iterator[str]:
-    """Yield all there is to say about a task, line by line; `where` is a word and what it names."""
-    facts = [*_facts(record, now), where]
+    """Yield all there is to say about a task, line by line; `where` is a word and what it names, `place`
+    where it waits for its turn.
+    """
+    facts = [*_facts(record, now), ("place", place), where]
     width = max(len(name) for name, _ in facts)
     yield from (f"{name:<{width}}  {value}" for name, value in facts if value)
     if history:
@@ -71,10 +83,14 @@ def _facts(record: TaskRecord, now: float) -> list[tuple[str, str]]:
         ("label", record.label),
         ("state", record.state.value),
         ("note", note_text(record)),
+        *_question(record),
         ("progress", progress_text(record.progress)),
+        ("output", size_text(record.output_bytes) if record.output_bytes else ""),
         ("session", record.session_id),
         ("kind", record.kind),
         ("producer", record.producer),
+        ("priority", "" if record.priority is Priority.NORMAL else record.priority.value),
+        ("not before", _moment(record.not_before)),
         ("parent", record.parent_task_id or ""),
         ("attempt", f"{attempt.counted} of {attempt.max_attempts}" if attempt.max_attempts > 1 else ""),
         ("interrupted", f"{attempt.interruptions} times" if attempt.interruptions else ""),
@@ -84,6 +100,18 @@ def _facts(record: TaskRecord, now: float) -> list[tuple[str, str]]:
         ("took", duration_text((record.completed_at or now) - record.created_at)),
         ("last sign", silent),
     ]
+
+
+def _place_text(place: dict[str, JsonValue] | None) -> str:
+    return "" if place is None else f"number {place['number']}: {place['reason']}"
+
+
+def _question(record: TaskRecord) -> list[tuple[str, str]]:
+    asked = record.question
+    if asked is None:
+        return []
+    names = ", ".join(cast("dict[str, object]", (asked.schema or {}).get("properties", {})))
+    return [("choices", " | ".join(asked.choices or ())), ("fields", names)]
 
 
 def timeline(history: list[TaskEvent], record: TaskRecord) -> Iterator[str]:

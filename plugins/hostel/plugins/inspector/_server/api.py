@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from typing import TYPE_CHECKING, cast
 
 import attrs
-from starlette.responses import Response
 
 from hostel.sessions import TaskFilter, UnknownCursor
 from hostel.sessions.json import event_to_json, record_to_json, summary_to_json
 
+from .._resources.finding import ACTOR, answer, revision, task_answer
+from .._resources.starting import Starting
+from .._resources.talking import Talking
+from .._resources.telling import Telling
 from .cursors import Cursors
-from .event_stream import MAX_STREAMS, EventStreams, to_json
-from .params import FILTER, Body, Query, check_match, invalid
-from .problems import finished_task, unknown_task
+from .event_stream import MAX_STREAMS, EventStreams
+from .params import FILTER, Body, Query, invalid
 from .task_history import history
 from .tokens import TICKET_SECONDS
 
@@ -23,28 +24,24 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from starlette.requests import Request
+    from starlette.responses import Response
 
     from hostel.runtime import Runtime
-    from hostel.sessions import JsonValue, TaskRecord
+    from hostel.sessions import JsonValue
 
     from .event_stream import EventStream
     from .tokens import Tokens
 
-ACTOR = "inspector"
 NONCE = re.compile(r"[A-Za-z0-9_-]{16,128}")
-REPORTED = ("progress", "updated_at", "seq")
-"""What changes as often as a task reports."""
 
 
-class Api:
+class Api(Starting, Talking, Telling):
     """The resources of one runtime."""
 
     def __init__(self, runtime: Runtime, tokens: Tokens, *, max_streams: int = MAX_STREAMS) -> None:
-        self._runtime = runtime
-        self._host = runtime.tasks
         self._tokens = tokens
         self._cursors = Cursors()
-        self.event_streams = EventStreams(self._host, self._cursors, max_streams=max_streams)
+        super().__init__(runtime, EventStreams(runtime.tasks, self._cursors, max_streams=max_streams))
 
     async def health(self, _: Request) -> Response:
         """Say that the server answers."""
@@ -62,6 +59,13 @@ class Api:
         Query(request, ())
         await Body.of(request, ())
         return answer({"ticket": self._tokens.ticket(), "seconds": TICKET_SECONDS}, status=201)
+
+    async def output(self, request: Request) -> Response | EventStream:
+        """Show what a task has written; or the task whose id ends in what looks like this path."""
+        if request.scope.get("raw_path", b"").lower().endswith(b"%2foutput"):
+            request.path_params["task_id"] += "/output"
+            return await self.task(request)
+        return await super().output(request)
 
     async def sessions(self, request: Request) -> Response:
         """List sessions by first activity."""
@@ -83,11 +87,13 @@ class Api:
         return self._listing([record_to_json(record) for record in page.records], page.next)
 
     async def task(self, request: Request) -> Response:
-        """Show a task with its history and its children."""
+        """Show a task with its history, its children and its place among those that wait."""
         record = await self._find(request, Query(request, ("session_id",)))
         children = await self._host.list(TaskFilter(parent_task_id=record.id, include_terminal=True))
+        place = await self._host.place(record.id, session_id=record.session_id)
         shown: dict[str, JsonValue] = {
             **record_to_json(record),
+            "place": None if place is None else attrs.asdict(place),
             "history": [event_to_json(event) for event in await history(self._host, record)],
             "children": [record_to_json(child) for child in children],
         }
@@ -103,7 +109,7 @@ class Api:
         record = await self._host.request_cancel(
             record.id, reason, actor=actor, cascade=cascade, session_id=record.session_id
         )
-        return answer(record_to_json(record), headers={"etag": revision(record)})
+        return task_answer(record)
 
     async def transfer(self, request: Request) -> Response:
         """Hand a task to another session."""
@@ -112,7 +118,7 @@ class Api:
         target = body.session("session_id")
         record = await self._find_live(request, query)
         record = await self._host.transfer(record.id, target, session_id=record.session_id)
-        return answer(record_to_json(record), headers={"etag": revision(record)})
+        return task_answer(record)
 
     async def transfer_many(self, request: Request) -> Response:
         """Hand several tasks of one session to another, all or none."""
@@ -134,20 +140,6 @@ class Api:
         infos = [{**attrs.asdict(info), "hooks": list(info.hooks)} for info in self._runtime.plugins]
         return self._listing(cast("list[dict[str, JsonValue]]", infos), None)
 
-    async def _find(self, request: Request, query: Query) -> TaskRecord:
-        task_id = request.path_params["task_id"]
-        record = await self._host.get(task_id, session_id=query.text("session_id"))
-        if record is None:
-            raise unknown_task(task_id)
-        return record
-
-    async def _find_live(self, request: Request, query: Query) -> TaskRecord:
-        record = await self._find(request, query)
-        if record.is_terminal:
-            raise finished_task(record)
-        check_match(request, revision(record))
-        return record
-
     def _place(self, query: Query) -> str | None:
         cursor = query.text("after")
         if cursor is None:
@@ -160,14 +152,3 @@ class Api:
     def _listing(self, items: Sequence[dict[str, JsonValue]], next_place: str | None) -> Response:
         cursor = self._cursors.write(next_place) if next_place is not None else None
         return answer({"items": list(items), "next": cursor})
-
-
-def answer(value: JsonValue, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """Return a JSON response."""
-    return Response(to_json(value), status, headers, "application/json")
-
-
-def revision(record: TaskRecord) -> str:
-    """Return the entity tag of a task, which stays the same while the task only reports."""
-    known = {name: value for name, value in record_to_json(record).items() if name not in REPORTED}
-    return f'"{hashlib.sha256(to_json(known)).hexdigest()[:16]}"'

@@ -9,13 +9,14 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from hostel.runtime import RuntimeFault
 from hostel.sessions import SessionsError
 
 from .auth import AuthMiddleware
 from .event_stream import to_json
 from .openapi import openapi
 from .plugin_routes import PluginRoutes
-from .problems import Problem, on_http_error, on_problem, on_sessions_error
+from .problems import Problem, on_http_error, on_known_error, on_problem
 from .static_files import page_routes
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ def build(runtime: Runtime, api: Api, tokens: Tokens, *, host: str, allowed: fro
         routes=routes,
         exception_handlers={
             Problem: on_problem,
-            SessionsError: on_sessions_error,
+            SessionsError: on_known_error,
+            RuntimeFault: on_known_error,
             HTTPException: on_http_error,
             Exception: on_problem,
         },
@@ -57,9 +59,17 @@ def _own_routes(api: Api) -> list[Route]:
         Route("/health", api.health),
         Route("/proof", api.proof),
         Route("/api/sessions", api.sessions),
+        Route("/api/sessions/{session_id:path}/inbox", api.inbox),
+        Route("/api/sessions/{session_id:path}/inbox/ack", api.acknowledge, methods=["POST"]),
+        Route("/api/kinds", api.kinds),
         Route("/api/tasks", api.tasks),
+        Route("/api/tasks", api.start, methods=["POST"]),
+        Route("/api/tasks/wait", api.wait, methods=["POST"]),
         Route("/api/tasks/{task_id:path}/cancel", api.cancel, methods=["POST"]),
         Route("/api/tasks/{task_id:path}/transfer", api.transfer, methods=["POST"]),
+        Route("/api/tasks/{task_id:path}/answer", api.answer, methods=["POST"]),
+        Route("/api/tasks/{task_id:path}/messages", api.send, methods=["POST"]),
+        Route("/api/tasks/{task_id:path}/output", api.output),
         Route("/api/tasks/{task_id:path}", api.task),
         Route("/api/transfer", api.transfer_many, methods=["POST"]),
         Route("/api/events", api.events),

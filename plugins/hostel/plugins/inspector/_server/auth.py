@@ -12,6 +12,7 @@ than it was asked for; pages of the allowed names are ours all the same."""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 
     from .tokens import Tokens
 
-STREAM = "/api/events"
+STREAM = re.compile("/api/(events|tasks/.+/output)")
+"""What can be had for a ticket."""
 
 FOREIGN_HOST = (
     "this server does not go by the name in the Host header: allow it with --allowed-host or allowed_hosts"
@@ -78,7 +80,7 @@ class AuthMiddleware:
         path = _path(scope)
         if path in self._public or self._is_authorized(headers.get(b"authorization", b"")):
             return None
-        if scope["method"] == "GET" and path == STREAM and self._has_ticket(scope["query_string"]):
+        if scope["method"] == "GET" and STREAM.fullmatch(path) and self._has_ticket(scope["query_string"]):
             return None
         return Problem(
             401,

@@ -17,9 +17,9 @@ import json
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
@@ -31,7 +31,7 @@ from .loop_share import Share
 from .problems import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Coroutine, Iterator, Sequence
 
     from starlette.types import Receive, Scope, Send
 
@@ -82,10 +82,33 @@ class EventStreams:
 
         :raises Problem: if there are too many streams.
         """
-        if len(self._streams) >= self._max_streams or self._closed:
-            detail = f"{self._max_streams} event streams are open already"
-            raise Problem(503, "too-many-streams", detail, headers={"retry-after": "5"})
-        return EventStream(partial(self._run, filter, after, snapshot=snapshot))
+        return self.stream(partial(self.write_events, filter, after, snapshot=snapshot))
+
+    def stream(self, write_all: Callable[[Write], Coroutine[Any, Any, None]]) -> EventStream:
+        """Return the response that lasts as long as `write_all`, which takes its `turn` before it writes.
+
+        :raises Problem: if there are too many streams.
+        """
+        self._check_room()
+        return EventStream(partial(self._run, write_all))
+
+    @contextmanager
+    def place(self) -> Iterator[anyio.CancelScope]:
+        """Take the place of a stream for something else that lasts; it is cancelled when the server stops.
+
+        :raises Problem: if there are too many streams.
+        """
+        self._check_room()
+        with anyio.CancelScope() as scope:
+            self._streams.add(scope)
+            try:
+                yield scope
+            finally:
+                self._streams.discard(scope)
+
+    async def turn(self) -> None:
+        """Wait until a stream may work."""
+        await self._share.turn()
 
     def close(self) -> None:
         """End all streams."""
@@ -93,11 +116,16 @@ class EventStreams:
         for scope in self._streams:
             scope.cancel()
 
-    async def _run(self, filter: TaskFilter, after: str | None, write: Write, *, snapshot: bool) -> None:
+    def _check_room(self) -> None:
+        if len(self._streams) >= self._max_streams or self._closed:
+            detail = f"{self._max_streams} event streams are open already"
+            raise Problem(503, "too-many-streams", detail, headers={"retry-after": "5"})
+
+    async def _run(self, write_all: Callable[[Write], Coroutine[Any, Any, None]], write: Write) -> None:
         with anyio.CancelScope() as scope:
             self._streams.add(scope)
             try:
-                await self._share.timed(self.write_events(filter, after, write, snapshot=snapshot))
+                await self._share.timed(write_all(write))
             finally:
                 self._streams.discard(scope)
 

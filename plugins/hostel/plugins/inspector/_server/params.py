@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, cast
+import math
+from enum import StrEnum
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from hostel.sessions import TaskFilter, TaskState
 
@@ -17,11 +19,15 @@ if TYPE_CHECKING:
 
     from hostel.sessions import JsonValue
 
+Choice = TypeVar("Choice", bound=StrEnum)
+
 BODY_BYTES = 64 * 1024
 LIMIT = 1_000
 FILTER = ("session_id", "kind", "state", "parent_task_id", "include_terminal")
 TEXT = 2_000
 LONGEST_ID = 512
+LARGEST = 1e15
+"""No time and no number of seconds is larger."""
 
 
 class Query:
@@ -54,6 +60,18 @@ class Query:
             return default
         if not (given.isascii() and given.isdecimal() and len(given) < 6 and 1 <= int(given) <= LIMIT):
             raise invalid(f"limit is a number from 1 to {LIMIT}")
+        return int(given)
+
+    def number(self, name: str, default: int, least: int, most: int) -> int:
+        """Return a whole number from `least` to `most`."""
+        given = self._given.get(name)
+        if given is None:
+            return default
+        digits = given.removeprefix("-")
+        # a text as long as a body would take a while to be a number
+        is_number = digits.isascii() and digits.isdecimal() and len(digits) < 20
+        if not is_number or not least <= int(given) <= most:
+            raise invalid(f"{name} is a whole number from {least} to {most}")
         return int(given)
 
     def filter(self) -> TaskFilter:
@@ -111,6 +129,41 @@ class Body:
             raise invalid(f"{name} is missing, or longer than {LONGEST_ID} characters")
         return value
 
+    def session_or_none(self, name: str) -> str | None:
+        """Return the id of a session, None if it is not given."""
+        return None if self._fields.get(name) is None else self.session(name)
+
+    def json(self, name: str) -> JsonValue:
+        """Return what is given as it is; it must be given, and may be null."""
+        if name not in self._fields:
+            raise invalid(f"{name} is missing")
+        return self._fields[name]
+
+    def object(self, name: str) -> dict[str, JsonValue]:
+        """Return a JSON object, {} if it is not given."""
+        value = self._fields.get(name)
+        if value is not None and not isinstance(value, dict):
+            raise invalid(f"{name} is a JSON object")
+        return value or {}
+
+    def number(self, name: str) -> float | None:
+        """Return a number, None if it is not given."""
+        value = self._fields.get(name)
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or abs(value) > LARGEST:
+            raise invalid(f"{name} is a number")
+        return float(value)
+
+    def choice(self, name: str, kind: type[Choice], default: Choice) -> Choice:
+        """Return one of several texts."""
+        value = self._fields.get(name)
+        if value is None:
+            return default
+        if not isinstance(value, str) or value not in list(kind):
+            raise invalid(f"{name} is one of {', '.join(kind)}")
+        return kind(value)
+
     def flag(self, name: str, *, default: bool) -> bool:
         """Return a truth value."""
         value = self._fields.get(name)
@@ -139,10 +192,21 @@ async def read_json(request: Request) -> JsonValue:
     if media_type != "application/json":
         raise Problem(415, "unsupported-media-type", "the body is application/json")
     try:
-        value: JsonValue = json.loads(data)
+        value: JsonValue = json.loads(data, parse_constant=_no_number, parse_float=_finite)
     except (ValueError, RecursionError):
         raise invalid("the body is not JSON") from None
     return value
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError("JSON has no infinity")
+    return value
+
+
+def _no_number(text: str) -> float:
+    raise ValueError(f"JSON has no {text}")
 
 
 async def _read(request: Request) -> bytes:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from hostel.runtime import PluginRegistry, Runtime
     from hostel.sessions import JsonValue
 
-OWN = ("sessions", "tasks", "transfer", "events", "plugins")
+OWN = ("kinds", "sessions", "tasks", "transfer", "events", "plugins")
 RESERVED = ("/api", "/page", "/health", "/proof", "/openapi.json")
 
 

@@ -7,21 +7,31 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import JSONResponse
 
+from hostel.runtime import InvalidParams, RuntimeFault, UnknownKind
 from hostel.sessions import (
     AmbiguousTaskId,
+    AsksNothing,
     HostClosed,
     IllegalTransition,
+    InvalidProgress,
+    InvalidQuestion,
     InvalidTaskId,
+    MailboxFull,
+    QuestionWithdrawn,
     SessionClosing,
     SessionsError,
+    StaleQuestion,
+    TakesNoMessages,
     TaskAlreadyExists,
+    TaskStillRuns,
     UnknownCursor,
     UnknownTask,
+    WrongAnswer,
 )
 from hostel.sessions.journal import JournalError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from starlette.requests import Request
     from starlette.responses import Response
@@ -37,6 +47,15 @@ STATUS: dict[type[SessionsError], tuple[int, str]] = {
     TaskAlreadyExists: (409, "task-already-exists"),
     IllegalTransition: (409, "task-finished"),
     SessionClosing: (409, "session-closing"),
+    TaskStillRuns: (409, "task-still-runs"),
+    AsksNothing: (409, "asks-nothing"),
+    StaleQuestion: (409, "stale-question"),
+    QuestionWithdrawn: (409, "question-withdrawn"),
+    TakesNoMessages: (409, "takes-no-messages"),
+    WrongAnswer: (422, "wrong-answer"),
+    InvalidQuestion: (422, "invalid-question"),
+    InvalidProgress: (422, "invalid-progress"),
+    MailboxFull: (429, "mailbox-full"),
     InvalidTaskId: (400, "invalid-id"),
     UnknownCursor: (400, "unknown-cursor"),
     HostClosed: (503, "host-closed"),
@@ -85,8 +104,18 @@ def finished_task(record: TaskRecord) -> Problem:
     return Problem(409, "task-finished", detail, state=record.state.value)
 
 
-def problem_of(error: SessionsError) -> Problem:
-    """Return the problem that says what a host has raised."""
+def unknown_kind(kind: str, exposed: Sequence[str]) -> Problem:
+    """Return the answer to starting what may not be started from outside, or is not there."""
+    there = ", ".join(exposed) or "none"
+    return Problem(
+        404, "unknown-kind", f"no kind {kind!r} may be started here; there is {there}", kinds=list(exposed)
+    )
+
+
+def problem_of(error: SessionsError | RuntimeFault) -> Problem:
+    """Return the problem that says what a host or a runtime has raised."""
+    if isinstance(error, RuntimeFault):
+        return _problem_of_fault(error)
     if isinstance(error, UnknownTask):
         return unknown_task(error.task_id)
     known = next((found for kind in type(error).__mro__ if (found := STATUS.get(kind))), (500, "error"))
@@ -95,15 +124,23 @@ def problem_of(error: SessionsError) -> Problem:
     return Problem(*known, str(error))
 
 
+def _problem_of_fault(error: RuntimeFault) -> Problem:
+    if isinstance(error, InvalidParams):
+        return Problem(422, "invalid-params", str(error), parameter=error.name)
+    if isinstance(error, UnknownKind):
+        return Problem(404, "unknown-kind", str(error), kinds=list(error.known))
+    return Problem(500, "error", str(error))
+
+
 async def on_problem(_: Request, error: Exception) -> Response:
     """Answer with a problem that was raised."""
     found = error if isinstance(error, Problem) else Problem(500, "error", "hostel failed to answer this")
     return found.response()
 
 
-async def on_sessions_error(_: Request, error: Exception) -> Response:
-    """Answer with what a host raised."""
-    if not isinstance(error, SessionsError):
+async def on_known_error(_: Request, error: Exception) -> Response:
+    """Answer with what a host or a runtime raised."""
+    if not isinstance(error, (SessionsError, RuntimeFault)):
         raise error
     return problem_of(error).response()
 
