@@ -47,6 +47,7 @@ async def test_a_model_starts_only_what_it_is_given(session: Session) -> None:
     assert await model.starts("sleep") == "There is no kind 'sleep' to start; there is say"
     assert await model.starts("say", text="hi") != ""
     assert "start_background_task" not in by_name(tools_for(session, []))
+    assert (await Model(session, kinds="say").starts("sleep")).endswith("there is say")
 
 
 @pytest.mark.parametrize("kind", ["secret", "nonsense"])

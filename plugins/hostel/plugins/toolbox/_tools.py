@@ -63,6 +63,7 @@ def tools_for(session: Session, kinds: Collection[str] | None = None, *, limit: 
 
 def _startable(session: Session, kinds: Collection[str] | None) -> list[TaskKind]:
     exposed = {kind.name: kind for kind in session.kinds if kind.exposed}
+    kinds = [kinds] if isinstance(kinds, str) else kinds  # a text is a collection of texts as well
     for name in kinds or ():
         if name not in exposed:
             raise ValueError(
