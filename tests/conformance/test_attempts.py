@@ -242,3 +242,20 @@ async def test_a_request_before_the_time_is_over_is_a_cancellation(host: Backgro
 async def test_impossible_attempts_and_times_cannot_be_asked_for(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         TaskSpec(**wrong)  # type: ignore[arg-type]
+
+
+async def test_a_run_that_follows_no_death_of_a_host_counts_whatever_it_says(
+    host: BackgroundTaskHost,
+) -> None:
+    runs: list[int] = []
+
+    async def body() -> None:
+        runs.append(current_task().attempt)
+        await current_task().adopted()
+        raise ValueError("no")
+
+    handle = await host.spawn_managed("s1", TaskSpec(max_attempts=2, retry=STEADY), body)
+    record = await host.wait(handle.id)
+
+    assert runs == [1, 2]
+    assert (record.attempt.interruptions, record.attempt.counted) == (0, 2)

@@ -138,6 +138,23 @@ def test_another_attempt_counts_and_needs_a_task_nobody_stopped(state: TaskState
 
 
 @EVERY_STATE
+def test_a_run_that_continues_another_is_not_counted(state: TaskState) -> None:
+    record = record_in(state)
+    if state.is_terminal:
+        with pytest.raises(IllegalTransition):
+            changes.continued(record, NOW)
+        return
+
+    event = changes.continued(record, NOW)
+
+    assert event.record is not None
+    assert event.type is EventType.PROGRESS
+    assert (event.record.attempt.interruptions, event.record.attempt.counted) == (1, 0)
+    assert untouched(record, event.record, "attempt", "updated_at", "seq")
+    assert reduce(record, event) == event.record
+
+
+@EVERY_STATE
 def test_a_question_needs_a_task_nobody_stopped_and_makes_it_wait(state: TaskState) -> None:
     record = record_in(state)
     question = Question("?", id="q")
@@ -256,6 +273,7 @@ def _next_event(
     is_new, asks = record.state is TaskState.PENDING, record.question is not None
     next_state = draw(st.sampled_from([TaskState.RUNNING, TaskState.WAITING]))
     verbs: dict[str, Callable[[], TaskEvent | None]] = {
+        "continue": lambda: changes.continued(record, stamp),
         "move": lambda: _any_move(draw, record, stamp),
         "progress": lambda: changes.progressed(record, Progress("p"), stamp),
         "end": lambda: changes.ended(record, draw(st.sampled_from(sorted(TERMINAL))), stamp),

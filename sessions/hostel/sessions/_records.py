@@ -81,7 +81,7 @@ class FailureKind(StrEnum):
 @attrs.frozen
 class TaskAttempt:
     """Which run of the task this is: `attempt` counts all runs from 1; those that the stop of a host
-    interrupted do not count against `max_attempts`.
+    interrupted, or that only went on after its death, do not count against `max_attempts`.
     """
 
     attempt: int = 1

@@ -244,6 +244,17 @@ def progressed(record: TaskRecord, progress: Progress, stamp: Stamp, *, notify: 
     return attrs.evolve(event, notify=True) if notify else event
 
 
+def continued(record: TaskRecord, stamp: Stamp) -> TaskEvent:
+    """Count the run of a live task as the continuation of the one before, which its host's death cut short.
+
+    :raises IllegalTransition: if it has ended.
+    """
+    at, seq = stamp
+    _check_live(record)
+    attempt = attrs.evolve(record.attempt, interruptions=record.attempt.interruptions + 1)
+    return _event(EventType.PROGRESS, attrs.evolve(record, attempt=attempt, updated_at=at, seq=seq))
+
+
 def cancel_requested(record: TaskRecord, reason: str | None, actor: str | None, stamp: Stamp) -> TaskEvent:
     """Note that somebody asked a live task to stop.
 

@@ -1,11 +1,18 @@
 """Much output: what is kept is bounded on the disk and in memory, and nothing stands still because of it."""
 
+import sys
 from pathlib import Path
 
+import anyio
+import pytest
+
 from hostel.plugins.process._keeper.files import read_state
+from hostel.runtime import Runtime
 from hostel.sessions.spool import CAP, read_spool
 
 from .conftest import Running
+
+HOST = Path(__file__).with_name("writing_host.py")
 
 GIB = 1 << 30
 MIB = 1 << 20
@@ -54,3 +61,41 @@ async def test_a_disk_that_takes_no_more_is_told_and_does_not_stop_the_command(
     assert ended.total == CAP // 4
     assert ended.not_kept is not None
     assert "Is a directory" in ended.not_kept
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("follows", ["nobody", "somebody"])
+async def test_the_memory_of_the_host_does_not_grow_with_what_a_command_writes(
+    tmp_path: Path, anyio_backend: tuple[str, object], follows: str
+) -> None:
+    command = [sys.executable, str(HOST), str(tmp_path / "data"), anyio_backend[0], follows]
+
+    told = (await anyio.run_process(command, stderr=None)).stdout.split()
+
+    before, most, written = map(int, told)
+    assert written == 200_000_000
+    assert 0 < before <= most < before + 30 * MIB
+
+
+@pytest.mark.parametrize("kept_in", ["memory", "journal"])
+async def test_a_reader_that_is_slow_gets_every_byte_or_is_told_that_it_is_gone(
+    tmp_path: Path, kept_in: str
+) -> None:
+    data_dir = tmp_path / "data" if kept_in == "journal" else None
+    shell = f"read x; head -c {10 * MIB} /dev/zero; read x; head -c {40 * MIB} /dev/zero; echo last"
+    read = dropped = 0
+    async with Runtime(data_dir=data_dir, load_installed=False) as runtime:
+        await runtime.start("s", "process", {"shell": shell, "stdin": True}, id="t")
+        await runtime.tasks.send("t", "begin")
+        async for piece in runtime.tasks.follow_output("t"):
+            assert piece.start == read + dropped + piece.dropped
+            read, dropped = read + len(piece.text.encode()), dropped + piece.dropped
+            if piece.start == 0:
+                await runtime.tasks.send("t", "go on")
+                await runtime.tasks.wait("t")  # all of it is written while the reader does something else
+        record = await runtime.tasks.get("t")
+
+    assert record is not None
+    assert piece.text.endswith("last\n")
+    assert dropped > 20 * MIB
+    assert read + dropped == record.output_bytes == 50 * MIB + len("last\n")

@@ -135,6 +135,54 @@ async def test_a_stop_does_not_count_against_the_attempts_and_a_crash_does(path:
     assert (record.attempt.attempt, record.attempt.interruptions, record.attempt.counted) == (6, 5, 1)
 
 
+class Adopting(Crawl):
+    """A body that finds its work going on, and says so twice."""
+
+    def body_of(self, record: TaskRecord, params: JsonValue) -> Callable[[], Awaitable[object]]:
+        async def run() -> None:
+            await current_task().adopted()
+            await current_task().adopted()
+            self.started.set()
+            await self.finish.wait()
+
+        return run
+
+
+async def _until_adopted(host: LocalBackgroundTaskHost) -> None:
+    """Run what is there again, until the journal has that it goes on."""
+    await host.resume(Adopting().body_of)
+    async for event in host.subscribe(after=0):
+        adopted = event.record is not None and event.record.host_id == host.host_id
+        if adopted and event.type is EventType.PROGRESS:
+            return
+
+
+async def test_the_death_of_a_host_does_not_count_for_work_that_goes_on_without_it(path: Path) -> None:
+    await crashed(path, RESUMABLE)
+    for _ in range(4):
+        await _crash(path, (), _until_adopted)
+
+    async with LocalBackgroundTaskHost(SqliteJournal(path)) as host:
+        record = await host.get("t1")
+
+    assert record is not None
+    assert record.state is TaskState.PENDING
+    assert (record.attempt.attempt, record.attempt.interruptions, record.attempt.counted) == (5, 4, 1)
+
+
+async def test_a_stop_is_not_counted_twice_for_work_that_goes_on_without_a_host(path: Path) -> None:
+    await stopped(path)
+    for _ in range(2):
+        crawl = Adopting()
+        async with LocalBackgroundTaskHost(SqliteJournal(path)) as host:
+            await host.resume(crawl.body_of)
+            await crawl.started.wait()
+            record = await host.get("t1")
+
+    assert record is not None
+    assert record.attempt.counted == 1
+
+
 async def test_a_task_that_takes_its_host_down_again_and_again_is_given_up(path: Path) -> None:
     await crashed(path, RESUMABLE)
     crawl = Crawl()

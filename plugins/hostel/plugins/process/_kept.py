@@ -34,8 +34,12 @@ _PATIENCE_SECONDS = 30.0
 class KeptCommand:
     """A command whose keeper is, or was, where `state` says; `link` is None if it cannot be reached."""
 
-    def __init__(self, output: Path, state: State, link: KeeperLink | None) -> None:
+    def __init__(
+        self, output: Path, state: State, link: KeeperLink | None, *, was_found: bool = True
+    ) -> None:
         self._output, self._state, self._link = output, state, link
+        self.was_found = was_found
+        """Whether it was going on already, or had ended, and was not started here."""
         self._taken = anyio.Event()
         self._exit: Exit | None = None
 
@@ -130,7 +134,7 @@ async def _start(output: Path, command: Command, on_host_loss: OnHostLoss) -> Ke
     if answer is not None and "started" in answer:
         state = await to_thread.run_sync(_launch.look_for_state, output)
         if state is not None:
-            return KeptCommand(output, state, link)
+            return KeptCommand(output, state, link, was_found=False)
         await link.send({"do": "end", "why": "host_lost"})  # somebody has removed the folder
     while await link.receive() is not None:
         continue

@@ -156,6 +156,8 @@ class _Attendance:
         :raises ProcessLost: if that is not known.
         """
         try:
+            if self._process.was_found:
+                await self._task.adopted()
             async with anyio.create_task_group() as others:
                 others.start_soon(self._hand_on_messages)
                 others.start_soon(self._heed, others.cancel_scope)

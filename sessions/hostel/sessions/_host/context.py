@@ -30,6 +30,8 @@ class Reports(Publishes, Protocol):
 
     def report(self, entry: Entry, progress: Progress, *, notify: bool = False) -> None: ...
 
+    def go_on(self, entry: Entry) -> None: ...
+
     @property
     def outputs(self) -> TaskOutputs: ...
 
@@ -141,6 +143,15 @@ class TaskContext:
     def durable(self) -> bool:
         """Whether a later host will run the task again if this one stops or dies."""
         return self.entry.resumable and self._host.keeps_tasks
+
+    async def adopted(self) -> None:
+        """Say that what this run was to do was going on already, and let others run: the death of the host
+        before counts as an interruption then, as a stop does, and not as a run. Once in a run is enough.
+        """
+        if self._run.after_death:
+            self._run.after_death = False
+            self._host.go_on(self.entry)
+        await anyio.lowlevel.checkpoint()
 
     @asynccontextmanager
     async def waiting(self, message: str | None = None) -> AsyncIterator[None]:

@@ -234,6 +234,11 @@ class OpenHost:
         if entry.live:
             self.table.publish(entry, changes.progressed(entry.record, progress, self.stamp(), notify=notify))
 
+    def go_on(self, entry: Entry) -> None:
+        """Count the run of a task that is alive as the continuation of the one before."""
+        if entry.live:
+            self.table.publish(entry, changes.continued(entry.record, self.stamp()))
+
     def expect(self, entry: Entry, seconds: float | None) -> None:
         """End the task when it has not been heard of for that long; None expects nothing."""
         if seconds is None:

@@ -47,7 +47,7 @@ def recover(host: OpenHost, entry: Entry) -> None:
         _abandon(host, entry, FailureKind.CRASH_LOOP, why)
     else:
         entry.resumable = entry.parked = True
-        entry.run = Run() if info.managed else None
+        entry.run = Run(after_death=interrupted) if info.managed else None
         host.park(entry, by_stop=False)
 
 

@@ -72,6 +72,9 @@ class Run:
     """What its last question was answered."""
     mailbox: deque[JsonValue] | None = None
     """What it was sent and has not read."""
+    after_death: bool = False
+    """Whether it is run again because its host died, which counts against its attempts until it says that it
+    only goes on."""
 
     def abort(self) -> None:
         """Cancel the scope around the body, now or as soon as it exists."""

@@ -262,7 +262,7 @@ function wordsOf({ event }) {
   if (event.type === "cancel_requested") return whoAndWhy(record);
   if (event.type === "interrupted") return "its host stopped; it goes on with the next";
   if (event.type === "state_changed") return `was ${STATES[event.previous]}`;
-  if (event.type === "progress") return [record.progress.message, progressText(record.progress)].filter(Boolean).join(" · ");
+  if (event.type === "progress") return [record.progress?.message, progressText(record.progress)].filter(Boolean).join(" · ");
   return doing(record) === event.type ? "" : doing(record).replace(/^cancelled /, "");
 }
 
