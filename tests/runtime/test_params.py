@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import pytest
 
 from hostel.runtime import InvalidParams, Runtime, TaskKind, hookimpl
-from hostel.runtime._params import check_params, from_text, params_schema  # pure; faces use it through kinds
+from hostel.runtime._params import (
+    check_params,
+    param_from_text,
+    params_schema,
+)  # pure; faces use it through kinds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -123,7 +127,7 @@ def test_what_does_not_fit_is_refused_by_name(params: dict[str, JsonValue], name
 def test_a_text_of_a_command_line_means_what_the_parameter_takes(
     name: str, text: str, value: JsonValue
 ) -> None:
-    assert from_text(SCHEMA, name, text) == value
+    assert param_from_text(SCHEMA, name, text) == value
 
 
 def test_what_no_annotation_says_takes_anything() -> None:
