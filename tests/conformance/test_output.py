@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import anyio
@@ -16,6 +17,7 @@ from hostel.sessions import (
     UnknownTask,
     current_task,
 )
+from hostel.sessions.spool import SpoolWriter
 
 from .steering import Body, settle
 
@@ -198,6 +200,21 @@ async def test_a_task_without_output_is_read_as_nothing(host: BackgroundTaskHost
     part = await host.read_output("t")
     assert (part.text, part.next, part.ended) == ("", 0, True)
     assert (await host.get("t")).state is TaskState.COMPLETED  # type: ignore[union-attr]
+
+
+async def test_tasks_whose_output_others_write_have_folders_side_by_side(host: BackgroundTaskHost) -> None:
+    async def work() -> str:
+        folder = await current_task().spool()
+        with closing(SpoolWriter(folder)) as writer:
+            writer.append(b"from outside")
+        current_task().spooled(12)
+        return str(folder.parent)
+
+    handles = [await host.spawn_managed("s1", TaskSpec(id=str(number)), work) for number in range(8)]
+
+    assert len({await handle.wait() for handle in handles}) == 1
+    for handle in handles:
+        assert await all_of(host, handle.id) == "from outside"
 
 
 async def test_notices_have_the_end_of_the_output(host: BackgroundTaskHost) -> None:

@@ -1,7 +1,5 @@
 """Kinds of tasks that may be started from outside: they do what they are told to."""
 
-from collections.abc import Mapping
-
 import anyio
 
 from hostel.runtime import TaskKind, current_task, hookimpl
@@ -58,41 +56,21 @@ async def outlast() -> None:
     await talk()
 
 
-async def process(
-    argv: list[str] | None = None,
-    shell: str | None = None,
-    cwd: str | None = None,
-    env: Mapping[str, str] | None = None,
-    pass_env: list[str] | None = None,
-    timeout: float | None = None,
-    pty: bool = False,
-    stdin: bool = False,
-    on_host_loss: str | None = None,
-) -> JsonValue:
-    """Stand in for a command: say what was asked for, and end as its first word says."""
-    task = current_task()
-    assert argv is not None
-    match argv:
-        case ["echo", *words]:
-            await task.write(" ".join(words) + "\n")
-        case ["where"]:
-            await task.write(f"{cwd}\n")
-            await task.write(f"{dict(env or {})} {pty} {stdin}\n", "stderr")
-        case ["fail", status]:
-            await task.write("oh no\n", "stderr")
-            raise RuntimeError(f"exit status {status}: oh no")
-        case ["killed"]:
-            raise RuntimeError("ended by SIGKILL")
-        case ["sleep"]:
-            await task.write("sleeping\n")
-            await anyio.sleep_forever()
-        case ["stubborn"]:
-            await task.write("stubborn\n")
-            with anyio.CancelScope(shield=True):
-                async for message in task.messages():
-                    await task.write(f"{message}\n")
-                await anyio.sleep_forever()
-    return {"exit_status": 0, "signal": None, "output_bytes": task.record.output_bytes}
+async def stubborn(argv: list[str], cwd: str, stdin: bool) -> None:
+    """Stand in for a command that no signal ends."""
+    await current_task().write("stubborn\n")
+    with anyio.CancelScope(shield=True):
+        await anyio.sleep_forever()
+
+
+class Stubborn:
+    """Brings the kind in place of that of commands."""
+
+    name = "stubborn"
+
+    @hookimpl
+    def register_task_kinds(self) -> list[TaskKind]:
+        return [TaskKind("process", stubborn, exposed=True)]
 
 
 class Agents:
@@ -102,7 +80,7 @@ class Agents:
 
     @hookimpl
     def register_task_kinds(self) -> list[TaskKind]:
-        bodies = (echo, talk, choose, form, stay, process)
+        bodies = (echo, talk, choose, form, stay)
         exposed = [TaskKind(body.__name__, body, exposed=True) for body in bodies]
         return [
             *exposed,

@@ -18,6 +18,7 @@ import attrs
 
 from hostel.plugins.inspector import Inspector
 from hostel.plugins.model_pull import DownloadStatus, FailedDownload, QueuedDownload
+from hostel.plugins.process import Processes
 from hostel.runtime import Endpoint, Runtime, TaskKind, current_task, hookimpl
 from hostel.sessions import JsonValue, Progress, TaskSpec
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 sys.path.insert(0, str(Path(__file__).parent))
-Agents = import_module("agents").Agents
+agents = import_module("agents")
 finishing: dict[str, anyio.Event] = {}
 
 
@@ -219,8 +220,9 @@ async def main(port: int) -> None:
     inspector = Inspector(port=port, token=os.environ.get("HOSTEL_TOKEN"), allowed_hosts=hosts)
     folder = os.environ.get("SCENARIO_DATA")
     blocked = ["model_pull"]
+    commands = agents.Stubborn() if os.environ.get("SCENARIO_STUBBORN") else Processes()
     async with Runtime(
-        [inspector, downloads, Agents(), Steady(), Noisy(), Rude()],
+        [inspector, downloads, agents.Agents(), commands, Steady(), Noisy(), Rude()],
         data_dir=folder,
         load_installed=False,
         blocked=blocked,

@@ -111,5 +111,7 @@ def _how_it_ended(record: TaskRecord) -> str | None:
         summary, value, size = record.result.summary, record.result.value, record.result.size
         if summary is None and size is not None:
             return f"a result of {size} bytes"
-        return summary if summary is not None or value is None else to_text(value)
+        if summary is None and value is not None:
+            return value if isinstance(value, str) else to_text(value)
+        return summary
     return record.cancel_reason

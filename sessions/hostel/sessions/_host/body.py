@@ -149,7 +149,10 @@ def failure_of(error: BaseException) -> TaskFailure:
 
 def _line_of(error: BaseException) -> str:
     lines = traceback.format_exception_only(error)  # indented source first, the message, then notes
-    return next((line for line in lines if not line.startswith(" ")), type(error).__name__).strip()
+    line = next((line for line in lines if not line.startswith(" ")), type(error).__name__).strip()
+    # where a private module has it means nothing to whoever reads this; the traceback says it
+    module = f"{type(error).__module__}."
+    return line.removeprefix(module) if "._" in module else line
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
@@ -39,6 +40,7 @@ class Outputs:
         self._open: WeakValueDictionary[int, TaskOutput] = WeakValueDictionary()
         self._found = set(_numbers(folder))
         self._temporary: Path | None = None
+        self._making = Lock()
 
     def open(self, number: int, told: int = 0) -> TaskOutput:
         """Return the output of the task known as `number`; it goes on after what is there, and after the
@@ -165,8 +167,9 @@ class Outputs:
 
     def _make_place(self, number: int, total: int) -> Path:
         """Make the folder where the next byte is number `total`; earlier ones may be in memory only."""
-        if self._folder is None and self._temporary is None:
-            self._temporary = Path(tempfile.mkdtemp(prefix="hostel-output-"))
+        with self._making:  # two tasks may want it at once, each in its thread
+            if self._folder is None and self._temporary is None:
+                self._temporary = Path(tempfile.mkdtemp(prefix="hostel-output-"))
         place = self._place(number)
         assert place is not None
         place.mkdir(mode=0o700, parents=True, exist_ok=True)

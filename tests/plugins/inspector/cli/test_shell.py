@@ -51,10 +51,12 @@ def test_start_prints_the_id_of_the_task(program: Program, folder: Path) -> None
 
 def test_start_follows_a_task_to_its_end(program: Program, folder: Path) -> None:
     done = hostel(folder, "start", "echo", "text=hello", "--follow")
-    failed = hostel(folder, "start", "process", 'argv=["fail", "3"]', "--follow", code=1)
+    command = "shell=echo oh no >&2; exit 3"
+    failed = hostel(folder, "start", "process", command, "--follow", code=1)
 
     assert (done.stdout, done.stderr) == ("hello", "")
-    assert failed.stderr == "oh no\nhostel: RuntimeError: exit status 3: oh no\n"
+    assert failed.stdout == "oh no\n"
+    assert failed.stderr.endswith("ProcessFailed: exit status 3: oh no\n")
 
 
 @pytest.mark.parametrize(
@@ -101,15 +103,20 @@ def wait_until_asked(folder: Path, task: str) -> None:
 
 
 def test_logs_print_each_stream_where_it_belongs(program: Program, folder: Path) -> None:
-    task = hostel(folder, "run", "--detach", "where").stdout.strip()
-    hostel(folder, "wait", task)
-    done = hostel(folder, "logs", task)
-    parts = [json.loads(line) for line in hostel(folder, "logs", "--json", task).stdout.splitlines()]
+    hostel(folder, "start", "echo", "text=right\n", "--id", "right", "--follow")
+    hostel(folder, "start", "echo", "text=wrong\n", "stream=stderr", "--id", "wrong", "--follow")
+    [part] = [json.loads(line) for line in hostel(folder, "logs", "--json", "wrong").stdout.splitlines()]
 
-    assert done.stdout == f"{Path.cwd()}\n"
-    assert done.stderr == "{} False True\n"
-    assert [part["stream"] for part in parts] == ["stdout", "stderr"]
-    assert parts[1]["start"] == parts[0]["next"]
+    assert [hostel(folder, "logs", "right").stdout, hostel(folder, "logs", "right").stderr] == ["right\n", ""]
+    assert [hostel(folder, "logs", "wrong").stdout, hostel(folder, "logs", "wrong").stderr] == ["", "wrong\n"]
+    assert (part["stream"], part["start"], part["next"], part["ended"]) == ("stderr", 0, 6, True)
+
+
+def test_run_leaves_a_command_that_is_detached(program: Program, folder: Path) -> None:
+    task = hostel(folder, "run", "--detach", "sh", "-c", "pwd; echo done").stdout.strip()
+    hostel(folder, "wait", task)
+
+    assert hostel(folder, "logs", task).stdout == f"{Path.cwd()}\ndone\n"
 
 
 def test_logs_show_the_last_lines_or_what_follows_an_offset(program: Program, folder: Path) -> None:
@@ -221,40 +228,59 @@ def test_an_inbox_is_told_until_it_is_acknowledged(program: Program, folder: Pat
 
 def test_run_looks_as_if_the_command_ran_here(program: Program, folder: Path, tmp_path: Path) -> None:
     done = hostel(folder, "run", "--", "echo", "a", "-x", "--help")
-    options = ["--cwd", str(tmp_path), "--env", "A=1", "--env", "B=x=y", "--pty"]
-    there = hostel(folder, "run", *options, "where")
+    options = ["--cwd", str(tmp_path), "--env", "A=1", "--env", "B=x=y"]
+    there = hostel(folder, "run", *options, "sh", "-c", "pwd; echo $A $B >&2")
+    terminal = hostel(folder, "run", "--pty", "sh", "-c", "test -t 1 && echo a terminal")
 
     assert (done.stdout, done.stderr) == ("a -x --help\n", "")
-    assert there.stdout == f"{tmp_path}\n"
-    assert there.stderr == "{'A': '1', 'B': 'x=y'} True True\n"
-    assert hostel(folder, "run", "fail", "3", code=3).stderr == "oh no\n"
-    hostel(folder, "run", "killed", code=128 + signal.SIGKILL)
+    assert there.stdout == f"{tmp_path}\n1 x=y\n"
+    assert terminal.stdout.strip() == "a terminal"
     assert "NAME=VALUE" in hostel(folder, "run", "--env", "A", "x", code=2).stderr
 
 
+def test_run_ends_with_the_exit_code_of_the_command(program: Program, folder: Path) -> None:
+    assert hostel(folder, "run", "sh", "-c", "echo oh no >&2; exit 3", code=3).stdout == "oh no\n"
+    hostel(folder, "run", "sh", "-c", "kill -9 $$", code=128 + signal.SIGKILL)
+    missing = hostel(folder, "run", "there-is-no-such-command", code=1)
+
+    assert "there-is-no-such-command" in missing.stderr
+
+
+def test_messages_are_the_input_of_a_command(program: Program, folder: Path) -> None:
+    with started(
+        [HOSTEL, "run", "--session", "reads", "sh", "-c", "echo go; read x; echo got $x"], folder
+    ) as process:
+        assert process.line() == "go"
+        [task] = json.loads(hostel(folder, "ps", "--session", "reads", "--json").stdout)
+        hostel(folder, "send", task["id"], "this\n")
+
+        assert process.wait() == (0, "got this\n")
+
+
 def test_interrupting_run_cancels_its_command(program: Program, folder: Path) -> None:
-    with started([HOSTEL, "run", "--session", "mine", "sleep"], folder) as process:
-        assert process.line() == "sleeping"
+    with started(
+        [HOSTEL, "run", "--session", "mine", "sh", "-c", "echo up; exec sleep 9999"], folder
+    ) as process:
+        assert process.line() == "up"
         code, told, _ = process.end(signal.SIGINT)
-    [task] = [
-        one
-        for one in json.loads(hostel(folder, "ps", "--all", "--session", "mine", "--json").stdout)
-        if one["state"] == "cancelled"
-    ]
+    [task] = json.loads(hostel(folder, "ps", "--all", "--session", "mine", "--json").stdout)[-1:]
 
     assert (code, told) == (130, "")
-    assert task["cancel_reason"] == "Ctrl-C"
-    assert task["label"] == "sleep"
+    assert (task["state"], task["cancel_reason"]) == ("cancelled", "Ctrl-C")
+    assert task["label"] == "sh -c echo up; exec sleep 9999"
 
 
-def test_interrupting_run_again_leaves_its_command(program: Program, folder: Path) -> None:
-    with started([HOSTEL, "run", "--session", "kept", "stubborn"], folder, errors=subprocess.PIPE) as process:
-        assert process.line() == "stubborn"
-        process.process.send_signal(signal.SIGINT)
-        [task] = json.loads(hostel(folder, "ps", "--session", "kept", "--json").stdout)
-        while record(folder, task["id"])["state"] != "cancel_requested":
-            pass
-        code, _, errors = process.end(signal.SIGINT)
+def test_interrupting_run_again_leaves_its_command(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    with running("trio", tmp_path, env={"SCENARIO_STUBBORN": "1"}):
+        command = [HOSTEL, "run", "--session", "kept", "stubborn"]
+        with started(command, tmp_path, errors=subprocess.PIPE) as process:
+            assert process.line() == "stubborn"
+            process.process.send_signal(signal.SIGINT)
+            [task] = json.loads(hostel(tmp_path, "ps", "--session", "kept", "--json").stdout)
+            while record(tmp_path, task["id"])["state"] != "cancel_requested":
+                pass
+            code, _, errors = process.end(signal.SIGINT)
 
     assert code == 130
     assert errors == f"hostel: task '{task['id']}' goes on: `hostel cancel {task['id']}` ends it\n"
@@ -274,7 +300,7 @@ def test_logs_go_on_where_they_were_after_a_restart_of_the_runtime(tmp_path: Pat
     env = {"SCENARIO_DATA": str(tmp_path / "data")}
     with running("asyncio", tmp_path, env=env) as program:
         hostel(tmp_path, "start", "outlast", "--id", "one")
-        following = started([HOSTEL, "logs", "-f", "one"], tmp_path, errors=subprocess.PIPE)
+        following = started([HOSTEL, "logs", "-f", "one"], tmp_path)
         with following as logs:
             assert logs.line() == "run 1"
             while not any(b"run 1" in path.read_bytes() for path in (tmp_path / "data").rglob("*.out")):

@@ -32,6 +32,10 @@ class Terminal:
     def press(self, key: str) -> None:
         self._tmux("send-keys", key)
 
+    def type(self, text: str) -> None:
+        self._tmux("send-keys", "-l", text)
+        self.press("Enter")
+
     def read(self, *, coloured: bool = False) -> list[str]:
         """Return the lines on the screen."""
         return self._tmux("capture-pane", "-p", *(["-e"] if coloured else [])).rstrip().splitlines()
@@ -141,3 +145,43 @@ def test_serve_shows_how_to_open_the_page(terminal: Open) -> None:
     assert "/#token=" in lines[1]
     screen.press("C-c")
     assert screen.wait(lambda text: "exit=" in text)[-1].endswith("exit=130")
+
+
+def test_a_form_is_answered_field_by_field(terminal: Open, program: Program, folder: Path) -> None:
+    terminal("start form --id branch", 100).wait(lambda text: "exit=0" in text)
+    screen = terminal("answer branch", 100)
+    for shown, typed in (
+        ("Which branch?\nName of the branch", "main"),
+        ("depth", "deep"),
+        ("depth must be a whole number", "2"),
+        ("force", "y"),
+        ("remote", "2"),
+    ):
+        screen.wait(lambda text, shown=shown: shown in text)  # type: ignore[misc]
+        screen.type(typed)
+    screen.wait(lambda text: "exit=0" in text)
+    told = terminal("show branch --json", 500).wait(lambda text: "exit=0" in text)
+
+    assert '"value": {"name": "main", "depth": 2, "force": true, "remote": "fork"}' in "".join(told)
+
+
+def test_a_choice_is_made_by_its_number(terminal: Open, program: Program) -> None:
+    terminal('start choose \'choices=["red","blue"]\' --id colour', 100).wait(lambda text: "exit=0" in text)
+    screen = terminal("answer colour", 100)
+    screen.wait(lambda text: "your choice" in text)
+    screen.type("3")
+    screen.wait(lambda text: "give one of them, or its number" in text)
+    screen.type("2")
+    screen.wait(lambda text: "exit=0" in text)
+    lines = terminal("show colour", 100).wait(lambda text: "exit=0" in text)
+
+    assert any("blue" in line for line in lines)
+
+
+def test_output_keeps_its_colours_on_a_terminal_and_nothing_else(terminal: Open, program: Program) -> None:
+    screen = terminal("run printf '\\033[31mred\\033[0m\\033[2J\\033]0;owned\\007 text\\r\\n'", 100)
+    screen.wait(lambda text: "exit=0" in text)
+    [line] = [line for line in screen.read(coloured=True) if "red" in line]
+
+    assert "\x1b[31mred" in line
+    assert line.endswith(" text")

@@ -14,7 +14,7 @@ from .following import OutputFollower
 from .printing import Printer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from .._cli.client import Found, Part
 
@@ -29,14 +29,19 @@ def print_output(
     printer = Printer(as_json=as_json)
     with console.one_sentence():
         found = find(runtimes(), task_id, session)
-        parts = _parts(found, after) if tail is None else _last_lines(found, tail)
-        for part in parts:
+        for part in _there(found, after, tail, follow=follow):
             printer.show(part)
             after = part.next
     if follow:
-        follower = OutputFollower(found, after, printer.show)
-        console.run(follower.run)
+        console.run(OutputFollower(found, after, printer.show).run)
     printer.end()
+
+
+def _there(found: Found, after: int, tail: int | None, *, follow: bool) -> Iterable[Part]:
+    """Return what is to be shown before anything is followed."""
+    if tail is not None:
+        return _last_lines(found, tail)
+    return () if follow else _parts(found, after)
 
 
 def _parts(found: Found, after: int) -> Iterator[Part]:

@@ -20,6 +20,7 @@ from hostel.sessions import TaskState
 
 from .._cli.client import Found
 from .._cli.control import user
+from .._cli.format import note_text
 from .._errors import InspectorError, Refused
 from .following import OutputFollower
 from .printing import Printer
@@ -57,11 +58,16 @@ def run_command(
     if last is None:
         console.warn(f"task {record.id!r} goes on: `hostel cancel {record.id}` ends it")
         raise KeyboardInterrupt
-    raise typer.Exit(exit_code(last))
+    code = exit_code(last)
+    if code is None:
+        console.fail(
+            note_text(last) or f"task {record.id!r} is {last.state}, and its exit status is not known"
+        )
+    raise typer.Exit(code)
 
 
-def exit_code(record: TaskRecord) -> int:
-    """Return the exit code of the command of a task that has ended, 1 if it is not known."""
+def exit_code(record: TaskRecord) -> int | None:
+    """Return the exit code of the command of a task that has ended, None if it is not known."""
     if record.state is TaskState.CANCELLED:
         return console.INTERRUPTED
     value = record.result.value if record.result is not None else None
@@ -73,7 +79,7 @@ def exit_code(record: TaskRecord) -> int:
         return int(found[1])
     if (found := SIGNAL.search(message)) and found[1] in signal.Signals.__members__:
         return SIGNALLED + signal.Signals[found[1]]
-    return console.FAILED
+    return None
 
 
 class _Attendance:
