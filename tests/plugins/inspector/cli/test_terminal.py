@@ -147,8 +147,14 @@ def test_serve_shows_how_to_open_the_page(terminal: Open) -> None:
     assert screen.wait(lambda text: "exit=" in text)[-1].endswith("exit=130")
 
 
+def wait_until_asked(terminal: Open, task: str) -> None:
+    while "asks:" not in "".join(terminal(f"show {task}", 100).wait(lambda text: "exit=0" in text)):
+        pass
+
+
 def test_a_form_is_answered_field_by_field(terminal: Open, program: Program, folder: Path) -> None:
     terminal("start form --id branch", 100).wait(lambda text: "exit=0" in text)
+    wait_until_asked(terminal, "branch")
     screen = terminal("answer branch", 100)
     for shown, typed in (
         ("Which branch?\nName of the branch", "main"),
@@ -167,6 +173,7 @@ def test_a_form_is_answered_field_by_field(terminal: Open, program: Program, fol
 
 def test_a_choice_is_made_by_its_number(terminal: Open, program: Program) -> None:
     terminal('start choose \'choices=["red","blue"]\' --id colour', 100).wait(lambda text: "exit=0" in text)
+    wait_until_asked(terminal, "colour")
     screen = terminal("answer colour", 100)
     screen.wait(lambda text: "your choice" in text)
     screen.type("3")

@@ -25,7 +25,7 @@ def fill_in(question: Question) -> JsonValue:
     if question.choices is not None:
         return _choice("your choice", list(question.choices), None)
     if question.schema is None:
-        return str(typer.prompt("your answer", err=True))
+        return _prompt("your answer", None, needed=True)
     return dict(_fields(question.schema))
 
 
@@ -50,8 +50,7 @@ def _field(name: str, schema: Schema, *, needed: bool) -> JsonValue:
     if schema.get("type") == "array":
         label = f"{label} ({', '.join(console.plain(one) for one in options)}; with commas between)"
     while True:
-        shown = default if default is not None else (None if needed else "")
-        text = str(typer.prompt(label, default=shown, err=True, show_default=default is not None))
+        text = _prompt(label, default, needed=needed)
         if not text and not needed:
             return None
         try:
@@ -87,8 +86,7 @@ def _choice(label: str, options: list[str], default: JsonValue, *, needed: bool 
     for number, option in enumerate(options, 1):
         _say(f"{number:>3}  {option}")
     while True:
-        shown = default if default is not None else (None if needed else "")
-        text = str(typer.prompt(label, default=shown, err=True, show_default=default is not None))
+        text = _prompt(label, default, needed=needed)
         if text in options:
             return text
         if text.isascii() and text.isdecimal() and 1 <= int(text) <= len(options):
@@ -96,6 +94,13 @@ def _choice(label: str, options: list[str], default: JsonValue, *, needed: bool 
         if not text and not needed:
             return None
         _say("give one of them, or its number")
+
+
+def _prompt(label: str, default: JsonValue, *, needed: bool) -> str:
+    shown = ", ".join(map(str, default)) if isinstance(default, list) else default
+    shown = None if shown is None and needed else console.plain("" if shown is None else str(shown))
+    # always a text: what it has to be, we say in our words
+    return str(typer.prompt(label, default=shown, type=str, err=True, show_default=default is not None))
 
 
 def _say(text: str) -> None:
