@@ -80,3 +80,23 @@ def test_where_there_is_no_proc_ps_tells_the_same() -> None:
 
     assert told[os.getpid()][:3] == mine[:3]
     assert told[os.getpid()].started == processes._ps()[os.getpid()].started
+
+
+@pytest.mark.needs("ps")
+def test_ps_leaves_itself_out_and_knows_when_those_started_who_are_dead() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        living = processes._ps()
+        process.send_signal(signal.SIGKILL)
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+
+        assert processes.descendants(living, os.getpid()) == [process.pid]
+        assert process.pid not in processes._ps()
+        assert processes._ps(dead=True)[process.pid].started == living[process.pid].started
+
+
+@pytest.mark.needs("ps")
+def test_ps_tells_a_start_alike_wherever_it_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = processes._ps()[os.getpid()]
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+
+    assert processes._ps()[os.getpid()] == before

@@ -16,7 +16,6 @@ import termios
 from typing import NamedTuple
 
 _PIPE_SIZE = 256 * 1024
-_SET_PIPE_SIZE = 1031  # F_SETPIPE_SZ of Linux
 _ROWS, _COLUMNS = 24, 80
 
 
@@ -74,8 +73,9 @@ def _take_over(theirs: tuple[int, int], terminal: bool) -> None:
 def _open_pipes(stdin: bool) -> tuple[tuple[int, int], int, int | None]:
     output, their_output = os.pipe()
     os.set_blocking(output, False)
-    with contextlib.suppress(OSError):
-        fcntl.fcntl(output, _SET_PIPE_SIZE, _PIPE_SIZE)
+    with contextlib.suppress(OSError):  # it may be all that a user may have
+        if hasattr(fcntl, "F_SETPIPE_SZ"):
+            fcntl.fcntl(output, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
     if not stdin:
         return (os.open(os.devnull, os.O_RDONLY), their_output), output, None
     their_stdin, to_stdin = os.pipe()

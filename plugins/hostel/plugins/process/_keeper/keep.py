@@ -33,9 +33,12 @@ _GOODBYE_SECONDS = 1.0
 
 
 class Keeper:
-    """Keeps the command that `request` describes, for the host at the other end of `link`."""
+    """Keeps the command that `request` describes, for the host at the other end of `link`. `adopts` tells
+    whether orphans become children of this process.
+    """
 
-    def __init__(self, folder: str, request: dict[str, Any], link: Link) -> None:
+    def __init__(self, folder: str, request: dict[str, Any], link: Link, *, adopts: bool) -> None:
+        self._adopts = adopts
         self._folder, self._request = folder, request
         self._links: list[Link] = []
         self._selector = selectors.DefaultSelector()
@@ -81,7 +84,8 @@ class Keeper:
             self._output = Output(started.output, request["spool"], request["folder"])
             files.write(self._folder, files.STATE, self._state(started.pid))
         except BaseException:
-            os.killpg(started.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError, PermissionError):  # as macOS says of those that are dead
+                os.killpg(started.pid, signal.SIGKILL)
             os.waitpid(started.pid, 0)
             raise
         self._input = Input(started.stdin, started.terminal)
@@ -130,7 +134,7 @@ class Keeper:
             times.append(self._ending.at)
         if self._curious():
             times.append(self._quiet_until)
-        if self._wait_status is not None and not processes.LINUX:
+        if self._wait_status is not None and not self._adopts:
             times.append(monotonic() + AGAIN)
         due = [time for time in times if time is not None]
         return max(0.0, min(due) - monotonic()) if due else None
@@ -162,13 +166,13 @@ class Keeper:
                     self._ending.command_ended(monotonic())
 
     def _anybody(self) -> bool:
-        return not self._childless if processes.LINUX else bool(self._everybody())
+        return not self._childless if self._adopts else bool(self._everybody())
 
     def _everybody(self) -> list[int]:
         """Return the pids of all that came from the command, itself included."""
         living = processes.table()
         below = processes.descendants(living, os.getpid())
-        if processes.LINUX:
+        if self._adopts:
             return below
         group = self._command.pid
         return list({*below, *(process.pid for process in living.values() if process.group == group)})
@@ -304,9 +308,9 @@ def main(folder: str) -> None:
     if not files.lock(folder) or files.read_state(folder) or files.read_exit(folder):
         link.send({"taken": folder})
         return
-    processes.adopt_orphans()
+    adopts = processes.adopt_orphans()
     try:
-        keeper = Keeper(folder, request, link)
+        keeper = Keeper(folder, request, link, adopts=adopts)
     except (command.NotStarted, OSError) as error:
         link.send({"refused": str(error)})
         return
@@ -319,7 +323,10 @@ def main(folder: str) -> None:
 
 def _settle() -> Link:
     """Keep nothing of the host but the connection to it."""
-    os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+    for fd in [int(name) for name in os.listdir("/dev/fd")]:  # noqa: PTH208
+        if fd > 2:
+            with suppress(OSError):  # that of the list itself
+                os.close(fd)
     os.chdir("/")
     link = Link(socket.socket(fileno=os.dup(0)))
     nothing = os.open(os.devnull, os.O_RDWR)

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import ctypes
 import os
-import sys
+from contextlib import suppress
 from typing import NamedTuple
 
-LINUX = sys.platform == "linux"
+_HAS_PROC = os.path.exists("/proc/self/stat")  # noqa: PTH110
+_BOOT_ID = "/proc/sys/kernel/random/boot_id"
+_COLUMNS = ("pid", "ppid", "pgid", "stat", "lstart")
 _PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -26,14 +28,14 @@ class Process(NamedTuple):
 
 def find(pid: int) -> Process | None:
     """Return the living process of that pid; one that is dead and not yet waited for does not live."""
-    return _stat(pid) if LINUX else table().get(pid)
+    return _stat(pid) if _HAS_PROC else table().get(pid)
 
 
 def start_of(pid: int) -> str:
     """Return when a process started, in the form of `Process.started`; it may be dead and not waited for.
 
     Raises ProcessLookupError if there is none."""
-    found = _stat(pid, dead=True) if LINUX else table().get(pid)
+    found = _stat(pid, dead=True) if _HAS_PROC else _ps(dead=True).get(pid)
     if found is None:
         raise ProcessLookupError(pid)
     return found.started
@@ -41,7 +43,7 @@ def start_of(pid: int) -> str:
 
 def table() -> dict[int, Process]:
     """Return all living processes by their pid."""
-    if not LINUX:
+    if not _HAS_PROC:
         return _ps()
     pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208
     found = [_stat(pid) for pid in pids]
@@ -69,20 +71,22 @@ def left_of(processes: dict[int, Process], leader: int, started: str) -> list[in
     return [process.pid for process in processes.values() if leader in (process.group, process.session)]
 
 
-def adopt_orphans() -> None:
-    """Become the parent of descendants whose own parent dies, where the system has that."""
-    if LINUX:
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+def adopt_orphans() -> bool:
+    """Become the parent of descendants whose own parent dies; tell whether the system has that."""
+    prctl = getattr(ctypes.CDLL(None), "prctl", None)
+    return prctl is not None and prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
 
 
 def boot_id() -> str:
-    """Return what no other boot of a machine has."""
-    if LINUX:
-        with open("/proc/sys/kernel/random/boot_id") as file:  # noqa: PTH123
-            return file.read().strip()
+    """Return what no other boot of a machine has, empty where the system does not tell."""
+    with suppress(OSError), open(_BOOT_ID) as file:  # noqa: PTH123
+        return file.read().strip()
+    sysctl = getattr(ctypes.CDLL(None), "sysctlbyname", None)
+    if sysctl is None:
+        return ""
     size = ctypes.c_size_t(64)
     text = ctypes.create_string_buffer(size.value)
-    ctypes.CDLL(None).sysctlbyname(b"kern.bootsessionuuid", text, ctypes.byref(size), None, 0)
+    sysctl(b"kern.bootsessionuuid", text, ctypes.byref(size), None, 0)
     return text.value.decode()
 
 
@@ -98,12 +102,27 @@ def _stat(pid: int, *, dead: bool = False) -> Process | None:
     return Process(pid, int(fields[1]), int(fields[2]), int(fields[3]), fields[19].decode())
 
 
-def _ps() -> dict[int, Process]:
-    """The table where there is no /proc; `ps` does not tell sessions as numbers, so groups stand for them."""
-    with os.popen("LC_ALL=C ps -A -o pid=,ppid=,pgid=,stat=,lstart=") as shown:
-        rows = [line.split(maxsplit=4) for line in shown]
-    return {
-        int(row[0]): Process(int(row[0]), int(row[1]), int(row[2]), int(row[2]), row[4].strip())
-        for row in rows
-        if len(row) == 5 and "Z" not in row[3]
-    }
+def _ps(*, dead: bool = False) -> dict[int, Process]:
+    """The table where there is no /proc; `ps` does not tell sessions as numbers, so groups stand for them.
+    It leaves itself out: a child of ours that lives would keep us waiting for its end for ever.
+    """
+    shown, theirs = os.pipe()
+    columns = [word for name in _COLUMNS for word in ("-o", f"{name}=")]  # one list would be one heading
+    try:
+        actions = [(os.POSIX_SPAWN_DUP2, theirs, 1)]
+        where = {**os.environ, "LC_ALL": "C", "TZ": "UTC0"}  # so that everybody is told the same time
+        ps = os.posix_spawnp("ps", ["ps", "-A", *columns], where, file_actions=actions)
+    finally:
+        os.close(theirs)
+        rows = os.fdopen(shown, errors="replace")
+    with rows:
+        found = [_row(line) for line in rows]
+    with suppress(ChildProcessError):
+        os.waitpid(ps, 0)
+    return {it.pid: it for it, lives in found if it.pid != ps and (lives or dead)}
+
+
+def _row(line: str) -> tuple[Process, bool]:
+    pid, parent, group, state, *started = line.split()
+    process = Process(int(pid), int(parent), int(group), int(group), " ".join(started))
+    return process, "Z" not in state
