@@ -218,8 +218,8 @@ def test_an_inbox_is_told_until_it_is_acknowledged(program: Program, folder: Pat
     other = json.loads(hostel(folder, "inbox", "told", "--consumer", "page", "--json").stdout)
 
     assert [[row[1:] for row in found] for found in seen] == [
-        [["ended", "first", "completed", 'news']],
-        [["ended", "first", "completed", 'news']],
+        [["ended", "first", "completed", "news"]],
+        [["ended", "first", "completed", "news"]],
         [],
     ]
     assert other[0]["output"] == "news"
