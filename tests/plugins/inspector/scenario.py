@@ -18,7 +18,6 @@ import attrs
 
 from hostel.plugins.inspector import Inspector
 from hostel.plugins.model_pull import DownloadStatus, FailedDownload, QueuedDownload
-from hostel.plugins.process import Processes
 from hostel.runtime import Endpoint, Runtime, TaskKind, current_task, hookimpl
 from hostel.sessions import JsonValue, Progress, TaskSpec
 
@@ -219,10 +218,11 @@ async def main(port: int) -> None:
     hosts = os.environ.get("SCENARIO_HOSTS", "").split()
     inspector = Inspector(port=port, token=os.environ.get("HOSTEL_TOKEN"), allowed_hosts=hosts)
     folder = os.environ.get("SCENARIO_DATA")
-    blocked = ["model_pull"]
-    commands = agents.Stubborn() if os.environ.get("SCENARIO_STUBBORN") else Processes()
+    blocked, more = ["model_pull"], [agents.Agents()]
+    if os.environ.get("SCENARIO_STUBBORN"):
+        blocked, more = [*blocked, "process"], [*more, agents.Stubborn()]
     async with Runtime(
-        [inspector, downloads, agents.Agents(), commands, Steady(), Noisy(), Rude()],
+        [inspector, downloads, *more, Steady(), Noisy(), Rude()],
         data_dir=folder,
         load_installed=False,
         blocked=blocked,
