@@ -218,10 +218,11 @@ async def main(port: int) -> None:
     hosts = os.environ.get("SCENARIO_HOSTS", "").split()
     inspector = Inspector(port=port, token=os.environ.get("HOSTEL_TOKEN"), allowed_hosts=hosts)
     folder = os.environ.get("SCENARIO_DATA")
-    stubborn = [agents.Stubborn()] if os.environ.get("SCENARIO_STUBBORN") else []
-    blocked = ["model_pull", *(["process"] if stubborn else [])]
+    blocked, more = ["model_pull"], [agents.Agents()]
+    if os.environ.get("SCENARIO_STUBBORN"):
+        blocked, more = [*blocked, "process"], [*more, agents.Stubborn()]
     async with Runtime(
-        [inspector, downloads, agents.Agents(), *stubborn, Steady(), Noisy(), Rude()],
+        [inspector, downloads, *more, Steady(), Noisy(), Rude()],
         data_dir=folder,
         load_installed=False,
         blocked=blocked,
