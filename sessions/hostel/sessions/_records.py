@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import attrs
-from attrs.validators import and_, ge, le, lt, optional
+from attrs.validators import and_, ge, le, lt
 
 from ._errors import InvalidProgress
 
@@ -254,24 +254,23 @@ def checked_timeout(given: float | None) -> float | None:
     return given
 
 
-def _is_text(_: object, field: attrs.Attribute[str], value: str) -> None:
+def _check_text(name: str, value: object) -> None:
     if not isinstance(value, str):
-        raise TypeError(f"{field.name} is a text, not {value!r:.50}")
+        raise TypeError(f"{name} is a text, not {value!r:.50}")
 
 
-def _is_time(_: object, field: attrs.Attribute[float], value: float) -> None:
+def _check_time(name: str, value: float) -> None:
     if not is_finite(value) or value >= END_OF_TIME:
-        raise ValueError(f"{field.name} is a time in seconds since the epoch, not {value!r:.50}")
+        raise ValueError(f"{name} is a time in seconds since the epoch, not {value!r:.50}")
 
 
-def _is_duration(_: object, field: attrs.Attribute[float], value: float) -> None:
+def _check_duration(name: str, value: float) -> None:
     if not is_finite(value) or not 0 < value < END_OF_TIME:
-        raise ValueError(f"{field.name} is a number of seconds above 0, or None, not {value!r:.50}")
+        raise ValueError(f"{name} is a number of seconds above 0, or None, not {value!r:.50}")
 
 
-def _is_count(_: object, field: attrs.Attribute[int], value: int) -> None:
-    if type(value) is not int or value < 1:
-        raise ValueError(f"{field.name} is a whole number of at least 1, not {value!r:.50}")
+_TEXTS = ("kind", "producer", "label")
+_OPTIONAL_TEXTS = ("parent_task_id", "child_session_id", "idempotency_key")
 
 
 @attrs.frozen
@@ -300,23 +299,41 @@ class TaskSpec:
     """
 
     id: str | None = None
-    kind: str = attrs.field(default="other", validator=_is_text)
-    producer: str = attrs.field(default="", validator=_is_text)
-    label: str = attrs.field(default="", validator=_is_text)
-    parent_task_id: str | None = attrs.field(default=None, validator=optional(_is_text))
-    child_session_id: str | None = attrs.field(default=None, validator=optional(_is_text))
+    kind: str = "other"
+    producer: str = ""
+    label: str = ""
+    parent_task_id: str | None = None
+    child_session_id: str | None = None
     cancel_policy: CancelPolicy | None = None
     close_policy: ClosePolicy = ClosePolicy.KEEP
-    max_attempts: int = attrs.field(default=1, validator=_is_count)
+    max_attempts: int = 1
     retry: Backoff = Backoff()
-    timeout: float | None = attrs.field(default=None, validator=optional(_is_duration))
-    idempotency_key: str | None = attrs.field(default=None, validator=optional(_is_text))
-    heartbeat_ttl: float | None = attrs.field(default=None, validator=optional(_is_duration))
+    timeout: float | None = None
+    idempotency_key: str | None = None
+    heartbeat_ttl: float | None = None
     params: JsonValue = None
     resumable: bool = False
     detached: bool = False
     priority: Priority = attrs.field(default=Priority.NORMAL, converter=_as_priority)
-    not_before: float | None = attrs.field(default=None, validator=optional(_is_time))
+    not_before: float | None = None
+
+    def __attrs_post_init__(self) -> None:
+        # a validator for each field would double what a spec costs, and most fields are left as they are
+        if not (type(self.kind) is type(self.label) is type(self.producer) is str):
+            for name in _TEXTS:
+                _check_text(name, getattr(self, name))
+        if not (self.parent_task_id is self.child_session_id is self.idempotency_key is None):
+            for name in _OPTIONAL_TEXTS:
+                if getattr(self, name) is not None:
+                    _check_text(name, getattr(self, name))
+        if type(self.max_attempts) is not int or self.max_attempts < 1:
+            raise ValueError(f"max_attempts is a whole number of at least 1, not {self.max_attempts!r:.50}")
+        if self.timeout is not None:
+            _check_duration("timeout", self.timeout)
+        if self.heartbeat_ttl is not None:
+            _check_duration("heartbeat_ttl", self.heartbeat_ttl)
+        if self.not_before is not None:
+            _check_time("not_before", self.not_before)
 
 
 @attrs.frozen

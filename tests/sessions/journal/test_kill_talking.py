@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from hostel.sessions import JsonValue
 
 LIVES = 12
-AHEAD = 2
 MOST_LINES = 80
 
 
@@ -65,7 +64,7 @@ def life(work: str, loop: str, journal: Path, lines: int, seconds: float = 0.0) 
     return [line.split() for line in said if line.endswith("\n")]
 
 
-def lives(work: str, journal: Path, seed: int) -> list[list[list[str]]]:
+def lives(work: str, journal: Path, seed: int, count: int = LIVES) -> list[list[list[str]]]:
     chance = random.Random(seed)
     return [
         life(
@@ -75,7 +74,7 @@ def lives(work: str, journal: Path, seed: int) -> list[list[list[str]]]:
             chance.randint(0, MOST_LINES),
             chance.uniform(0, 0.02),
         )
-        for number in range(LIVES)
+        for number in range(count)
     ]
 
 
@@ -157,7 +156,7 @@ async def test_a_question_dies_with_its_process_and_is_asked_anew(
 
 @pytest.mark.usefixtures("once")
 async def test_no_offset_that_was_shown_ever_means_anything_else(path: Path) -> None:
-    said = lives("output", path, 23)
+    said = lives("output", path, 23, 6)
     async with LocalBackgroundTaskHost(SqliteJournal(path)) as host:
         shown = [words for life in said for verb, *words in life if verb == "shown"]
         for start, after, text in shown:

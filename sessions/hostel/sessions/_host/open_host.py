@@ -180,7 +180,8 @@ class OpenHost:
             changes.ended(entry.record, how.state, self.stamp(), result=how.result, failure=how.failure),
             keep=keep,
         )
-        self.outputs.end(entry)
+        if entry.output is not None:
+            self.outputs.end(entry)
         # somebody else has ended the task: its body must not go on for nothing
         if entry.run is not None and entry.run.running:
             entry.run.abort()

@@ -79,7 +79,8 @@ async def _run(
             await host.outputs.settle(entry)
         _finish(host, entry, run, body_exit)
     finally:
-        host.turns.leave(run)
+        if host.turns.counts:
+            host.turns.leave(run)
         host.bodies.mark_ended()
 
 

@@ -30,7 +30,8 @@ class Turns:
 
     def __init__(self, limits: Limits, now: Callable[[], float], start_watch: Callable[[], None]) -> None:
         self._admission: Admission[Run] = Admission(limits)
-        self._limited = limits != Limits()
+        self._limited = self.counts = limits != Limits()
+        """Whether tasks are counted, and whether any task waits for its moment besides."""
         self._now = now
         self._start_watch = start_watch
         self._watched = False
@@ -65,7 +66,7 @@ class Turns:
     def leave(self, run: Run) -> None:
         """Give the place of a task to the next, whether it has run or not."""
         run.queued = None
-        if self._limited or self._watched:
+        if self.counts:
             self._begin(self._admission.release(run))
 
     def move(self, entry: Entry, session_id: str) -> None:
@@ -103,7 +104,7 @@ class Turns:
 
     def _watch(self) -> None:
         if not self._watched:
-            self._watched = True
+            self._watched = self.counts = True
             self._start_watch()
         self._changed.set()
 

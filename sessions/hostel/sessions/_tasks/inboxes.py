@@ -48,6 +48,8 @@ class Inboxes:
     """The consumers of one host's sessions, and what tasks told by themselves."""
 
     def __init__(self, sessions: Mapping[str, object], journal: Journal | None = None) -> None:
+        self.used = False
+        """Whether anybody has read or told anything: most hosts' tasks end without."""
         self._sessions = sessions
         """Those of which something is left."""
         self._journal = journal
@@ -61,6 +63,7 @@ class Inboxes:
 
     def tell(self, number: int, event: TaskEvent) -> None:
         """Keep what the task of that number tells its session."""
+        self.used = True
         told = self._told.setdefault(event.session_id, {})
         told[event.seq] = number, event
         self._tellers.setdefault(number, []).append((event.session_id, event.seq))
@@ -147,6 +150,7 @@ class Inboxes:
         reader.acked = {seq for seq in reader.acked if seq > reader.through}
 
     def _reader(self, session_id: str, consumer: str) -> Consumer:
+        self.used = True
         known = self._consumers.setdefault(session_id, {})
         if consumer not in known:
             known[consumer] = Consumer()

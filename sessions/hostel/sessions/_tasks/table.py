@@ -228,7 +228,9 @@ class TaskTable:
             retain = self._retain if keep and record.state in TERMINAL else None
             self.writer.put(Append(event, follows, entry.restart, entry.value, retain), entry)
         if record.state in TERMINAL:
-            entry.weight = weight + len(entry.value or "") + size_of(entry.output)
+            entry.weight = weight
+            if entry.value is not None or entry.output is not None:
+                entry.weight += len(entry.value or "") + size_of(entry.output)
             self._retire(entry, keep=keep)
 
     def _note_question(self, entry: Entry) -> None:
@@ -330,9 +332,11 @@ class TaskTable:
         self._forget(entry)
 
     def _forget(self, entry: Entry) -> None:
-        self.on_forget(entry)
+        if entry.output is not None:
+            self.on_forget(entry)
         if self.writer is None:
-            self.inboxes.lose_told_by(entry.number)
+            if self.inboxes.used:
+                self.inboxes.lose_told_by(entry.number)
         else:
             record = entry.record
             self.writer.put(Forget(record.session_id, record.id, record.seq))
@@ -346,7 +350,8 @@ class TaskTable:
         if session.finished.get(entry.record.id) is entry:
             del session.finished[entry.record.id]
             self._finished.add(session.id, -entry.weight)
-            self.inboxes.lose(session.id, entry.record.seq)
+            if self.inboxes.used:
+                self.inboxes.lose(session.id, entry.record.seq)
 
     def _named(self, task_id: str, session_id: str | None) -> list[Entry]:
         if session_id is not None:
