@@ -36,7 +36,7 @@ async def test_ends_and_questions_are_told_until_they_are_acknowledged(
     news = await notices_for(session)
 
     assert news.text == (await notices_for(session)).text
-    assert f'{said} has ended: completed\n<summary>\n"hi"\n</summary>' in news.text
+    assert f"{said} has ended: completed\n<summary>\nhi\n</summary>" in news.text
     assert ' "the writer" asks:\n<question>\nwhich one?\n</question>\nAnswer with answer_' in news.text
     await news.ack()
     assert not await notices_for(session)
@@ -72,7 +72,7 @@ async def test_what_does_not_fit_is_told_with_the_next_turn(model: Model, sessio
     assert "More of them are told with your next turn." in texts[0]
     assert "next turn" not in texts[-1]
     everything = "".join(texts)
-    assert [everything.count(f'<summary>\n"[{number}]') for number in range(30)] == [1] * 30
+    assert [everything.count(f"<summary>\n[{number}]") for number in range(30)] == [1] * 30
 
 
 async def test_a_question_of_any_size_fits(model: Model, session: Session) -> None:
