@@ -15,7 +15,7 @@ import struct
 import termios
 from typing import NamedTuple
 
-_PIPE_SIZE = 256 * 1024
+_PIPE_SIZE = 512 * 1024
 _ROWS, _COLUMNS = 24, 80
 
 

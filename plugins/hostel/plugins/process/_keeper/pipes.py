@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from importlib.util import module_from_spec, spec_from_file_location
+from time import monotonic, sleep
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 _CHUNK = 256 * 1024
 _READS = 16
+_STREAMING, _GATHERING = 0.001, 0.0002
+"""Seconds between two rounds that make a stream, and seconds that its pipe is given to fill."""
 _END_OF_FILE = b"\x04"  # what a terminal in its usual mode takes for one, at the start of a line
 
 
@@ -23,6 +26,7 @@ class Output:
     def __init__(self, fd: int, spool_program: str, folder: str) -> None:
         self.fd: int | None = fd
         self.problem: str | None = None
+        self._emptied = -_STREAMING
         self._buffer = memoryview(bytearray(_CHUNK))
         self._spool = _load(spool_program).SpoolWriter(folder)
 
@@ -33,9 +37,13 @@ class Output:
 
     def pump(self) -> bool:
         """Move what is there to the spool, at most some megabytes; tell whether more may come."""
+        # a stream: a full pipe is worth one round, each line of it is not
+        if monotonic() - self._emptied < _STREAMING:
+            sleep(_GATHERING)
         for _ in range(_READS):
             size = self._read()
             if size is None:
+                self._emptied = monotonic()
                 return True
             if size == 0:
                 self.close()
