@@ -134,6 +134,10 @@ async def test_a_retry_that_is_refused_says_so_and_keeps_the_failure(hub: LocalH
         assert (await on.manager.get_queue_snapshot()).recent_failures == (before,)
         assert await on.manager.active_count() + await on.manager.pending_count() == 0
         release.set()
+        assert isinstance(await on.until_ended("org/m:Q8_0"), Failed)
+        since = len(on.events)
+        assert isinstance(await on.until_ended("org/m:Q8_0"), Cancelled)
+        assert any(isinstance(event, QueueSnapshot) and event.items for event in on.events[since:])
 
 
 async def test_a_senseless_rate_is_refused_and_ends_nothing(hub: LocalHub) -> None:

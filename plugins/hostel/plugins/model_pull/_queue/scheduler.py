@@ -191,12 +191,12 @@ class Scheduler:
         self._changed()
 
     def note_requests(self, group: Group) -> None:
-        """Keep in the queue who waits for a group, for a process to come."""
+        """Tell and keep in the queue who waits for a group, also for a process to come."""
         item = self.queue.find(group.id)
         if item is not None and not self.closing:
             waiting = tuple((request.session_id, request.id) for request in group.requests.values())
             self.queue = self.queue.replace(attrs.evolve(item, requests=waiting))
-            self._on_change()
+            self._changed()
 
     def _alive(self, plan: PullPlan) -> Group | None:
         for group in self.groups.values():
