@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from importlib.util import module_from_spec, spec_from_file_location
-from time import monotonic, sleep
+from time import monotonic, sleep  # noqa: TID251 - a keeper has nothing else to do, and no loop
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
