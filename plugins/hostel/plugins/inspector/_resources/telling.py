@@ -6,7 +6,6 @@ not before: a caller that has gone meanwhile finds it in the inbox."""
 from __future__ import annotations
 
 from enum import StrEnum
-from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
@@ -81,13 +80,14 @@ class Telling(Resources):
         if not 0 <= timeout <= LONGEST_WAIT:
             raise invalid(f"timeout is 0 to {LONGEST_WAIT:g} seconds; ask again to wait longer")
         is_any = body.choice("mode", Mode, Mode.ALL) is Mode.ANY
-        return partial(
-            self._host.wait_any if is_any else self._host.wait_all,
-            body.texts("task_ids"),
-            timeout=timeout,
-            session_id=body.session_or_none("session_id"),
-            or_asking=body.flag("or_asking", default=False),
-        )
+        ids, session_id = body.texts("task_ids"), body.session_or_none("session_id")
+        asking = body.flag("or_asking", default=False)
+
+        async def wait() -> Waited:
+            of_them = self._host.wait_any if is_any else self._host.wait_all
+            return await of_them(ids, timeout=timeout, session_id=session_id, or_asking=asking)
+
+        return wait
 
     async def _told(self, ended: Iterable[TaskRecord], consumer: str) -> None:
         for record in ended:
