@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import anyio
 import pytest
@@ -429,3 +430,49 @@ async def test_a_host_does_not_wait_for_ever_for_a_journal_that_does_not_close(
             await host.register("s", TaskSpec(id="a"))
 
     assert "journal" in caplog.text
+
+
+async def test_who_follows_a_task_whose_end_is_not_durable_yet_hears_of_the_end() -> None:
+    followed = list[str]()
+
+    async def follow(host: LocalBackgroundTaskHost) -> None:
+        followed.extend([part.text async for part in host.follow_output("a")])
+        followed.append("over")
+
+    async with held_host() as (host, journal), calling(journal) as callers:
+        journal.let_through()
+        await host.register("s", TaskSpec(id="a"))
+        journal.hold()
+        callers.start_soon(host.complete, "a")
+        await journal.arrived.wait()
+        callers.start_soon(follow, host)
+        await settle()
+        assert followed == []
+        journal.let_through()
+
+    assert followed == ["over"]
+
+
+async def test_a_journal_that_does_not_say_which_tasks_it_knows_keeps_their_output(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked = anyio.Event()
+
+    class Forgetful(HeldJournal):
+        @property
+        def output_dir(self) -> Path:  # type: ignore[override]
+            return tmp_path
+
+        async def known(self, numbers: Sequence[int]) -> set[int]:
+            asked.set()
+            raise RuntimeError("no such method")
+
+    (tmp_path / "7").mkdir()
+    journal = Forgetful()
+    journal.let_through()
+    with anyio.fail_after(60):
+        async with LocalBackgroundTaskHost(journal):
+            await asked.wait()
+
+    assert (tmp_path / "7").is_dir()
+    assert "no such method" in caplog.text

@@ -11,6 +11,7 @@ ever means two things."""
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
     Start = Callable[[Callable[[], Awaitable[object]]], None]
     Known = Callable[[Sequence[int]], Awaitable[set[int]]]
+
+log = logging.getLogger("hostel.sessions")
 
 SWEEP_AFTER = 100
 """How many tasks with output may end before what is forgotten is looked for."""
@@ -82,9 +85,11 @@ class TaskOutputs:
 
     async def next(self, entry: Entry, after: int) -> Output:
         """Return the next part of what a task writes, once there is one or it has ended."""
-        if entry.is_done:
-            return await self.read(entry, after, LIMIT)
-        return await self._outputs.next(self.of(entry), after)
+        if entry.live:
+            return await self._outputs.next(self.of(entry), after)
+        # an end that is not durable yet is nobody's to tell
+        await entry.done()
+        return await self.read(entry, after, LIMIT)
 
     async def last(self, entry: Entry, size: int) -> str:
         """Return the last `size` bytes of what a task has written."""
@@ -143,8 +148,14 @@ class TaskOutputs:
 
     async def _sweep(self) -> None:
         numbers = await self._outputs.numbers()
-        if numbers and self._known is not None:
-            await self._outputs.remove(set(numbers) - await self._known(numbers))
+        if not numbers or self._known is None:
+            return
+        try:
+            known = await self._known(numbers)
+        except Exception:  # a service must not raise, and a journal may be a stranger's
+            log.exception("the journal does not say whose output to keep; all of it stays")
+            return
+        await self._outputs.remove(set(numbers) - known)
 
     async def close(self) -> None:
         """Write what is left."""

@@ -196,9 +196,11 @@ def _read_all(place: Path | None, after: int, limit: int, told: int) -> Piece:
 
 
 def _numbers(folder: Path | None) -> list[int]:
-    if folder is None or not folder.is_dir():
+    """Return the numbers of what is on disk; what cannot be looked at is not there."""
+    try:
+        return [int(path.name) for path in folder.iterdir() if path.name.isdecimal()] if folder else []
+    except OSError:
         return []
-    return [int(path.name) for path in folder.iterdir() if path.name.isdecimal()]
 
 
 def _remove(places: list[Path]) -> None:
