@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from .._events import EventType
 from .._records import TaskFilter
 from .._tasks.entry import Entry
-from .notice import Notice, NoticeKind, asked, ended, missed, told
+from .notice import ASKED, MISSED, Notice, asked, ended, missed, told
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence
@@ -80,21 +80,17 @@ class LocalInbox:
 
     async def ack(self, *notices: Notice) -> None:
         """Acknowledge notices: this consumer is not given them again, not even after a restart."""
-        seqs = [int(one.id) for one in notices if one.kind in (NoticeKind.ENDED, NoticeKind.TOLD)]
-        gone = sum(one.count or 0 for one in notices)
-        self._ack_questions({one.id for one in notices if one.kind is NoticeKind.ASKED})
-        if seqs or gone:
-            await self._host.acknowledge(self.session_id, self.consumer, seqs, gone)
-        self._given.difference_update(one.id for one in notices)
+        await self.ack_ids([notice.id for notice in notices])
 
     async def ack_ids(self, ids: Iterable[str]) -> None:
         """Acknowledge notices by their ids; what is none is left out."""
         wanted = set(ids)
+        self._ack_questions({id.removeprefix(ASKED) for id in wanted if id.startswith(ASKED)})
         seqs = [int(id) for id in wanted if _is_number(id)]
-        gone = [id.removeprefix("missed-") for id in wanted if id.startswith("missed-")]
-        self._ack_questions(wanted)
+        gone = [id.removeprefix(MISSED) for id in wanted if id.startswith(MISSED)]
         counts = sum(int(count) for count in gone if _is_number(count))
-        await self._host.acknowledge(self.session_id, self.consumer, seqs, counts)
+        if seqs or counts:
+            await self._host.acknowledge(self.session_id, self.consumer, seqs, counts)
         self._given -= wanted
 
     def __aiter__(self) -> Self:

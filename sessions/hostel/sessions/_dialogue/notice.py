@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 LONGEST_SUMMARY = 2_000
 """Characters."""
+ASKED, MISSED = "asked-", "missed-"
+"""What the ids of notices begin with that are no numbers of events."""
 OUTPUT_BYTES = 2 * 1024
 """How much of a task's output a notice has, from its end."""
 
@@ -69,13 +71,15 @@ def told(session_id: str, seq: int, record: TaskRecord, output: str) -> Notice:
 
 def asked(record: TaskRecord, question: Question, output: str) -> Notice:
     """Return the notice of an open question."""
-    notice = _of(record, NoticeKind.ASKED, question.id, question.asked_at, question.message, output)
+    notice = _of(
+        record, NoticeKind.ASKED, f"{ASKED}{question.id}", question.asked_at, question.message, output
+    )
     return attrs.evolve(notice, question=question)
 
 
 def missed(session_id: str, count: int, at: float) -> Notice:
     """Return the notice of those that nobody will read."""
-    return Notice(f"missed-{count}", NoticeKind.MISSED, session_id, at, count=count)
+    return Notice(f"{MISSED}{count}", NoticeKind.MISSED, session_id, at, count=count)
 
 
 def notice_to_json(notice: Notice) -> Json:

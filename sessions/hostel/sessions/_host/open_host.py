@@ -208,15 +208,11 @@ class OpenHost:
 
     async def unread(self, session_id: str, consumer: str, limit: int) -> Unread:
         """Return what the consumer of a session has not acknowledged."""
-        return await self.table.inboxes.unread(
-            session_id, self.table.sessions.get(session_id), consumer, limit
-        )
+        return await self.table.inboxes.unread(session_id, consumer, limit)
 
     async def acknowledge(self, session_id: str, consumer: str, seqs: Sequence[int], missed: int = 0) -> None:
         """Do not give the consumer these again."""
-        await self.table.inboxes.acknowledge(
-            session_id, self.table.sessions.get(session_id), consumer, seqs, missed
-        )
+        await self.table.inboxes.acknowledge(session_id, consumer, seqs, missed)
 
     def asking(self, session_id: str) -> list[Entry]:
         """Return the tasks of a session that ask something."""

@@ -47,7 +47,7 @@ class Consumer:
 class Inboxes:
     """The consumers of one host's sessions, and what tasks told by themselves."""
 
-    def __init__(self, sessions: Mapping[str, object], journal: Journal | None = None) -> None:
+    def __init__(self, sessions: Mapping[str, SessionTasks], journal: Journal | None = None) -> None:
         self.used = False
         """Whether anybody has read or told anything: most hosts' tasks end without."""
         self._sessions = sessions
@@ -114,35 +114,26 @@ class Inboxes:
         for session_id in lost[: max(0, len(lost) - MOST_LOST)]:
             del self._consumers[session_id]
 
-    async def unread(
-        self, session_id: str, session: SessionTasks | None, consumer: str, limit: int
-    ) -> Unread:
+    async def unread(self, session_id: str, consumer: str, limit: int) -> Unread:
         """Return what the consumer has not acknowledged, at most `limit` of each kind; it is known from now
         on.
         """
         if self._journal is not None:
             return await self._journal.unread(session_id, consumer, limit)
         reader = self._reader(session_id, consumer)
-        ended = list(_ended(session, reader.through))
+        ended = list(self._ended(session_id, reader.through))
         told = [one for one in self._told.get(session_id, {}).values() if not reader.has_read(one[1].seq)]
         fresh = (Kept(*one) for one in reversed(ended) if not reader.has_read(one[1].seq))
         return Unread(list(islice(fresh, limit)), told[:limit], reader.missed)
 
-    async def acknowledge(
-        self,
-        session_id: str,
-        session: SessionTasks | None,
-        consumer: str,
-        seqs: Sequence[int],
-        missed: int,
-    ) -> None:
+    async def acknowledge(self, session_id: str, consumer: str, seqs: Sequence[int], missed: int) -> None:
         """Do not give the consumer these again."""
         if self._journal is not None:
             await self._journal.acknowledge(session_id, consumer, seqs, missed)
             return
         reader = self._reader(session_id, consumer)
         reader.missed = max(0, reader.missed - missed)
-        there = {record.seq for _, record in _ended(session, reader.through)}
+        there = {record.seq for _, record in self._ended(session_id, reader.through)}
         there.update(self._told.get(session_id, ()))
         reader.acked |= there.intersection(seqs)
         unread = [seq for seq in there if not reader.has_read(seq)]
@@ -161,9 +152,9 @@ class Inboxes:
                 self._consumers.setdefault(session_id, known)[consumer] = reader
         return known[consumer]
 
-
-def _ended(session: SessionTasks | None, after: int) -> Iterable[tuple[int, TaskRecord]]:
-    """Yield number and record of what ended after event number `after`, the latest first."""
-    latest = reversed(session.finished.values()) if session is not None else iter(())
-    ended = takewhile(lambda entry: entry.record.seq > after, latest)
-    return ((entry.number, entry.record) for entry in ended)
+    def _ended(self, session_id: str, after: int) -> Iterable[tuple[int, TaskRecord]]:
+        """Yield number and record of what ended after event number `after`, the latest first."""
+        session = self._sessions.get(session_id)
+        latest = reversed(session.finished.values()) if session is not None else iter(())
+        ended = takewhile(lambda entry: entry.record.seq > after, latest)
+        return ((entry.number, entry.record) for entry in ended)
