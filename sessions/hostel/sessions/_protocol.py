@@ -109,6 +109,10 @@ class Inbox(Protocol):
         """Acknowledge notices: this consumer is not given them again, not even after a restart."""
         ...
 
+    async def ack_record(self, record: TaskRecord) -> None:
+        """Acknowledge what the record of a task shows: its end, or what it asks."""
+        ...
+
     async def ack_ids(self, ids: Iterable[str]) -> None:
         """Acknowledge notices by their ids; what is none is left out."""
         ...

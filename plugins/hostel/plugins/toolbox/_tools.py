@@ -209,7 +209,7 @@ class _Toolbox:
             return f"{name} had ended before: {record.state}."
         record = await self._session.cancel(record.id, reason[:1_000] or None, actor=ACTOR)
         if record.is_terminal:
-            await self._acknowledge(record)
+            await self._session.inbox(CONSUMER).ack_record(record)
             return f"{name} has ended: {record.state}."
         return f"{name} was asked to stop and has not ended yet; wait_for_background_tasks tells when it has."
 
@@ -237,14 +237,8 @@ class _Toolbox:
         """Tell all of a task; the inbox need not tell it then."""
         name, place = await self._finder.name(record), await self._session.place(record.id)
         text = status_of(name, record, time.time(), limit, place, result_after)
-        await self._acknowledge(record)
+        await self._session.inbox(CONSUMER).ack_record(record)
         return text
-
-    async def _acknowledge(self, record: TaskRecord) -> None:
-        told = [record.question.id] if record.question is not None else []
-        told += [str(record.seq)] if record.is_terminal else []
-        if told:
-            await self._session.inbox(CONSUMER).ack_ids(told)
 
 
 def _last_that_fit(lines: Sequence[str], limit: int) -> list[str]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from .._events import EventType
 from .._records import TaskFilter
 from .._tasks.entry import Entry
-from .notice import ASKED, MISSED, Notice, asked, ended, missed, told
+from .notice import ASKED, MISSED, Notice, asked, ended, ids_of, missed, told
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .._events import TaskEvent
     from .._journal.protocol import Unread
     from .._protocol import Subscription
+    from .._records import TaskRecord
 
 AT_ONCE = 100
 MOST = 1_000_000
@@ -81,6 +82,10 @@ class LocalInbox:
     async def ack(self, *notices: Notice) -> None:
         """Acknowledge notices: this consumer is not given them again, not even after a restart."""
         await self.ack_ids([notice.id for notice in notices])
+
+    async def ack_record(self, record: TaskRecord) -> None:
+        """Acknowledge what the record of a task shows: its end, or what it asks."""
+        await self.ack_ids(ids_of(record))
 
     async def ack_ids(self, ids: Iterable[str]) -> None:
         """Acknowledge notices by their ids; what is none is left out."""

@@ -77,6 +77,13 @@ def asked(record: TaskRecord, question: Question, output: str) -> Notice:
     return attrs.evolve(notice, question=question)
 
 
+def ids_of(record: TaskRecord) -> list[str]:
+    """Return the ids of the notices that tell what a record shows."""
+    if record.is_terminal:
+        return [str(record.seq)]
+    return [] if record.question is None else [f"{ASKED}{record.question.id}"]
+
+
 def missed(session_id: str, count: int, at: float) -> Notice:
     """Return the notice of those that nobody will read."""
     return Notice(f"{MISSED}{count}", NoticeKind.MISSED, session_id, at, count=count)

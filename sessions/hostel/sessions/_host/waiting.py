@@ -13,7 +13,7 @@ from .opened import OpenedHost
 
 if TYPE_CHECKING:
     import builtins
-    from collections.abc import Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from .._tasks.entry import Entry
     from .open_host import OpenHost
@@ -33,7 +33,8 @@ class WaitingVerbs(OpenedHost):
         _check(None, consumer)
         entry = await host.table.get(task_id, session_id)
         await entry.done()
-        return await _ended(host, entry, consumer)
+        await _acknowledge(host, [entry], consumer)
+        return await host.table.whole(entry)
 
     async def wait_any(
         self,
@@ -55,9 +56,7 @@ class WaitingVerbs(OpenedHost):
         _check(timeout, consumer)
         entries = await _entries(host, task_ids, session_id)
         with anyio.move_on_after(timeout):
-            async with anyio.create_task_group() as watches:
-                for entry in entries:
-                    watches.start_soon(_until_over, entry, or_asking, watches.cancel_scope)
+            await _until(any, entries, or_asking)
         return await _waited(host, entries, consumer)
 
     @overload  # a text is an iterable of texts as well, and here it is never meant as that
@@ -95,13 +94,7 @@ class WaitingVerbs(OpenedHost):
         _check(timeout, consumer)
         entries = await _entries(host, task_ids, session_id)
         with anyio.move_on_after(timeout):
-            async with anyio.create_task_group() as watches:
-                # one that asks may be waiting for whoever waits here
-                for entry in entries if or_asking else ():
-                    watches.start_soon(_until_asking, entry, watches.cancel_scope)
-                for entry in entries:
-                    await _until_over(entry, or_asking)
-                watches.cancel_scope.cancel()
+            await _until(all, entries, or_asking)
         return await _waited(host, entries, consumer)
 
     async def _wait_for_session(self, session_id: str) -> builtins.list[TaskRecord]:
@@ -122,28 +115,36 @@ async def _entries(host: OpenHost, task_ids: Iterable[str], session_id: str | No
     return [await host.table.get(task_id, session_id) for task_id in dict.fromkeys(task_ids)]
 
 
+async def _until(
+    enough: Callable[[Iterable[bool]], bool], entries: Collection[Entry], or_asking: bool
+) -> None:
+    """Wait until `enough` of the tasks have ended, or one asks if that is to count."""
+    async with anyio.create_task_group() as watches:
+
+        async def watch(entry: Entry) -> None:
+            while not entry.is_done and not (or_asking and entry.record.question is not None):
+                await entry.changed()
+            # one that asks may be waiting for whoever waits here
+            if not entry.is_done or enough(entry.is_done for entry in entries):
+                watches.cancel_scope.cancel()
+
+        for entry in entries:
+            watches.start_soon(watch, entry)
+
+
 async def _waited(host: OpenHost, entries: list[Entry], consumer: str | None) -> Waited:
     over = [entry for entry in entries if entry.is_done and not entry.live]
-    ended = [await _ended(host, entry, consumer) for entry in over]
+    await _acknowledge(host, over, consumer)
+    ended = [await host.table.whole(entry) for entry in over]
     return Waited(ended, [entry.record for entry in entries if entry not in over])
 
 
-async def _ended(host: OpenHost, entry: Entry, consumer: str | None) -> TaskRecord:
-    if consumer is not None:
-        await host.acknowledge(entry.record.session_id, consumer, [entry.record.seq])
-    return await host.table.whole(entry)
-
-
-async def _until_asking(entry: Entry, then: anyio.CancelScope) -> None:
-    while not entry.is_done:
-        if entry.record.question is not None:
-            then.cancel()
-            return
-        await entry.changed()
-
-
-async def _until_over(entry: Entry, or_asking: bool, then: anyio.CancelScope | None = None) -> None:
-    while not entry.is_done and not (or_asking and entry.record.question is not None):
-        await entry.changed()
-    if then is not None:
-        then.cancel()
+async def _acknowledge(host: OpenHost, ended: Iterable[Entry], consumer: str | None) -> None:
+    """Let the inbox of `consumer` tell these ends no more."""
+    if consumer is None:
+        return
+    seqs: dict[str, list[int]] = {}
+    for entry in ended:
+        seqs.setdefault(entry.record.session_id, []).append(entry.record.seq)
+    for session_id, theirs in seqs.items():
+        await host.acknowledge(session_id, consumer, theirs)

@@ -91,8 +91,7 @@ class Telling(Resources):
 
     async def _told(self, ended: Iterable[TaskRecord], consumer: str) -> None:
         for record in ended:
-            # the notice of an end is known by the event that was it
-            await self._host.inbox(record.session_id, consumer).ack_ids([str(record.seq)])
+            await self._host.inbox(record.session_id, consumer).ack_record(record)
 
 
 def _to_json(records: Iterable[TaskRecord]) -> JsonValue:
