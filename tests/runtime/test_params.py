@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import math
+from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import pytest
@@ -10,7 +13,7 @@ from hostel.runtime import InvalidParams, Runtime, TaskKind, hookimpl, param_fro
 from hostel.runtime._params import check_params, params_schema  # pure; faces use it through kinds
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from hostel.sessions import JsonValue
 
@@ -33,6 +36,16 @@ async def crawl(
 
 
 SCHEMA = params_schema(crawl)
+
+
+class Shade(Enum):
+    DARK = 1
+
+
+class StrangeSignature:
+    __signature__ = "none of yours"
+
+    async def __call__(self) -> None: ...
 
 
 def test_the_schema_says_what_the_signature_says() -> None:
@@ -134,6 +147,42 @@ def test_what_no_annotation_says_takes_anything() -> None:
 
     assert schema["additionalProperties"] is True
     check_params("x", schema, {"anything": [1], "other": "a", "third": None})
+
+
+@pytest.mark.parametrize("run", [min, dict.update, StrangeSignature()])
+def test_what_has_no_signature_takes_anything(run: Callable[..., Awaitable[object]]) -> None:
+    kind = TaskKind("x", run)
+
+    assert kind.params_schema == {
+        "type": "object",
+        "properties": {},
+        "required": [],
+        "additionalProperties": True,
+    }
+    check_params("x", kind.params_schema, {"anything": 1})
+
+
+@pytest.mark.parametrize(
+    ("annotation", "default", "told"),
+    [
+        (Literal[b"a", "b"], "b", {"default": "b"}),
+        (Literal[Shade.DARK], Shade.DARK, {}),
+        ([1], None, {"default": None}),
+        (float, math.nan, {"type": "number"}),
+        (float, math.inf, {"type": "number"}),
+        (dict, object(), {"type": "object"}),
+    ],
+)
+def test_a_schema_is_json_whatever_a_signature_says(
+    annotation: object, default: object, told: dict[str, JsonValue]
+) -> None:
+    def run(one: Any = default) -> None:
+        """Take one."""
+
+    run.__annotations__["one"] = annotation
+
+    assert params_schema(run)["properties"] == {"one": told}
+    assert json.loads(json.dumps(params_schema(run), allow_nan=False)) == params_schema(run)
 
 
 async def test_a_task_that_cannot_be_started_so_is_not_registered() -> None:

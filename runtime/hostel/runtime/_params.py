@@ -1,13 +1,15 @@
 """What a kind of task takes: JSON Schema drawn from the signature of its `run`, and checking values by it.
 
 Only what JSON can say is described: texts, numbers, yes or no, lists, objects, one of several. A parameter
-whose annotation says something else, or nothing, takes any JSON value. The schema is for those who start a
-task by name without seeing its code: a form, a command line, a model."""
+whose annotation says something else, or nothing, takes any JSON value, and what has no signature takes any
+parameters. The schema is for those who start a task by name without seeing its code: a form, a command line,
+a model."""
 
 from __future__ import annotations
 
 import inspect
 import json
+import math
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -49,7 +51,7 @@ def params_schema(run: Callable[..., object]) -> Schema:
     properties: Schema = {}
     required: list[JsonValue] = []
     open_ended = False
-    for name, parameter in inspect.signature(run).parameters.items():
+    for name, parameter in _parameters(run).items():
         if parameter.kind in _NAMED_ONE_BY_ONE:
             properties[name] = _described(_hint(run, parameter.annotation), parameter.default)
             if parameter.default is parameter.empty:
@@ -61,6 +63,14 @@ def params_schema(run: Callable[..., object]) -> Schema:
         "required": required,
         "additionalProperties": open_ended,
     }
+
+
+def _parameters(run: Callable[..., object]) -> Mapping[str, inspect.Parameter]:
+    """Return the parameters of `run`, any if it does not say."""
+    try:
+        return inspect.signature(run).parameters
+    except (TypeError, ValueError):  # what is written in C often has none
+        return {"more": inspect.Parameter("more", inspect.Parameter.VAR_KEYWORD)}
 
 
 def check_params(kind: str, schema: Schema, params: Mapping[str, JsonValue]) -> None:
@@ -116,21 +126,27 @@ def _hint(run: Callable[..., object], annotation: object) -> object:
 
 def _described(annotation: object, default: object) -> Schema:
     schema = _schema_of(annotation)
-    if default is not inspect.Parameter.empty and isinstance(default, (str, int, float, bool, type(None))):
-        schema = {**schema, "default": default}
-    return schema
+    return {**schema, "default": cast("JsonValue", default)} if _is_plain(default) else schema
+
+
+def _is_plain(value: object) -> bool:
+    """Tell whether JSON can say a value that is no list or object."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return value is None or isinstance(value, (str, int))
 
 
 def _schema_of(annotation: object) -> Schema:
-    if annotation in _PLAIN:
-        return {"type": _PLAIN[annotation]}
+    # by identity: what people write there need not have a hash
+    if word := next((word for plain, word in _PLAIN.items() if plain is annotation), None):
+        return {"type": word}
     origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Annotated:
         return _schema_of(inner[0])
     if origin in (Union, types.UnionType):
         return _any_of([_schema_of(one) for one in inner])
     if origin is Literal:
-        return {"enum": [cast("JsonValue", one) for one in inner]}
+        return {"enum": [cast("JsonValue", one) for one in inner]} if all(map(_is_plain, inner)) else {}
     if origin in (list, Sequence) or annotation is list:
         return {"type": "array", "items": _schema_of(inner[0])} if inner else {"type": "array"}
     if origin in (dict, Mapping) or annotation is dict:

@@ -242,6 +242,7 @@ def test_run_ends_with_the_exit_code_of_the_command(program: Program, folder: Pa
     assert hostel(folder, "run", "sh", "-c", "echo oh no >&2; exit 3", code=3).stdout == "oh no\n"
     hostel(folder, "run", "sh", "-c", "kill -9 $$", code=128 + signal.SIGKILL)
     missing = hostel(folder, "run", "there-is-no-such-command", code=1)
+    hostel(folder, "run", "there is no exit status 7", code=1)
 
     assert "there-is-no-such-command" in missing.stderr
 

@@ -1,6 +1,7 @@
 """The commands: what runs in every runtime of this user, asked over HTTP.
 
 commands   the commands and their options
+options    what several of them take
 serve      `hostel serve`: a runtime as a process
 history    `hostel history`: what a journal has kept
 show       `hostel show`: one task, its timeline, its children

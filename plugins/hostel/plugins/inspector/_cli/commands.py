@@ -9,12 +9,10 @@ import typer
 
 from hostel.runtime import hookimpl
 
-from .._shell import commands as talking
+from .._shell import verbs
+from .options import AsJson, OfSession, Task, TaskIds  # noqa: TC001 - typer reads the annotations
 
-TaskIds = Annotated[list[str], typer.Argument(help="Tasks as `hostel ps` lists them.", metavar="TASK...")]
 Session = Annotated[str | None, typer.Option(help="Only this session.", metavar="SESSION")]
-OfSession = Annotated[str | None, typer.Option(help="The session it is in, if several have one.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @hookimpl
@@ -24,7 +22,7 @@ def register_commands(app: typer.Typer) -> None:
     """
     for command in (serve, ps, show, watch, cancel, transfer, history):
         app.command()(command)
-    talking.add_to(app)
+    verbs.add_to(app)
 
 
 def serve(
@@ -70,7 +68,7 @@ def ps(
 
 
 def show(
-    task: Annotated[str, typer.Argument(help="A task as `hostel ps` lists it.", metavar="TASK")],
+    task: Task,
     session: OfSession = None,
     as_json: AsJson = False,
 ) -> None:

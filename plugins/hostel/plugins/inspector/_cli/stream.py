@@ -1,9 +1,9 @@
-"""The event stream of one running runtime, followed until its card is gone."""
+"""The streams of a running runtime, opened, and that of its events followed until its card is gone."""
 
 from __future__ import annotations
 
 import json
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, cast
 
 import anyio
@@ -18,7 +18,7 @@ from hostel.sessions.json import event_from_json, record_from_json
 from .._errors import Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from hostel.sessions import JsonValue
 
@@ -66,10 +66,7 @@ class Follower:
 
         :raises Refused: if it does not let us.
         """
-        timeout = httpx.Timeout(5.0, read=SILENCE_SECONDS)
-        async with httpx.AsyncClient(
-            base_url=self._card.url, auth=cards.auth(self._card), timeout=timeout, trust_env=False
-        ) as http:
+        async with client(self._card) as http:
             while True:
                 with suppress(httpx.HTTPError, httpx_sse.SSEError):
                     await self._read(http)
@@ -81,19 +78,38 @@ class Follower:
 
     async def _read(self, http: httpx.AsyncClient) -> None:
         headers = {"last-event-id": self._cursor} if self._cursor else {}
-        async with httpx_sse.aconnect_sse(
-            http, "GET", "/api/events", params=self._params, headers=headers
-        ) as source:
-            if source.response.status_code in REFUSALS:
-                await source.response.aread()
-                raise Refused(source.response.status_code, "events", source.response.text[:200])
-            source.response.raise_for_status()
+        async with opened(http, "/api/events", self._params, headers) as source:
             async for frame in source.aiter_sse():
                 self._pause = FIRST_PAUSE
                 # parts of a snapshot have no id: cut off there, one starts over
                 self._cursor = frame.id or self._cursor
                 if frame.data:
                     self._on_item(_item_of(frame))
+
+
+def client(card: cards.Card) -> httpx.AsyncClient:
+    """Return what asks the runtime of a card for streams."""
+    timeout = httpx.Timeout(5.0, read=SILENCE_SECONDS)
+    return httpx.AsyncClient(base_url=card.url, auth=cards.auth(card), timeout=timeout, trust_env=False)
+
+
+@asynccontextmanager
+async def opened(
+    http: httpx.AsyncClient, path: str, params: Mapping[str, str], headers: Mapping[str, str] | None = None
+) -> AsyncIterator[httpx_sse.EventSource]:
+    """Open a stream.
+
+    :raises Refused: if the runtime does not let us.
+    :raises HTTPError: if there is none.
+    """
+    async with httpx_sse.aconnect_sse(
+        http, "GET", path, params={**params}, headers={**(headers or {})}
+    ) as source:
+        if source.response.status_code in REFUSALS:
+            await source.response.aread()
+            raise Refused(source.response.status_code, "stream", source.response.text[:200])
+        source.response.raise_for_status()
+        yield source
 
 
 def _item_of(frame: httpx_sse.ServerSentEvent) -> StreamItem:

@@ -1,6 +1,6 @@
 """The commands that start tasks and talk with them, asked over HTTP as those of `_cli/` are.
 
-commands       the commands and their options
+verbs          the commands and their options
 run            `hostel run`: a command as a task, as if it ran here
 start          `hostel start` and `hostel kinds`
 logs           `hostel logs`

@@ -16,11 +16,11 @@ import anyio.to_thread
 import httpx
 import httpx_sse
 
-from hostel.runtime import cards, console
+from hostel.runtime import console
 
-from .._cli.client import Found, RemoteRuntime, output_path, part_of
+from .._cli.client import Found, output_path, part_of, runtimes
 from .._cli.control import locate
-from .._cli.stream import REFUSALS, SILENCE_SECONDS
+from .._cli.stream import client, opened
 from .._errors import InspectorError, Refused
 
 if TYPE_CHECKING:
@@ -60,23 +60,17 @@ class OutputFollower:
 
     async def _read(self) -> bool:
         """Read one stream; tell whether it said that the task has ended."""
-        card, record = self.found.runtime.card, self.found.record
-        timeout = httpx.Timeout(5.0, read=SILENCE_SECONDS)
-        async with httpx.AsyncClient(
-            base_url=card.url, auth=cards.auth(card), timeout=timeout, trust_env=False
-        ) as http:
-            path = output_path(record)
-            params = {"session_id": record.session_id, "after": str(self._after)}
-            async with httpx_sse.aconnect_sse(http, "GET", path, params=params) as source:
-                if source.response.status_code in REFUSALS:
-                    await source.response.aread()
-                    raise Refused(source.response.status_code, "output", source.response.text[:200])
-                source.response.raise_for_status()
-                async for frame in source.aiter_sse():
-                    if frame.event == "ended":
-                        return True
-                    if frame.data:
-                        self._take(part_of(json.loads(frame.data)))
+        record = self.found.record
+        params = {"session_id": record.session_id, "after": str(self._after)}
+        async with (
+            client(self.found.runtime.card) as http,
+            opened(http, output_path(record), params) as source,
+        ):
+            async for frame in source.aiter_sse():
+                if frame.event == "ended":
+                    return True
+                if frame.data:
+                    self._take(part_of(json.loads(frame.data)))
         return False
 
     def _take(self, part: Part) -> None:
@@ -105,7 +99,7 @@ class OutputFollower:
 
 def _looked_for(record: TaskRecord) -> Found | None:
     """Return where a task is now; it may have been handed over meanwhile."""
-    there = [RemoteRuntime(card) for card in cards.running()]
+    there = runtimes()
     for session_id in (record.session_id, None):
         found = list(locate(there, record.id, session_id))
         if len(found) == 1:

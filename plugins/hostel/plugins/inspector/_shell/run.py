@@ -35,8 +35,8 @@ KIND = "process"
 REASON = "Ctrl-C"
 SIGNALLED = 128
 """What shells add to the number of the signal that ended a command."""
-STATUS = re.compile(r"exit status (\d+)")
-SIGNAL = re.compile(r"ended by (SIG\w+)")
+STATUS = re.compile(r"Process(?:Failed|TimedOut): exit status (\d+)")
+SIGNAL = re.compile(r"Process(?:Failed|TimedOut): ended by (SIG\w+)")
 
 
 def run_command(
@@ -75,9 +75,9 @@ def exit_code(record: TaskRecord) -> int | None:
     if isinstance(status, int):
         return status if status >= 0 else SIGNALLED - status
     message = record.failure.message.partition("\n")[0] if record.failure is not None else ""
-    if found := STATUS.search(message):
+    if found := STATUS.match(message):
         return int(found[1])
-    if (found := SIGNAL.search(message)) and found[1] in signal.Signals.__members__:
+    if (found := SIGNAL.match(message)) and found[1] in signal.Signals.__members__:
         return SIGNALLED + signal.Signals[found[1]]
     return None
 

@@ -6,11 +6,9 @@ from typing import Annotated
 
 import typer
 
-Task = Annotated[str, typer.Argument(help="A task as `hostel ps` lists it.", metavar="TASK")]
-TaskIds = Annotated[list[str], typer.Argument(help="Tasks as `hostel ps` lists them.", metavar="TASK...")]
-OfSession = Annotated[str | None, typer.Option(help="The session it is in, if several have one.")]
+from .._cli.options import AsJson, OfSession, Task, TaskIds  # noqa: TC001 - typer reads the annotations
+
 InSession = Annotated[str, typer.Option(help="The session it is to belong to.", metavar="SESSION")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 SESSION = "terminal"
 """Where tasks belong that are started here."""
