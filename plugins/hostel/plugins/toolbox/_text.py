@@ -41,11 +41,3 @@ def shortened(text: str, limit: int) -> str:
         return text[:limit]
     kept = limit - len(mark)
     return text[: kept - kept // 3] + mark + text[len(text) - kept // 3 :]
-
-
-def lasting(seconds: float) -> str:
-    """Return a duration in words."""
-    whole = max(0, round(seconds))
-    if whole < 120:
-        return f"{whole} s"
-    return f"{whole // 60} min" if whole < 7200 else f"{whole // 3600} h {whole % 3600 // 60} min"
