@@ -38,7 +38,7 @@ class Scripted(Model):
         return says("The shop is deployed." if "shop runs in eu" in last else "It goes on in the background.")
 
     def stream_response(self, *_: Any, **__: Any) -> Any:
-        raise NotImplementedError
+        raise NotImplementedError  # Runner.run, used below, does not stream
 
 
 def calls(tool: str, **arguments: object) -> ModelResponse:

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import sys
 import tempfile
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -116,6 +117,23 @@ def wait_for_keeper(output: Path) -> None:
     """Wait until the keeper of a command has ended; it holds a lock while it lives."""
     with (output / "keeper/lock").open() as file:
         fcntl.flock(file, fcntl.LOCK_EX)
+
+
+async def killed(program: Path, folder: Path, loss: str, loop: str) -> None:
+    """Run a program that starts ten commands and says when it is ready; it is killed then."""
+    command = [sys.executable, str(program), str(folder), loss, loop]
+    async with await anyio.open_process(command, stderr=None) as host:
+        assert host.stdout is not None
+        told = b""
+        while not told.endswith(b"ready\n"):
+            told += await host.stdout.receive()
+        host.kill()
+
+
+@pytest.fixture
+def loop(anyio_backend: tuple[str, object]) -> str:
+    """The name of the loop, for programs that are to run on the same."""
+    return anyio_backend[0]
 
 
 Running = Callable[..., AbstractAsyncContextManager[Scene]]

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import anyio
-import pytest
 from anyio import to_thread
 
 from hostel.plugins.process import OnHostLoss, check
@@ -15,21 +14,10 @@ from hostel.plugins.process._keeper import files
 from hostel.plugins.process._keeper.files import Exit
 from hostel.plugins.process._kept import kept
 
-from .conftest import wait_for_keeper
+from .conftest import killed, wait_for_keeper
 from .looker import COMMANDS
 
 LOOKER = Path(__file__).with_name("looker.py")
-
-
-async def killed_host(folder: Path, loss: OnHostLoss, loop: str) -> None:
-    """Start ten commands in a host that is killed then."""
-    command = [sys.executable, str(LOOKER), str(folder), loss, loop]
-    async with await anyio.open_process(command, stderr=None) as host:
-        assert host.stdout is not None
-        told = b""
-        while not told.endswith(b"\n"):
-            told += await host.stdout.receive()
-        host.kill()
 
 
 async def take_over(folder: Path, text: str | None) -> list[Exit]:
@@ -51,13 +39,8 @@ async def take_over(folder: Path, text: str | None) -> list[Exit]:
     return [ends[number] for number in range(COMMANDS)]
 
 
-@pytest.fixture
-def loop(anyio_backend: tuple[str, object]) -> str:
-    return anyio_backend[0]
-
-
 async def test_ten_commands_are_taken_over(tmp_path: Path, loop: str) -> None:
-    await killed_host(tmp_path, OnHostLoss.ADOPT, loop)
+    await killed(LOOKER, tmp_path, OnHostLoss.ADOPT, loop)
 
     ends = await take_over(tmp_path, "word\n")
 
@@ -66,7 +49,7 @@ async def test_ten_commands_are_taken_over(tmp_path: Path, loop: str) -> None:
 
 
 async def test_ten_commands_are_taken_over_and_ended(tmp_path: Path, loop: str) -> None:
-    await killed_host(tmp_path, OnHostLoss.ADOPT, loop)
+    await killed(LOOKER, tmp_path, OnHostLoss.ADOPT, loop)
 
     ends = await take_over(tmp_path, None)
 
@@ -74,7 +57,7 @@ async def test_ten_commands_are_taken_over_and_ended(tmp_path: Path, loop: str) 
 
 
 async def test_ten_commands_are_ended_without_another_host(tmp_path: Path, loop: str) -> None:
-    await killed_host(tmp_path, OnHostLoss.KILL, loop)
+    await killed(LOOKER, tmp_path, OnHostLoss.KILL, loop)
     for number in range(COMMANDS):
         await to_thread.run_sync(wait_for_keeper, tmp_path / str(number))
 

@@ -4,10 +4,8 @@ import json
 import logging
 import os
 import signal
-import sys
 from pathlib import Path
 
-import anyio
 import pytest
 
 from hostel.runtime import InvalidParams, Runtime
@@ -21,7 +19,7 @@ from hostel.sessions import (
     TaskState,
 )
 
-from .conftest import marked
+from .conftest import killed, marked
 from .host import COMMANDS
 
 HOST = Path(__file__).with_name("host.py")
@@ -294,24 +292,8 @@ async def test_a_command_whose_task_was_given_up_is_ended_by_the_next_runtime(tm
         assert "(its host was lost): up" in failure(await ended(second))
 
 
-async def killed(data_dir: Path, loss: str, loop: str) -> None:
-    """Run ten commands in a runtime that is killed then."""
-    command = [sys.executable, str(HOST), str(data_dir), loss, loop]
-    async with await anyio.open_process(command, stderr=None) as host:
-        assert host.stdout is not None
-        told = b""
-        while not told.endswith(b"ready\n"):
-            told += await host.stdout.receive()
-        host.kill()
-
-
-@pytest.fixture
-def loop(anyio_backend: tuple[str, object]) -> str:
-    return anyio_backend[0]
-
-
 async def test_ten_commands_of_a_killed_runtime_are_adopted(tmp_path: Path, loop: str) -> None:
-    await killed(tmp_path / "data", "adopt", loop)
+    await killed(HOST, tmp_path / "data", "adopt", loop)
     async with runtime_at(tmp_path / "data") as runtime:
         for number in range(COMMANDS):
             await runtime.tasks.send(f"task-{number}", "word")
@@ -326,7 +308,7 @@ async def test_ten_commands_of_a_killed_runtime_are_adopted(tmp_path: Path, loop
 
 
 async def test_ten_commands_of_a_killed_runtime_are_ended(tmp_path: Path, loop: str) -> None:
-    await killed(tmp_path / "data", "kill", loop)
+    await killed(HOST, tmp_path / "data", "kill", loop)
     async with runtime_at(tmp_path / "data") as runtime:
         records = [await ended(runtime, f"task-{number}") for number in range(COMMANDS)]
 
@@ -337,7 +319,7 @@ async def test_ten_commands_whose_runtime_is_killed_four_times_end_well_in_the_f
     tmp_path: Path, loop: str
 ) -> None:
     for loss in ("adopt", "resume", "resume", "resume"):
-        await killed(tmp_path / "data", loss, loop)
+        await killed(HOST, tmp_path / "data", loss, loop)
     async with runtime_at(tmp_path / "data") as runtime:
         for number in range(COMMANDS):
             await runtime.tasks.send(f"task-{number}", "word")

@@ -84,6 +84,7 @@ async def test_output_cannot_pose_as_the_toolbox(model: Model) -> None:
 
 def test_what_only_a_terminal_understands_is_left_out() -> None:
     assert readable("\x1b[1;31mred\x1b[0m \x1b]0;title\x07\x08bell\x07") == "red bell"
+    assert readable("\x1b(B\x1b[mplain\x1b7\x1b8\x1b= \x1bP1$r0m\x1b\\text\x1b_link\x1b\\") == "plain text"
     assert readable("10%\r20%\r100%\r\nnext\r\n") == "100%\nnext\n"
     assert readable("a\tb\x00\x9b\ud800") == "a\tb"
 

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from hostel.plugins.toolbox import notices_for
-from hostel.sessions import TaskSpec
+from hostel.sessions import TaskSpec, TaskState
 
 from .conftest import Model, opened
 
@@ -21,11 +21,7 @@ async def test_they_count_the_tasks_of_a_kind_by_age(model: Model, session: Sess
     await session.register_external(TaskSpec(id="elsewhere", kind="model pull"))
     named.append((await model.lists()).splitlines()[-1].split(":")[0])
 
-    assert [re.fullmatch(r"(\w+)_[2-9a-z]{3}", name).group(1) for name in named] == [  # type: ignore[union-attr]
-        "say_1",
-        "say_2",
-        "model_pull_1",
-    ]
+    assert [re.sub(r"_[2-9a-z]{3}\Z", "", name) for name in named] == ["say_1", "say_2", "model_pull_1"]
 
 
 async def test_a_task_that_the_tools_did_not_start_has_one_and_its_own_id_too(
@@ -88,11 +84,10 @@ async def test_when_old_tasks_were_forgotten_the_counting_does_not_deceive(
 
 
 async def test_an_id_that_was_used_again_is_another_task(model: Model, session: Session) -> None:
-    for _ in range(2):
-        await session.register_external(TaskSpec(id="build", kind="monitor"))
-        first = (await model.lists()).split(":")[0]
-        if first.startswith("monitor_1"):
-            old = first
-            await session.mark_terminal("build", (await session.list())[0].state.COMPLETED)
+    await session.register_external(TaskSpec(id="build", kind="monitor"))
+    old = (await model.lists()).split(":")[0]
+    await session.mark_terminal("build", TaskState.COMPLETED)
+    await session.register_external(TaskSpec(id="build", kind="monitor"))
+    assert old.startswith("monitor_1_")
 
     assert (await model.looks_at(old)).startswith(f"There is no task '{old}'; live are monitor_2_")

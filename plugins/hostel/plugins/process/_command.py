@@ -28,6 +28,9 @@ SECRET = re.compile(
     re.IGNORECASE,
 )
 """Names of variables that are not passed unless they are asked for."""
+INTERRUPT_GRACE, TERMINATE_GRACE = 2.0, 3.0
+_NO_FIELDS = {"shell", "pass_env"}
+"""Parameters that a command has no field for."""
 _LONGEST_WAIT = 366 * 86_400.0
 
 
@@ -51,9 +54,9 @@ class Command:
     stdin: bool = False
     timeout: float | None = None
     """Seconds from its start; None is for ever."""
-    interrupt_grace: float = 2.0
+    interrupt_grace: float = INTERRUPT_GRACE
     """Seconds from SIGINT to SIGTERM."""
-    terminate_grace: float = 3.0
+    terminate_grace: float = TERMINATE_GRACE
     """Seconds from SIGTERM to SIGKILL."""
     on_host_loss: OnHostLoss | None = None
     """None means adopt where the task survives its host, else kill."""
@@ -66,7 +69,7 @@ def check(params: Mapping[str, JsonValue]) -> Command:
 
     :raises InvalidCommand: if it cannot be started as described; `ProgramNotFound` and `FolderNotFound` are.
     """
-    unknown = sorted(params.keys() - _KNOWN)
+    unknown = sorted(params.keys() - {field.name for field in attrs.fields(Command)} - _NO_FIELDS)
     if unknown:
         raise InvalidCommand(unknown[0], "a process has no such parameter")
     env = _environment(params.get("env"), params.get("pass_env"))
@@ -78,27 +81,10 @@ def check(params: Mapping[str, JsonValue]) -> Command:
         _flag(params, "pty"),
         _flag(params, "stdin"),
         None if params.get("timeout") is None else _seconds(params, "timeout", 0.0),
-        _seconds(params, "interrupt_grace", 2.0),
-        _seconds(params, "terminate_grace", 3.0),
+        _seconds(params, "interrupt_grace", INTERRUPT_GRACE),
+        _seconds(params, "terminate_grace", TERMINATE_GRACE),
         _on_host_loss(params.get("on_host_loss")),
     )
-
-
-_KNOWN = frozenset(
-    [
-        "argv",
-        "shell",
-        "cwd",
-        "env",
-        "pass_env",
-        "timeout",
-        "pty",
-        "stdin",
-        "on_host_loss",
-        "interrupt_grace",
-        "terminate_grace",
-    ]
-)
 
 
 def _argv(argv: JsonValue, shell: JsonValue, cwd: str, env: Mapping[str, str]) -> tuple[str, ...]:
@@ -167,6 +153,6 @@ def _seconds(params: Mapping[str, JsonValue], name: str, default: float) -> floa
 
 def _on_host_loss(value: JsonValue) -> OnHostLoss | None:
     try:
-        return None if value is None else OnHostLoss(value)  # type: ignore[arg-type]
+        return None if value is None else OnHostLoss(str(value))
     except ValueError:
         raise InvalidCommand("on_host_loss", f"must be adopt or kill, not {value!r:.60}") from None

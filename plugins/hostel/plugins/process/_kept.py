@@ -106,18 +106,13 @@ async def kept(
 
     :raises ProcessRefused: if the system does not start it.
     """
-    found = await _found_or_started(output, describe)
+    with anyio.CancelScope(shield=True):  # a keeper that is started is one that somebody has to know of
+        found = await find(output) or await _start(output, *await to_thread.run_sync(describe))
     try:
         yield found
     finally:
         with anyio.CancelScope(shield=True):
             await found.close()
-
-
-async def _found_or_started(output: Path, describe: Callable[[], tuple[Command, OnHostLoss]]) -> KeptCommand:
-    with anyio.CancelScope(shield=True):  # a keeper that is started is one that somebody has to know of
-        return await find(output) or await _start(output, *await to_thread.run_sync(describe))
-    raise AssertionError("a shielded scope that nobody cancels has caught something")
 
 
 async def find(output: Path) -> KeptCommand | None:

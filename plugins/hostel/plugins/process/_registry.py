@@ -66,8 +66,9 @@ def entries(folder: Path) -> list[Entry]:
 
 async def forgotten(folder: Path, host: BackgroundTaskHost) -> list[Entry]:
     """Return the commands whose tasks are over."""
+    written = await to_thread.run_sync(entries, folder)  # first: what starts meanwhile is in neither, or live
     live = {record.id for record in await host.list(TaskFilter(kind=KIND))}
-    return [found for found in await to_thread.run_sync(entries, folder) if found.task_id not in live]
+    return [found for found in written if found.task_id not in live]
 
 
 async def end_forgotten(forgotten: list[Entry]) -> None:

@@ -19,7 +19,7 @@ from hostel.sessions import JsonValue, current_task  # the signature of `run` is
 from hostel.sessions.spool import Piece, read_spool
 
 from . import _launch
-from ._command import Command, OnHostLoss, check
+from ._command import INTERRUPT_GRACE, TERMINATE_GRACE, Command, OnHostLoss, check
 from ._errors import InvalidCommand, ProcessFailed, ProcessLost, ProcessTimedOut
 from ._kept import kept
 from ._registry import entry
@@ -37,6 +37,7 @@ log = logging.getLogger("hostel.process")
 
 TAIL = 1_800
 """Bytes of output that a failure carries: what a record keeps of a message, less what comes before."""
+_SIGNALS = signal.Signals.__members__
 _WHYS = {
     "timeout": "its time was over",
     "host_lost": "its host was lost",
@@ -61,8 +62,8 @@ class ProcessKind:
         pty: bool = False,
         stdin: bool = False,
         on_host_loss: Literal["adopt", "kill"] | None = None,
-        interrupt_grace: float = 2.0,
-        terminate_grace: float = 3.0,
+        interrupt_grace: float = INTERRUPT_GRACE,
+        terminate_grace: float = TERMINATE_GRACE,
     ) -> JsonValue:
         """Run a command to its end in a task, whose output is what it writes.
 
@@ -228,6 +229,6 @@ def keeper_request(message: JsonValue) -> dict[str, JsonValue]:
             return {"do": "text", "text": text}
         case {"eof": True}:
             return {"do": "eof"}
-        case {"signal": str(name)} if f"SIG{name.upper().removeprefix('SIG')}" in signal.Signals.__members__:
-            return {"do": "signal", "signal": signal.Signals[f"SIG{name.upper().removeprefix('SIG')}"].value}
+        case {"signal": str(name)} if (full := f"SIG{name.upper().removeprefix('SIG')}") in _SIGNALS:
+            return {"do": "signal", "signal": _SIGNALS[full].value}
     raise ValueError(f"a process takes text, eof or a signal, not {message!r:.100}")

@@ -14,7 +14,7 @@ from hostel.sessions import NoticeKind
 from ._finding import Finder
 from ._telling import notice_of
 from ._text import shortened
-from ._tools import CONSUMER
+from ._tools import CONSUMER, LEAST
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from hostel.sessions import Inbox, Notice
 
 AT_ONCE = 20
-LEAST = 2_000
 MOST = 1_700
 """Characters for one notice, so that one always fits."""
 

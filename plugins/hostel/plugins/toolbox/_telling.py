@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from hostel.runtime.text import duration_text
 from hostel.sessions import NoticeKind
 
 from ._params import object_in_words
-from ._text import lasting, one_line, quoted, shortened
+from ._text import one_line, quoted, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,10 +29,10 @@ def state_of(record: TaskRecord, now: float) -> str:
     """Return a task's state, and for how long it has been going on or over."""
     state = record.state.value.replace("_", " ")
     if record.completed_at is not None:
-        return f"{state} {lasting(now - record.completed_at)} ago"
+        return f"{state} {duration_text(now - record.completed_at)} ago"
     since = record.created_at if record.started_at is None else record.started_at
     verb = "created" if record.started_at is None else "started"
-    return f"{state}, {verb} {lasting(now - since)} ago"
+    return f"{state}, {verb} {duration_text(now - since)} ago"
 
 
 def progress_of(progress: Progress) -> str:

@@ -3,7 +3,9 @@
 Both appear whole, by a rename. The keeper listens before `state.json` is there, and until after `exit.json`
 is: whoever finds a state, cannot connect, and then finds no exit knows that the keeper was killed. `lock` is
 locked while a keeper lives, so that a folder has one, and two hosts that were killed while they started one
-have not started two. `log` has what a keeper says that fails."""
+have not started two. `log` has what a keeper says that fails.
+
+A keeper may be of an older hostel than the host that finds it: what is added to the two has a default."""
 
 from __future__ import annotations
 
