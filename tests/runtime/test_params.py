@@ -140,7 +140,7 @@ def test_a_text_of_a_command_line_means_what_the_parameter_takes(
 
 
 def test_what_no_annotation_says_takes_anything() -> None:
-    def run(anything, *, other=1, **more):  # type: ignore[no-untyped-def]  # noqa: ANN
+    def run(anything, *, other=1, **more):  # type: ignore[no-untyped-def]
         """Take anything."""
 
     schema = params_schema(run)
