@@ -53,7 +53,7 @@ class Session:
         tasks: BackgroundTaskHost,
         session_id: str,
         start: Start,
-        kinds: Callable[[], tuple[TaskKind, ...]] = tuple,
+        kinds: Callable[[], tuple[TaskKind, ...]],
     ) -> None:
         self._tasks, self._start, self._kinds = tasks, start, kinds
         self._left = False

@@ -45,7 +45,7 @@ class Starting(Resources):
         """Start a task of an exposed kind."""
         Query(request, ())
         body = await Body.of(request, FIELDS)
-        kind, session_id = body.session("kind"), body.session("session_id")
+        kind, session_id = body.name("kind"), body.name("session_id")
         exposed = [one.name for one in self._exposed()]
         if kind not in exposed:
             raise unknown_kind(kind, exposed)

@@ -54,9 +54,7 @@ class Telling(Resources):
         """Acknowledge notices."""
         Query(request, ())
         body = await Body.of(request, ("consumer", "ids"))
-        inbox = self._host.inbox(
-            request.path_params["session_id"], body.session_or_none("consumer") or CONSUMER
-        )
+        inbox = self._host.inbox(request.path_params["session_id"], body.name_or_none("consumer") or CONSUMER)
         await inbox.ack_ids(body.texts("ids"))
         return answer({})
 
@@ -64,7 +62,7 @@ class Telling(Resources):
         """Wait for tasks, within bounds."""
         Query(request, ())
         body = await Body.of(request, ("task_ids", "mode", "timeout", "session_id", "consumer", "or_asking"))
-        consumer = body.session_or_none("consumer")
+        consumer = body.name_or_none("consumer")
         wait = self._waiting(body)
         with self.event_streams.place():
             waited = await _while_asked(request, wait)
@@ -80,7 +78,7 @@ class Telling(Resources):
         if not 0 <= timeout <= LONGEST_WAIT:
             raise invalid(f"timeout is 0 to {LONGEST_WAIT:g} seconds; ask again to wait longer")
         is_any = body.choice("mode", Mode, Mode.ALL) is Mode.ANY
-        ids, session_id = body.texts("task_ids"), body.session_or_none("session_id")
+        ids, session_id = body.texts("task_ids"), body.name_or_none("session_id")
         asking = body.flag("or_asking", default=False)
 
         async def wait() -> Waited:

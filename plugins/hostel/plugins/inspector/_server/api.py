@@ -115,7 +115,7 @@ class Api(Starting, Talking, Telling):
         """Hand a task to another session."""
         query = Query(request, ("session_id",))
         body = await Body.of(request, ("session_id",))
-        target = body.session("session_id")
+        target = body.name("session_id")
         record = await self._find_live(request, query)
         record = await self._host.transfer(record.id, target, session_id=record.session_id)
         return task_answer(record)
@@ -124,7 +124,7 @@ class Api(Starting, Talking, Telling):
         """Hand several tasks of one session to another, all or none."""
         Query(request, ())
         body = await Body.of(request, ("from_session_id", "session_id", "task_ids"))
-        source, target = body.session("from_session_id"), body.session("session_id")
+        source, target = body.name("from_session_id"), body.name("session_id")
         moved = await self._host.transfer_managed(source, target, body.texts("task_ids"))
         return self._listing([record_to_json(record) for record in moved], None)
 

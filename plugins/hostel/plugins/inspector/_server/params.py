@@ -55,12 +55,7 @@ class Query:
 
     def limit(self, default: int) -> int:
         """Return how many items a page may have."""
-        given = self._given.get("limit")
-        if given is None:
-            return default
-        if not (given.isascii() and given.isdecimal() and len(given) < 6 and 1 <= int(given) <= LIMIT):
-            raise invalid(f"limit is a number from 1 to {LIMIT}")
-        return int(given)
+        return self.number("limit", default, 1, LIMIT)
 
     def number(self, name: str, default: int, least: int, most: int) -> int:
         """Return a whole number from `least` to `most`."""
@@ -122,16 +117,16 @@ class Body:
             raise invalid(f"{name} is a text of at most {TEXT} characters")
         return value
 
-    def session(self, name: str) -> str:
-        """Return the id of a session, which must be given."""
+    def name(self, name: str) -> str:
+        """Return how something is called, as a session or a kind, which must be given."""
         value = self.text(name)
         if not value or len(value) > LONGEST_ID:
             raise invalid(f"{name} is missing, or longer than {LONGEST_ID} characters")
         return value
 
-    def session_or_none(self, name: str) -> str | None:
-        """Return the id of a session, None if it is not given."""
-        return None if self._fields.get(name) is None else self.session(name)
+    def name_or_none(self, name: str) -> str | None:
+        """Return how something is called, None if it is not given."""
+        return None if self._fields.get(name) is None else self.name(name)
 
     def json(self, name: str) -> JsonValue:
         """Return what is given as it is; it must be given, and may be null."""

@@ -5,6 +5,7 @@ host checks when it gets the answer."""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, cast
 
 import typer
@@ -64,11 +65,17 @@ def _typed(kind: str, text: str) -> JsonValue:
         case "integer":
             return int(text)
         case "number":
-            return float(text)
+            return _finite(float(text))
         case "array":
             return [part.strip() for part in text.split(",") if part.strip()]
         case _:
             return text
+
+
+def _finite(number: float) -> float:
+    if not math.isfinite(number):
+        raise ValueError("JSON has no such number")
+    return number
 
 
 def _options(schema: Schema) -> list[str]:
