@@ -37,9 +37,11 @@ class Entry:
     output: Path
 
     def write(self) -> None:
-        """Write it down; blocks."""
+        """Write it down, whole or not at all; blocks."""
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.path.write_text(json.dumps({"task": self.task_id, "output": str(self.output)}))
+        draft = self.path.with_suffix(".new")
+        draft.write_text(json.dumps({"task": self.task_id, "output": str(self.output)}))
+        draft.replace(self.path)
 
     def strike(self) -> None:
         """Remove it; blocks."""
@@ -59,7 +61,9 @@ def entries(folder: Path) -> list[Entry]:
         try:
             fields = json.loads(path.read_text())
             found.append(Entry(path, fields["task"], Path(fields["output"])))
-        except (ValueError, KeyError, TypeError):  # written by halves: its command was not started yet
+        except FileNotFoundError:  # struck meanwhile
+            continue
+        except (ValueError, KeyError, TypeError):  # a power cut leaves files that are empty
             path.unlink(missing_ok=True)
     return found
 
