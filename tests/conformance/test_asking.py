@@ -193,6 +193,21 @@ async def test_a_question_that_nobody_answers_in_time_is_withdrawn(host: Backgro
     assert await handle.wait() == "running None"
 
 
+@pytest.mark.virtual_time
+async def test_an_answer_of_the_last_moment_counts(host: BackgroundTaskHost) -> None:
+    handle = await host.spawn_managed("s1", TaskSpec(id="t"), partial(ask, timeout=5))
+    await asking(host, "t")
+
+    await anyio.sleep_until(anyio.current_time() + 5)
+    try:
+        await host.answer("t", "yes")
+    except AsksNothing:
+        with pytest.raises(TaskFailed):
+            await handle.wait()
+    else:
+        assert await handle.wait() == "yes"
+
+
 async def test_questions_of_one_task_are_asked_one_after_the_other(host: BackgroundTaskHost) -> None:
     answers: list[JsonValue] = []
 

@@ -152,6 +152,8 @@ async def test_what_generators_yield_is_output(host: BackgroundTaskHost) -> None
     async def tokens() -> AsyncIterator[object]:
         yield "a"
         yield {"b": 1}
+        yield None
+        yield object()
 
     def in_thread() -> Iterator[object]:
         yield "c"
@@ -160,7 +162,7 @@ async def test_what_generators_yield_is_output(host: BackgroundTaskHost) -> None
     await (await host.spawn_managed("s1", TaskSpec(id="t"), tokens)).wait()
     await (await host.spawn_managed("s1", TaskSpec(id="u"), in_thread)).wait()
 
-    assert await all_of(host, "t") == 'a{"b":1}\n'
+    assert await all_of(host, "t") == 'a{"b":1}\nobject object, which is no JSON\n'
     assert await all_of(host, "u") == "c2\n"
 
 

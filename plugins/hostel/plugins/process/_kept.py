@@ -106,12 +106,13 @@ async def kept(
 
     :raises ProcessRefused: if the system does not start it.
     """
-    with anyio.CancelScope(shield=True):  # a keeper that is started is one that somebody has to know of
+    with anyio.CancelScope(shield=True) as scope:  # somebody has to know of a keeper that is started
         found = await find(output) or await _start(output, *await to_thread.run_sync(describe))
-    try:
-        yield found
-    finally:
-        with anyio.CancelScope(shield=True):
+        try:
+            scope.shield = False
+            yield found
+        finally:
+            scope.shield = True
             await found.close()
 
 

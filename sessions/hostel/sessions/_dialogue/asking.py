@@ -64,20 +64,23 @@ async def ask(
         host.publish(entry, changes.asked(entry.record, question, host.stamp()))
         entry.notify()
         try:
-            with _stopped_clock(host.heartbeats, entry, run), anyio.fail_after(timeout):
-                return await _answer_to(entry, run, question)
+            with _stopped_clock(host.heartbeats, entry, run), anyio.move_on_after(timeout):
+                while entry.record.question is question and not entry.must_stop:
+                    await entry.changed()
+            return _answer_to(entry, run, question)
         finally:
             run.waits -= 1
             if entry.record.question is question:
                 host.publish(entry, changes.withdrawn(entry.record, _next_state(run), host.stamp()))
 
 
-async def _answer_to(entry: Entry, run: Run, question: Question) -> JsonValue:
-    while entry.record.question is question and not entry.must_stop:
-        await entry.changed()
+def _answer_to(entry: Entry, run: Run, question: Question) -> JsonValue:
     if entry.must_stop:
         run.saw_request = True
         raise QuestionWithdrawn(entry.record.id)
+    # by the record, not by the clock: an answer of the last moment has taken effect
+    if entry.record.question is question:
+        raise TimeoutError
     answer, run.answer = run.answer, None
     return answer
 

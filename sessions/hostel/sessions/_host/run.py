@@ -85,10 +85,16 @@ async def _run(
 
 
 async def _take(host: OpenHost, entry: Entry, piece: object) -> None:
-    """Let what a generator yields be output: a text as it is, anything else as a line of JSON."""
-    if entry.live:
-        text = piece if isinstance(piece, str) else f"{to_text(as_json(piece))}\n"
-        await host.outputs.write(entry, text, "stdout")
+    """Let what a generator yields be output: a text as it is, None not, anything else as a line of JSON."""
+    if entry.live and piece is not None:
+        await host.outputs.write(entry, piece if isinstance(piece, str) else _line(piece), "stdout")
+
+
+def _line(piece: object) -> str:
+    try:
+        return f"{to_text(as_json(piece))}\n"
+    except Exception:  # noqa: BLE001 - a stranger's object may raise anything when looked into
+        return f"{type(piece).__name__} object, which is no JSON\n"
 
 
 async def _in_thread(
