@@ -152,8 +152,26 @@ async def test_panels_are_listed_by_their_plugins_and_then_as_described() -> Non
     async with runtime_with(*plugins, inspector), client(inspector) as http:
         items = (await http.get("/api/panels")).json()["items"]
 
-    given = [(item["plugin"], item["name"]) for item in items if item["plugin"] in ("attic", "wing")]
+    given = [(item["plugin"], item["name"]) for item in items]
     assert given == [("attic", "rooms"), ("wing", "z"), ("wing", "a")]
+
+
+async def test_those_that_hostel_brings_come_first() -> None:
+    inspector = Inspector()
+    given = Rooms(panel(rows="attic"), name="attic")
+    async with Runtime([given, inspector], load_installed=False) as runtime, client(inspector) as http:
+        items = (await http.get("/api/panels")).json()["items"]
+        failures = {info.failure for info in runtime.plugins}
+
+    assert [(item["plugin"], item["name"]) for item in items] == [
+        ("batch", "batches"),
+        ("batch", "lines"),
+        ("model_pull", "downloads"),
+        ("model_pull", "models"),
+        ("process", "processes"),
+        ("attic", "rooms"),
+    ]
+    assert failures == {None}
 
 
 async def test_without_panels_the_list_is_empty(served: Served) -> None:
