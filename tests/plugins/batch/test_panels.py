@@ -176,6 +176,15 @@ async def test_a_batch_is_cancelled_through_its_task(upstream: Upstream) -> None
         assert (refused.status_code, "is finished" in refused.json()["detail"]) == (400, True)
 
 
+async def test_who_cancels_a_batch_may_say_so(upstream: Upstream) -> None:
+    upstream.script = lambda _: Answer(hold=anyio.Event())
+    async with page(upstream) as shown:
+        batch = await shown.submit("a")
+
+        await shown.http.post("/api/batches/cancel", json={"id": batch.id, "actor": "ada"})
+        assert (await shown.runtime.tasks.wait(batch.id)).cancel_actor == "ada"
+
+
 async def test_a_batch_that_a_task_made_names_that_task(upstream: Upstream, tmp_path: Path) -> None:
     lines = tmp_path / "in.jsonl"
     body = {"model": "m", "messages": [{"role": "user", "content": "a"}]}

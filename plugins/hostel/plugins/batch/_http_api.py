@@ -115,7 +115,8 @@ class BatchesApi:
         batch = await (await self._there(batch_id)).get_batch(batch_id)
         if batch.is_finished:
             raise ValueError(f"the batch {batch_id} is finished: it is {batch_status(batch)}")
-        await self.batches.cancel(batch, actor=ACTOR)
+        actor = body.get("actor") if isinstance(body, dict) else None
+        await self.batches.cancel(batch, actor=actor if isinstance(actor, str) and actor else ACTOR)
         return {}
 
     async def _retry(self, _: Query, body: JsonValue) -> JsonValue:
