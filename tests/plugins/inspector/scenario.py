@@ -183,6 +183,11 @@ async def hostile(runtime: Runtime, name: str) -> None:
     await runtime.tasks.update(f"{name}{nasty}", progress=Progress(nasty, 3, None, f"unit{nasty}"))
 
 
+async def named(runtime: Runtime, task_id: str) -> None:
+    await runtime.tasks.register_external("chat", TaskSpec(id=task_id, label=task_id.encode().hex()))
+    await runtime.tasks.complete(task_id)
+
+
 async def long(runtime: Runtime, name: str) -> None:
     task_id = name + "l" * 200
     spec = TaskSpec(id=task_id, kind="k" * 90, label=name + "w" * 400, producer="p" * 90)
@@ -196,6 +201,7 @@ VERBS = {
     "burst": burst,
     "many": many,
     "long": long,
+    "named": named,
     "download": download,
     "break": break_downloads,
     "steady": steady,

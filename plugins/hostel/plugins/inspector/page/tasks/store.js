@@ -1,10 +1,10 @@
 // All tasks the page knows, as a tree by session, and which of them the filters let through. No DOM here.
 
-import { LIVE, doing } from "./format.js";
+import { LIVE, doing } from "../lib/format.js";
 
 const LINGER = 20;
 
-const keyOf = (session, id) => `${session}\u0000${id}`;
+export const keyOf = (session, id) => `${session}\u0000${id}`;
 
 export const keyOfRecord = (record) => keyOf(record.session_id, record.id);
 

@@ -1,7 +1,7 @@
 // The list of rows: only those in sight exist as elements, so ten thousand cost what forty do.
 
-import { $, glyph, h, plain, setText } from "./dom.js";
-import { STATES, doing, duration, plural, progressText, share, title } from "./format.js";
+import { $, glyph, h, plain, setText } from "../lib/dom.js";
+import { STATES, doing, duration, plural, progressText, share, title } from "../lib/format.js";
 
 const OVERSCAN = 6;
 const ORDER = ["running", "waiting", "cancel_requested", "pending", "completed", "failed", "cancelled", "abandoned"];

@@ -1,9 +1,9 @@
 // One task in full: facts, its life as a strip, its timeline, its children.
 
-import { ask, now, taskPath } from "./api.js";
-import { $, glyph, h, patch, shape, toast } from "./dom.js";
-import { LIVE, STATES, clock, doing, duration, fine, moment, plural, progressText, share, title, whoAndWhy } from "./format.js";
-import { keyOfRecord } from "./store.js";
+import { ask, now, taskPath } from "../lib/api.js";
+import { $, glyph, h, patch, shape, toast } from "../lib/dom.js";
+import { LIVE, STATES, clock, doing, duration, fine, moment, plural, progressText, share, title, whoAndWhy } from "../lib/format.js";
+import { keyOfRecord } from "../tasks/store.js";
 
 const LAST_EVENTS = 400;
 
@@ -12,6 +12,7 @@ export class Detail {
   #history = [];
   #children = [];
   #ask = 0;
+  #why = "";
 
   constructor(on) {
     this.on = on;
@@ -22,29 +23,39 @@ export class Detail {
     return this.record !== null;
   }
 
-  async open(record) {
-    const asked = (this.#ask += 1);
-    const isOther = !this.record || keyOfRecord(this.record) !== keyOfRecord(record);
+  shows(session, id) {
+    return this.record !== null && this.record.session_id === session && this.record.id === id;
+  }
+
+  // Open a task, of which no more may be known than its id and its session.
+  open(record) {
     this.record = record;
-    if (isOther) {
-      this.#history = [];
-      this.#children = [];
-      this.#panel.replaceChildren();
-      this.#panel.scrollTop = 0;
-    }
+    this.#history = [];
+    this.#children = [];
+    this.#why = "";
+    this.#panel.replaceChildren();
+    this.#panel.scrollTop = 0;
     this.#panel.hidden = false;
     document.body.classList.add("has-detail");
     this.draw();
+    this.load();
+  }
+
+  // Ask for what the events so far have not told.
+  async load() {
+    if (!this.record || !this.on.canAct()) return;
+    const asked = (this.#ask += 1);
     try {
-      const found = await ask(taskPath(record));
+      const found = await ask(taskPath(this.record));
       if (asked !== this.#ask || !this.record) return;
       this.#history = found.history;
       this.#children = found.children;
-      if (found.seq > this.record.seq) this.record = found;
-      this.draw();
+      if (!(found.seq <= this.record.seq)) this.record = found;
     } catch (error) {
-      if (asked === this.#ask) toast(error.message, true);
+      if (asked !== this.#ask) return;
+      this.#why = error.message;
     }
+    this.draw();
   }
 
   close() {
@@ -81,6 +92,7 @@ export class Detail {
   #draw(record) {
     const fresh = this.#panel.cloneNode(false);
     fresh.dataset.state = record.state;
+    if (record.state === undefined) return patch(this.#panel, this.#unknown(fresh, record));
     fresh.append(
       this.#topLine(record),
       this.#head(record),
@@ -92,12 +104,18 @@ export class Detail {
       this.#life(record),
       this.#timeline(record),
     );
-    patch(this.#panel, fresh);
+    return patch(this.#panel, fresh);
+  }
+
+  // The address names a task that nobody has told of yet.
+  #unknown(panel, record) {
+    panel.append(this.#topLine(record), h("header", {}, h("h2", {}, record.id)), this.#why ? h("div", { class: "box failure" }, this.#why) : h("div", { class: "doing" }, "asking for it"));
+    return panel;
   }
 
   #topLine(record) {
     return h("div", { class: "head-line" },
-      h("span", { class: "state", data: { state: record.state } }, glyph(`g-${record.state}`), STATES[record.state]),
+      h("span", { class: "state", data: { state: record.state } }, record.state && glyph(`g-${record.state}`), STATES[record.state]),
       h("button", { type: "button", class: "ghost close", "aria-label": "Close", title: "Close (Esc)", onclick: () => this.on.close() }, glyph("i-close", "icon")));
   }
 

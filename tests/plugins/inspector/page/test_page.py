@@ -1,8 +1,6 @@
 """The page and the event stream in a real browser."""
 
 import json
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -10,80 +8,14 @@ from urllib.parse import urlsplit
 import pytest
 from playwright import sync_api
 
-from .contrast import FAINT
-from .cutting import cut_wire
-from .program import SECONDS, Program, running
-from .proxy import NAME, proxied
-from .stranger import stranger
-
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    f"--host-resolver-rules=MAP {NAME} 127.0.0.1",
-]
-
-TASK = "hostel-row.task:not([hidden])"
-SESSION = "hostel-row.session:not([hidden])"
+from ..contrast import FAINT
+from ..cutting import cut_wire
+from ..program import SECONDS, Program, running
+from ..proxy import NAME, proxied
+from ..stranger import stranger
+from .tab import BROWSERS, SESSION, TASK, Visit
 
 pytestmark = pytest.mark.needs(*BROWSERS)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[sync_api.Browser]:
-    with sync_api.sync_playwright() as playwright:
-        sync_api.expect.set_options(timeout=SECONDS * 1_000)
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="module", params=["asyncio", "trio"])
-def program(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
-    folder = tmp_path_factory.mktemp("run")
-    folder.chmod(0o700)
-    with running(request.param, folder) as program:
-        yield program
-
-
-class Visit:
-    """One tab, and what went wrong in it."""
-
-    def __init__(self, page: sync_api.Page) -> None:
-        self.page = page
-        self.complaints: list[str] = []
-        self.requested: list[str] = []
-        page.set_default_timeout(SECONDS * 1_000)
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.on("console", self._heard)
-        page.on("request", lambda request: self.requested.append(request.url))
-
-    def _heard(self, message: sync_api.ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
-            self.complaints.append(message.text)
-
-    def row(self, text: str) -> sync_api.Locator:
-        return self.page.locator(TASK, has_text=text)
-
-    def pill(self, state: str) -> sync_api.Locator:
-        return self.page.locator(f'.pill[data-state="{state}"]')
-
-
-@pytest.fixture
-def visit(browser: sync_api.Browser, program: Program) -> Iterator[Visit]:
-    context = browser.new_context(viewport={"width": 1280, "height": 800})
-    visit = Visit(context.new_page())
-    visit.page.goto(program.page_url)
-    visit.row("Build it all").wait_for()
-    yield visit
-    context.close()
-    assert visit.complaints == []
 
 
 def test_a_task_appears_moves_and_ends_before_ones_eyes(visit: Visit, program: Program) -> None:
@@ -396,6 +328,8 @@ def test_behind_a_proxy_with_a_name_and_a_path_it_is_the_same(
             visit.page.keyboard.press("3")
             sync_api.expect(visit.page.locator(".card", has_text="noisy")).to_be_visible()
             visit.page.reload()
+            visit.page.locator(".card", has_text="noisy").wait_for()
+            visit.page.keyboard.press("1")
             visit.row("Build it all").wait_for()
             context.close()
             assert {asked.startswith(url) for asked in visit.requested} == {True}
@@ -403,7 +337,7 @@ def test_behind_a_proxy_with_a_name_and_a_path_it_is_the_same(
 
 
 PASSED = """async () => {
-  const { now } = await import("/page/api.js");
+  const { now } = await import("/page/lib/api.js");
   const begun = now();
   await new Promise((done) => setTimeout(done, 20));
   return now() - begun;

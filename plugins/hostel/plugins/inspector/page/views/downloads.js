@@ -1,11 +1,9 @@
-// The two other views: downloads and plugins.
+// The queue of downloads.
 
-import { ask } from "./api.js";
-import { $, h } from "./dom.js";
-import { bytes, duration, plural } from "./format.js";
-
-// What went wrong, in place of a list that nobody has; what is known from before stays below it.
-const trouble = (what, why, again) => h("div", { class: "box failure", role: "alert" }, h("b", {}, `${what} cannot be shown. `), h("span", {}, why), h("p", {}, h("button", { type: "button", class: "button", onclick: again }, "Try again")));
+import { ask } from "../lib/api.js";
+import { $, h, setText } from "../lib/dom.js";
+import { bytes, duration, plural } from "../lib/format.js";
+import { trouble } from "./trouble.js";
 
 export class Downloads {
   #view = $("#downloads");
@@ -25,7 +23,13 @@ export class Downloads {
       this.draw();
       this.#timer = setTimeout(() => this.load(), this.items.some((item) => item.status === "downloading") ? 1000 : 4000);
     }
-    return this.items;
+    const active = this.items.filter((item) => item.status !== "failed").length;
+    setText($('[data-count="downloads"]'), active ? String(active) : "");
+  }
+
+  show() {
+    this.draw();
+    this.load();
   }
 
   draw() {
@@ -60,36 +64,4 @@ function card(item) {
     item.status !== "failed" && h("span", { class: part === null ? "bar endless" : "bar" }, fill),
     h("div", { class: "line small" }, h("span", {}, facts.join(" · ")), part !== null && h("b", {}, `${Math.floor(part * 100)} %`)),
     item.error && h("p", { class: "why" }, item.error));
-}
-
-export class Plugins {
-  #view = $("#plugins");
-  #why = "";
-  items = [];
-
-  async load() {
-    try {
-      this.items = (await ask("plugins")).items;
-      this.#why = "";
-    } catch (error) {
-      this.#why = error.message;
-    }
-    if (!this.#view.hidden) this.draw();
-    return this.items;
-  }
-
-  draw() {
-    this.#view.replaceChildren(h("div", { class: "page" }, h("h1", {}, "Plugins"), this.#why && trouble("Plugins", this.#why, () => this.load()), h("ul", { class: "cards" }, ...this.items.map(plugin))));
-  }
-}
-
-function plugin(info) {
-  const state = info.active ? (info.failure ? "works, with a failure" : "works") : "set aside";
-  return h("li", { class: "card plugin", data: { status: info.failure ? (info.active ? "warned" : "failed") : "fine" } },
-    h("div", { class: "line" },
-      h("b", {}, info.name),
-      h("small", {}, info.distribution ? `${info.distribution} ${info.version ?? ""}` : "given by the application"),
-      h("span", { class: "status" }, state)),
-    info.failure && h("p", { class: "why" }, info.failure),
-    info.hooks.length > 0 && h("div", { class: "hooks" }, ...info.hooks.map((hook) => h("code", {}, hook))));
 }

@@ -1,8 +1,8 @@
 // Asking twice before a task is cancelled or handed over.
 
-import { ask, taskPath } from "./api.js";
-import { $, h, toast } from "./dom.js";
-import { plural, title } from "./format.js";
+import { ask, taskPath } from "../lib/api.js";
+import { $, h, toast } from "../lib/dom.js";
+import { plural, title } from "../lib/format.js";
 
 const ACTOR = "inspector page";
 

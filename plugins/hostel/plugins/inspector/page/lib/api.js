@@ -8,7 +8,7 @@
 
 import { hmac } from "./hmac.js";
 
-const ROOT = new URL("../", import.meta.url);
+const ROOT = new URL("../../", import.meta.url);
 const KEPT = "hostel-key";
 const SILENCE = 45_000;
 
