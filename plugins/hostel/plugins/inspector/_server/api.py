@@ -10,10 +10,11 @@ import attrs
 from hostel.sessions import TaskFilter, UnknownCursor
 from hostel.sessions.json import event_to_json, record_to_json, summary_to_json
 
-from .._resources.finding import ACTOR, answer, revision, task_answer
+from .._resources.finding import answer, revision, task_answer
 from .._resources.starting import Starting
 from .._resources.talking import Talking
 from .._resources.telling import Telling
+from .._users import caller_of
 from .cursors import Cursors
 from .event_stream import MAX_STREAMS, EventStreams
 from .params import FILTER, Body, Query, invalid
@@ -48,17 +49,25 @@ class Api(Starting, Talking, Telling):
         return answer({"status": "ok"})
 
     async def proof(self, request: Request) -> Response:
-        """Show that the server knows the token."""
+        """Show that the server knows the token, or say that none opens it."""
         nonce = Query(request, ("nonce",)).text("nonce") or ""
         if not NONCE.fullmatch(nonce):
             raise invalid("nonce is 16 to 128 letters, digits, - or _, made up for this request")
         return answer({"run": self._tokens.run, "proof": self._tokens.proof(nonce)})
 
+    async def me(self, request: Request) -> Response:
+        """Say who asks."""
+        Query(request, ())
+        caller = caller_of(request.scope)
+        user = caller.user
+        return answer({"name": user.name, "role": user.role.value, "auth": caller.way.value})
+
     async def ticket(self, request: Request) -> Response:
         """Make up what opens one event stream."""
         Query(request, ())
         await Body.of(request, ())
-        return answer({"ticket": self._tokens.ticket(), "seconds": TICKET_SECONDS}, status=201)
+        ticket = self._tokens.ticket(caller_of(request.scope))
+        return answer({"ticket": ticket, "seconds": TICKET_SECONDS}, status=201)
 
     async def output(self, request: Request) -> Response | EventStream:
         """Show what a task has written; or the task whose id ends in what looks like this path."""
@@ -103,7 +112,7 @@ class Api(Starting, Talking, Telling):
         """Ask a task to stop."""
         query = Query(request, ("session_id",))
         body = await Body.of(request, ("reason", "cascade", "actor"))
-        reason, actor = body.text("reason"), body.text("actor") or ACTOR
+        reason, actor = body.text("reason"), caller_of(request.scope).actor(body.text("actor"))
         cascade = body.flag("cascade", default=True)
         record = await self._find_live(request, query)
         record = await self._host.request_cancel(
