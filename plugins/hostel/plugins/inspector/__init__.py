@@ -54,12 +54,14 @@ def asgi(
     token: str | None = None,
     allowed_hosts: Iterable[str] = (),
     auth: Auth | None = None,
+    neighbours: bool = False,
 ) -> MountedInspector:
     """Return an ASGI application that serves `runtime`, to be mounted below any path of another server.
 
     Every request must carry `token`, also behind a login of that server's own; None makes one up, which is
     the application's `token`. With `auth` there is no token, and requests are of whom `auth` says. The server
-    may go by the names of this machine and by `allowed_hosts`.
+    may go by the names of this machine and by `allowed_hosts`. With `neighbours` who may steer this runtime
+    may steer all that the user of this process runs on this machine.
 
     :raises WeakToken: if `token` has fewer than 16 characters.
     :raises TwoWaysIn: if both `token` and `auth` are given.
@@ -67,7 +69,7 @@ def asgi(
     """
     from ._asgi import MountedInspector
 
-    return MountedInspector(runtime, token, allowed_hosts, auth)
+    return MountedInspector(runtime, token, allowed_hosts, auth, neighbours=neighbours)
 
 
 __all__ = [

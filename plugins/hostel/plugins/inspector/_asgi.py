@@ -32,12 +32,19 @@ class MountedInspector:
     The runtime may be opened after this was made; until then everything is answered with 503."""
 
     def __init__(
-        self, runtime: Runtime, token: str | None, allowed_hosts: Iterable[str], auth: Auth | None
+        self,
+        runtime: Runtime,
+        token: str | None,
+        allowed_hosts: Iterable[str],
+        auth: Auth | None,
+        *,
+        neighbours: bool,
     ) -> None:
         if token is not None and auth is not None:
             raise TwoWaysIn
         self._runtime = runtime
         self._auth = auth
+        self._neighbours = neighbours
         self._tokens = Tokens(token, opens=auth is None)
         self._allowed = host_names(allowed_hosts)
         self._app: AsgiApp | None = None
@@ -52,7 +59,8 @@ class MountedInspector:
 
     def _opened(self) -> AsgiApp | None:
         if self._app is None and hasattr(self._runtime, "tasks"):
-            api = Api(self._runtime, self._tokens)
+            # it leaves no card, so none of the runtimes it shows is this one
+            api = Api(self._runtime, self._tokens, own_url="" if self._neighbours else None)
             self._app = build(
                 self._runtime, api, self._tokens, self._auth, host="localhost", allowed=self._allowed
             )

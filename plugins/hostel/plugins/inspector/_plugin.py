@@ -12,7 +12,7 @@ from anyio.abc import SocketAttribute
 from hostel.runtime import cards, hookimpl
 
 from ._errors import PortInUse, TwoWaysIn
-from ._server.host_names import host_names
+from ._server.host_names import host_names, is_loopback
 from ._server.tokens import Tokens
 
 if TYPE_CHECKING:
@@ -40,6 +40,9 @@ class Inspector:
     names by which a proxy is asked for it. With `auth` there is no token, and requests are of whom `auth`
     says.
 
+    With `neighbours` who may steer this runtime may steer the user's others on this machine, too; None means
+    yes where only this machine can ask, by the token: on loopback, with no allowed hosts and no `auth`.
+
     Once the runtime has started, `url` is the server's address, `page_url` the page's with the token in it,
     and a card says the same to other processes of the user; with `auth` there is no card.
 
@@ -57,6 +60,7 @@ class Inspector:
         token: str | None = None,
         allowed_hosts: Iterable[str] = (),
         auth: Auth | None = None,
+        neighbours: bool | None = None,
     ) -> None:
         if token is not None and auth is not None:
             raise TwoWaysIn
@@ -65,6 +69,8 @@ class Inspector:
         self.url = ""
         self._allowed = host_names(allowed_hosts)
         self._host = host
+        is_mine = is_loopback(host) and not self._allowed and auth is None
+        self._neighbours = is_mine if neighbours is None else neighbours
         self._port = port
         self.card: Path | None = None
         self._api: Api | None = None
@@ -88,6 +94,7 @@ class Inspector:
         listener = await self._listen()
         try:
             self.url = f"http://{_reachable(self._host)}:{listener.extra(SocketAttribute.local_port)}"
+            api.own_url = self.url if self._neighbours else None
             app = build(runtime, api, tokens, self._auth, host=self._host, allowed=self._allowed)
             if self._auth is None:
                 self.card = cards.leave(self.url, self.token, time.time())

@@ -21,6 +21,8 @@ ACTOR = "inspector"
 CALLER = "hostel.caller"
 USER = "hostel.user"
 """Where mounted applications find the name of the user in the scope of a request."""
+FORWARDED = "hostel-forwarded"
+"""The header of a request that was sent on: the name of the user, percent-encoded, empty for the token."""
 LONGEST_NAME = 512
 
 
@@ -68,10 +70,11 @@ class Way(StrEnum):
 
 @attrs.frozen
 class Caller:
-    """A user and the way they came in."""
+    """A user and the way they came in; `is_forwarded` if another server has sent their request on."""
 
     user: User
     way: Way
+    is_forwarded: bool = False
 
     @property
     def steers(self) -> bool:
@@ -85,6 +88,16 @@ class Caller:
 
 OWNER = Caller(User(ACTOR, Role.STEER), Way.TOKEN)
 """Whoever has the token."""
+
+
+def forwarded(name: str) -> Caller:
+    """Return whom another server of this user asks for: one of its users, or whoever has its token (no name).
+
+    It shows the key of a run, and may do in any name what it likes.
+    """
+    if not name:
+        return attrs.evolve(OWNER, is_forwarded=True)
+    return Caller(User(name[:LONGEST_NAME], Role.STEER), Way.USERS, is_forwarded=True)
 
 
 def caller_of(scope: Mapping[str, object]) -> Caller:

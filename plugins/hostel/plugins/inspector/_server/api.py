@@ -11,6 +11,7 @@ from hostel.sessions import TaskFilter, UnknownCursor
 from hostel.sessions.json import event_to_json, record_to_json, summary_to_json
 
 from .._resources.finding import answer, revision, task_answer
+from .._resources.neighbours import Neighbours
 from .._resources.starting import Starting
 from .._resources.talking import Talking
 from .._resources.telling import Telling
@@ -36,11 +37,19 @@ if TYPE_CHECKING:
 NONCE = re.compile(r"[A-Za-z0-9_-]{16,128}")
 
 
-class Api(Starting, Talking, Telling):
-    """The resources of one runtime."""
+class Api(Starting, Talking, Telling, Neighbours):
+    """The resources of one runtime; `own_url` is the address on its card, None if it shows no others."""
 
-    def __init__(self, runtime: Runtime, tokens: Tokens, *, max_streams: int = MAX_STREAMS) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        tokens: Tokens,
+        *,
+        max_streams: int = MAX_STREAMS,
+        own_url: str | None = None,
+    ) -> None:
         self._tokens = tokens
+        self.own_url = own_url
         self._cursors = Cursors()
         super().__init__(runtime, EventStreams(runtime.tasks, self._cursors, max_streams=max_streams))
 

@@ -17,11 +17,11 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, unquote
 
 from hostel.runtime import RuntimeFault
 
-from .._users import CALLER, OWNER, USER, Caller, User, Way
+from .._users import CALLER, FORWARDED, OWNER, USER, Caller, User, Way, forwarded
 from .host_names import is_address, is_loopback, name_of
 from .problems import Problem, forbidden
 
@@ -149,7 +149,7 @@ class AuthMiddleware:
         if scope["method"] == "GET" and STREAM.fullmatch(path):
             caller = self._of_ticket(scope["query_string"])
         if caller is None and self._users is None:
-            caller = OWNER if self._is_authorized(headers.get(b"authorization", b"")) else None
+            caller = _owner(headers) if self._is_authorized(headers.get(b"authorization", b"")) else None
         elif caller is None and self._users is not None:
             _check_source(scope, path, headers)
             caller = await self._users.caller(scope)
@@ -177,6 +177,11 @@ class AuthMiddleware:
     def _of_ticket(self, query: bytes) -> Caller | None:
         given = parse_qs(query.decode("latin-1")).get("ticket", [])
         return self._tokens.redeem(given[0]) if len(given) == 1 else None
+
+
+def _owner(headers: Mapping[bytes, bytes]) -> Caller:
+    name = headers.get(FORWARDED.encode())
+    return OWNER if name is None else forwarded(unquote(name.decode("latin-1")))
 
 
 def _check_source(scope: Scope, path: str, headers: Mapping[bytes, bytes]) -> None:
