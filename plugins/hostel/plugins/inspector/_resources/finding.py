@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from .._server.event_stream import EventStreams
     from .._server.params import Query
 
-ACTOR = "inspector"
 REPORTED = ("progress", "output_bytes", "updated_at", "seq")
 """What changes as often as a task reports."""
 
