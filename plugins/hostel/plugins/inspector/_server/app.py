@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute, Route
 from hostel.runtime import RuntimeFault
 from hostel.sessions import SessionsError
 
+from .._panels.gathering import PluginPanels
 from .auth import AuthMiddleware, Users
 from .event_stream import to_json
 from .openapi import openapi
@@ -40,10 +41,8 @@ def build(
     `auth` tells who asks; None leaves that to the token.
     """
     theirs, pages = PluginRoutes.of(runtime), page_routes()
-    routes: list[BaseRoute] = [*_own_routes(api), *theirs.routes, *pages]
-    # the page asks for downloads whether or not a plugin has any
-    if not theirs.answers("GET", "downloads"):
-        routes.append(Route("/api/downloads", _constant({"items": [], "next": None})))
+    panels = PluginPanels.of(runtime.plugins, theirs)
+    routes: list[BaseRoute] = [*_own_routes(api, panels), *theirs.routes, *pages]
     routes.append(Route("/openapi.json", _constant(openapi(theirs.endpoints))))
     app = Starlette(
         routes=routes,
@@ -61,7 +60,7 @@ def build(
     return cast("AsgiApp", AuthMiddleware(app, tokens, users, host=host, allowed=allowed, public=public))
 
 
-def _own_routes(api: Api) -> list[Route]:
+def _own_routes(api: Api, panels: PluginPanels) -> list[Route]:
     return [
         Route("/health", api.health),
         Route("/proof", api.proof),
@@ -85,6 +84,7 @@ def _own_routes(api: Api) -> list[Route]:
         Route("/api/plugins", api.plugins),
         Route("/api/runtimes", api.runtimes),
         Route("/api/runtimes/{runtime_id}/{rest:path}", api.forward, methods=["GET", "POST"]),
+        Route("/api/panels", panels.listing),
     ]
 
 

@@ -8,17 +8,16 @@ from pathlib import Path
 import pytest
 from playwright import sync_api
 
-from .program import SECONDS, Started, started
-from .test_page import BROWSERS, TASK, browser
+from ..program import SECONDS, Started, started
+from .tab import BROWSERS, TASK
 
-APP = Path(__file__).parent / "users_app.py"
+APP = Path(__file__).parent.parent / "users_app.py"
 ASK = """async ([path, body]) => {
-    const { ask } = await import("./page/api.js");
+    const { ask } = await import("./page/lib/api.js");
     return ask(path, body).then((answer) => [200, answer], (error) => [error.status, error.kind]);
 }"""
 
 pytestmark = pytest.mark.needs(*BROWSERS)
-__all__ = ["browser"]
 
 
 @pytest.fixture(params=["asyncio", "trio"])
