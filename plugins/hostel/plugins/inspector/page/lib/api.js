@@ -95,8 +95,11 @@ export async function ask(path, body, more = {}) {
   return answer;
 }
 
+// "." and ".." would be places in the path, however they are quoted, unless they are quoted twice
+const quoted = (id) => (/^\.\.?$/.test(id) ? id.replaceAll(".", "%252E") : encodeURIComponent(id));
+
 export const taskPath = (record, verb = "") =>
-  `tasks/${encodeURIComponent(record.id)}${verb}?session_id=${encodeURIComponent(record.session_id)}`;
+  `tasks/${quoted(record.id)}${verb}?session_id=${encodeURIComponent(record.session_id)}`;
 
 // Tell `on.frame(type, data)` what comes and `on.link(state, why)` how the connection is; return when the server
 // does not know the token.
