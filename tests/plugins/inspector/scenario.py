@@ -183,6 +183,12 @@ async def hostile(runtime: Runtime, name: str) -> None:
     await runtime.tasks.update(f"{name}{nasty}", progress=Progress(nasty, 3, None, f"unit{nasty}"))
 
 
+async def silence(runtime: Runtime, name: str) -> None:
+    """Start a task that has written and writes no more."""
+    await runtime.tasks.register_external("chat", TaskSpec(id=name))
+    await runtime.tasks.write_output(name, "so far")
+
+
 async def long(runtime: Runtime, name: str) -> None:
     task_id = name + "l" * 200
     spec = TaskSpec(id=task_id, kind="k" * 90, label=name + "w" * 400, producer="p" * 90)
@@ -196,6 +202,7 @@ VERBS = {
     "burst": burst,
     "many": many,
     "long": long,
+    "silence": silence,
     "download": download,
     "break": break_downloads,
     "steady": steady,
