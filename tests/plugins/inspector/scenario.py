@@ -188,6 +188,24 @@ async def named(runtime: Runtime, task_id: str) -> None:
     await runtime.tasks.complete(task_id)
 
 
+async def silence(runtime: Runtime, name: str) -> None:
+    """Start a task that has written and writes no more."""
+    await runtime.tasks.register_external("chat", TaskSpec(id=name))
+    await runtime.tasks.write_output(name, "so far")
+
+
+async def speak(runtime: Runtime, name: str) -> None:
+    """Run a task to its end that writes what few encodings have."""
+    words = "wörter € 界 ░"
+
+    async def body() -> str:
+        await current_task().write(f"{words}\n")
+        return words
+
+    handle = await runtime.tasks.spawn_managed("chat", TaskSpec(id=name, label=words), body)
+    await handle.wait()
+
+
 async def long(runtime: Runtime, name: str) -> None:
     task_id = name + "l" * 200
     spec = TaskSpec(id=task_id, kind="k" * 90, label=name + "w" * 400, producer="p" * 90)
@@ -202,6 +220,8 @@ VERBS = {
     "many": many,
     "long": long,
     "named": named,
+    "speak": speak,
+    "silence": silence,
     "download": download,
     "break": break_downloads,
     "steady": steady,

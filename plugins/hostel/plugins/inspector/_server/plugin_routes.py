@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from .._users import Caller
 
-OWN = ("kinds", "me", "runtimes", "sessions", "tasks", "transfer", "events", "plugins", "panels")
-RESERVED = ("/api", "/page", "/health", "/proof", "/openapi.json")
+OWN = ("kinds", "me", "runtimes", "sessions", "tasks", "transfer", "events", "plugins", "panels", "lints")
+RESERVED = ("/api", "/page", "/health", "/proof", "/metrics", "/openapi.json")
 
 
 @attrs.define
