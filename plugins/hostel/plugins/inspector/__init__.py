@@ -10,6 +10,7 @@ _plugin  the plugin that serves a runtime while it runs
 _asgi    the same as an application for a server of one's own
 _server/ the API, its events, who may ask, the page, the HTTP server
 _resources/ what one asks of tasks: starting, output, answers, inboxes
+_lints   what looks wrong about a live task
 _errors  what can go wrong
 page/    the page: HTML, CSS and JavaScript
 """

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .._server.params import Query
 
 ACTOR = "inspector"
-REPORTED = ("progress", "output_bytes", "updated_at", "seq")
+REPORTED = ("progress", "output_bytes", "updated_at", "seq", "heartbeat_at")
 """What changes as often as a task reports."""
 
 

@@ -14,6 +14,7 @@ from .._resources.finding import ACTOR, answer, revision, task_answer
 from .._resources.starting import Starting
 from .._resources.talking import Talking
 from .._resources.telling import Telling
+from .._resources.watching import Watching
 from .cursors import Cursors
 from .event_stream import MAX_STREAMS, EventStreams
 from .params import FILTER, Body, Query, invalid
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 NONCE = re.compile(r"[A-Za-z0-9_-]{16,128}")
 
 
-class Api(Starting, Talking, Telling):
+class Api(Starting, Talking, Telling, Watching):
     """The resources of one runtime."""
 
     def __init__(self, runtime: Runtime, tokens: Tokens, *, max_streams: int = MAX_STREAMS) -> None:

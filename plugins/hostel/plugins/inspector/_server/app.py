@@ -75,6 +75,8 @@ def _own_routes(api: Api) -> list[Route]:
         Route("/api/events", api.events),
         Route("/api/events/ticket", api.ticket, methods=["POST"]),
         Route("/api/plugins", api.plugins),
+        Route("/api/lints", api.lints),
+        Route("/metrics", api.metrics),
     ]
 
 

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from hostel.runtime import PluginRegistry, Runtime
     from hostel.sessions import JsonValue
 
-OWN = ("kinds", "sessions", "tasks", "transfer", "events", "plugins")
-RESERVED = ("/api", "/page", "/health", "/proof", "/openapi.json")
+OWN = ("kinds", "sessions", "tasks", "transfer", "events", "plugins", "lints")
+RESERVED = ("/api", "/page", "/health", "/proof", "/metrics", "/openapi.json")
 
 
 @attrs.define
