@@ -7,6 +7,7 @@
 // goes into a header, so the stream is read by fetch: the browser's own EventSource cannot send one.
 
 import { hmac } from "./hmac.js";
+import { breath, isLong } from "./timing.js";
 
 const ROOT = new URL("../../", import.meta.url);
 const KEPT = "hostel-key";
@@ -140,6 +141,7 @@ async function read(body, onFrame, onBytes) {
       if (line === "") {
         onFrame(frame);
         frame = {};
+        if (isLong()) await breath();
       } else if (line[0] !== ":") {
         const colon = line.indexOf(": ");
         frame[line.slice(0, colon)] = line.slice(colon + 2);
