@@ -45,7 +45,8 @@ REPLICA = """async () => {
   const store = new Store();
   takeToken();
   window.links = 0;
-  window.held = () => [...store.tasks.values()].map((r) => [r.session_id, r.id, r.state, r.progress?.done ?? null]);
+  window.held = () =>
+    [...store.tasks.values()].map((r) => [r.session_id, r.id, r.state, r.progress?.done ?? null]);
   window.counted = () => [store.counts.all, store.counts.live];
   follow("snapshot=true&include_terminal=true", {
     frame: (type, data) => {
