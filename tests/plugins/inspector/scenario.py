@@ -153,6 +153,27 @@ async def many(runtime: Runtime, count: str) -> None:
         await runtime.tasks.register(f"many {number % 10}", spec)
 
 
+async def churn(runtime: Runtime, told: str) -> None:
+    """Change tasks so many times within a second: new ones, reports, moves and ends."""
+    tasks, (part, count) = runtime.tasks, map(int, told.split())
+    start = anyio.current_time()
+    for number in range(count):
+        task_id, home = f"c{part}-{number // 5}", f"churn {number % 3}"
+        match number % 5:
+            case 0:
+                parent = f"c{part}-{number // 5 - 1}" if number % 10 else None
+                spec = TaskSpec(id=task_id, parent_task_id=parent)
+                await tasks.register_external(f"churn {part % 4}", spec)
+            case 3 if number % 2:
+                await tasks.transfer(task_id, home)
+            case 4 if number % 3:
+                await tasks.complete(task_id)
+            case _:
+                await tasks.update(task_id, progress=Progress(done=number))
+        if number % 50 == 0:
+            await anyio.sleep_until(start + number / count)
+
+
 async def download(_: Runtime, __: str) -> None:
     downloads.show()
 
@@ -222,6 +243,7 @@ VERBS = {
     "named": named,
     "speak": speak,
     "silence": silence,
+    "churn": churn,
     "download": download,
     "break": break_downloads,
     "steady": steady,

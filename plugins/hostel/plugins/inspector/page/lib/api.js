@@ -11,6 +11,7 @@
 // goes on like that: whoever took the port could say so.
 
 import { hmac } from "./hmac.js";
+import { breath, isLong } from "./timing.js";
 
 const ROOT = new URL("../../", import.meta.url);
 const KEPT = "hostel-key";
@@ -155,6 +156,7 @@ async function read(body, onFrame, onBytes) {
       if (line === "") {
         onFrame(frame);
         frame = {};
+        if (isLong()) await breath();
       } else if (line[0] !== ":") {
         const colon = line.indexOf(": ");
         frame[line.slice(0, colon)] = line.slice(colon + 2);
