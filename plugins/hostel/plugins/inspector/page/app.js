@@ -109,6 +109,7 @@ const KEYS = {
     $("#search").select();
   },
   "?": showKeys,
+  a: () => tasks.answer(),
   c: () => tasks.act("cancel", tasks.selected),
   t: () => tasks.act("transfer", tasks.selected),
   j: () => tasks.list.focus(),

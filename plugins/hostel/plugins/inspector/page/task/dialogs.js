@@ -4,7 +4,7 @@ import { ask, taskPath } from "../lib/api.js";
 import { $, h, toast } from "../lib/dom.js";
 import { plural, title } from "../lib/format.js";
 
-const ACTOR = "inspector page";
+export const ACTOR = "inspector page";
 
 function closeOutside(event) {
   if (event.target === this) this.close("");
@@ -61,7 +61,7 @@ async function attempt(act, done) {
 }
 
 export function showKeys() {
-  const keys = [["/", "find"], ["↑ ↓  j k", "move"], ["← →", "fold, unfold"], ["Enter", "open the task"], ["c", "cancel it"], ["t", "transfer it"], ["1 2 3", "tasks, downloads, plugins"], ["Esc", "close"]];
+  const keys = [["/", "find"], ["↑ ↓  j k", "move"], ["← →", "fold, unfold"], ["Enter", "open the task"], ["a", "answer what needs you"], ["c", "cancel it"], ["t", "transfer it"], ["1 2 3", "tasks, downloads, plugins"], ["Esc", "close"]];
   const dialog = $("#dialog");
   dialog.onclose = null;
   dialog.onclick = closeOutside;

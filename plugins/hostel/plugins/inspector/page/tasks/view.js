@@ -5,6 +5,7 @@ import { $, glyph, h, setText } from "../lib/dom.js";
 import { LIVE, plural, title } from "../lib/format.js";
 import { Detail } from "../task/detail.js";
 import { cancel, transfer } from "../task/dialogs.js";
+import { NeedsYou } from "./asking.js";
 import { Filters } from "./filters.js";
 import { List } from "./list.js";
 import { keyOf, keyOfRecord } from "./store.js";
@@ -24,6 +25,7 @@ export class TasksView {
       close: () => this.#close(),
       act: (name, record) => this.act(name, record),
       canAct: on.canAct,
+      answered: () => this.list.focus(),
       openRecord: (record) => this.open(record),
       openId: (session, id) => this.open({ session_id: session, id }),
       nameOf: (session, id) => title(store.find(session, id)),
@@ -39,6 +41,7 @@ export class TasksView {
       },
       isFolded: (row) => store.folded.has(row.key),
     });
+    this.needsYou = new NeedsYou({ open: (record) => this.answer(record), showAll: () => this.#choose({ state: "asking", kind: "", q: "" }) });
     this.filters = new Filters(store, {
       choose: (chosen) => this.#choose(chosen),
       found: () => this.#selectFirst(),
@@ -59,6 +62,13 @@ export class TasksView {
 
   open(record) {
     this.on.go({ path: [record.session_id, record.id] });
+  }
+
+  // Open a task that asks, or who has asked longest, and go to its form.
+  answer(record = this.detail.record?.question ? this.detail.record : this.needsYou.records[0]) {
+    if (!record) return;
+    this.open(record);
+    this.detail.focusQuestion();
   }
 
   get selected() {
@@ -86,7 +96,8 @@ export class TasksView {
     this.filters.draw();
     this.#drawNothing();
     setText($('[data-count="tasks"]'), this.store.counts.live ? this.store.counts.live.toLocaleString("en") : "");
-    document.title = this.store.counts.live ? `(${this.store.counts.live}) hostel` : "hostel";
+    this.needsYou.show(this.store.tasks.values(), this.isLoaded);
+    document.title = this.needsYou.title || (this.store.counts.live ? `(${this.store.counts.live}) hostel` : "hostel");
   }
 
   drawSoon() {
