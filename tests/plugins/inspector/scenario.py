@@ -19,7 +19,7 @@ import attrs
 from hostel.plugins.inspector import Inspector
 from hostel.plugins.model_pull import DownloadStatus, FailedDownload, QueuedDownload
 from hostel.runtime import Endpoint, Runtime, TaskKind, current_task, hookimpl
-from hostel.sessions import JsonValue, Progress, TaskSpec
+from hostel.sessions import JsonValue, Progress, Question, TaskFilter, TaskSpec, TaskState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -227,6 +227,56 @@ async def speak(runtime: Runtime, name: str) -> None:
     await handle.wait()
 
 
+async def is_waiting(runtime: Runtime, name: str) -> None:
+    async for _ in runtime.tasks.subscribe(after=0):
+        record = await runtime.tasks.get(name)
+        if record is not None and record.question is not None:
+            return
+
+
+async def asks(runtime: Runtime, rest: str) -> None:
+    """Start a task that asks: its name, its kind."""
+    name, _, kind = rest.partition(" ")
+    await runtime.start("desk", kind or "form", {}, id=name, label=f"Ask {name}")
+    await is_waiting(runtime, name)
+
+
+async def asks_of(runtime: Runtime, rest: str) -> None:
+    """Start a task that asks which of some texts."""
+    name, _, choices = rest.partition(" ")
+    params: dict[str, JsonValue] = {"choices": list(choices.split(","))}
+    await runtime.start("desk", "choose", params, id=name, label=f"Ask {name}")
+    await is_waiting(runtime, name)
+
+
+async def nobody_asks(runtime: Runtime, _: str) -> None:
+    """End all that ask."""
+    for record in await runtime.tasks.list(TaskFilter(session_id="desk")):
+        await runtime.tasks.request_cancel(record.id)
+        if record.kind == "other":
+            await runtime.tasks.complete(record.id)
+        else:
+            await runtime.tasks.wait(record.id)
+
+
+async def is_answered(runtime: Runtime, name: str) -> None:
+    await runtime.tasks.answer(name, {"name": "theirs", "remote": "fork"}, actor="somebody")
+
+
+async def asks_badly(runtime: Runtime, name: str) -> None:
+    """Let a task ask something whose every text would like to be obeyed."""
+    nasty = "<img src=x onerror=alert(1)>\x1b[31m\u202e"
+    described: JsonValue = {"title": nasty, "description": nasty, "enum": [nasty, "fine"]}
+    question = Question(nasty, {"type": "object", "properties": {"it": described}, "required": ["it"]})
+    await runtime.tasks.register_external("desk", TaskSpec(id=name, label=f"Ask {name}"))
+    await runtime.tasks.update(name, state=TaskState.WAITING, question=question)
+
+
+async def reports(runtime: Runtime, rest: str) -> None:
+    name, _, message = rest.partition(" ")
+    await runtime.tasks.update(name, progress=Progress(message))
+
+
 async def long(runtime: Runtime, name: str) -> None:
     task_id = name + "l" * 200
     spec = TaskSpec(id=task_id, kind="k" * 90, label=name + "w" * 400, producer="p" * 90)
@@ -248,6 +298,12 @@ VERBS = {
     "break": break_downloads,
     "steady": steady,
     "family": family,
+    "asks": asks,
+    "asks-of": asks_of,
+    "nobody-asks": nobody_asks,
+    "is-answered": is_answered,
+    "asks-badly": asks_badly,
+    "reports": reports,
     "hostile": hostile,
 }
 

@@ -112,6 +112,7 @@ const KEYS = {
     $("#search").select();
   },
   "?": showKeys,
+  a: () => tasks.answer(),
   c: () => tasks.press("cancel"),
   t: () => tasks.press("transfer"),
   j: () => tasks.list.focus(),

@@ -27,6 +27,7 @@ export class Refused extends Error {
   constructor(status, problem) {
     super(problem.detail || `the server answered ${status}`);
     this.status = status;
+    this.problem = problem;
     this.kind = (problem.type || "").split(":").pop();
   }
 }
