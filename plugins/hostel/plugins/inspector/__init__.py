@@ -9,6 +9,7 @@ _shell/  `hostel start`, `run`, `logs`, `answer`, `send`, `wait`, `inbox`, `kind
 _plugin  the plugin that serves a runtime while it runs
 _asgi    the same as an application for a server of one's own
 _server/ the API, its events, who may ask, the page, the HTTP server
+_panels/ views that plugins add to the page
 _resources/ what one asks of tasks: starting, output, answers, inboxes
 _errors  what can go wrong
 page/    the page: HTML, CSS and JavaScript

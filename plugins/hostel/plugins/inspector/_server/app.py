@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute, Route
 from hostel.runtime import RuntimeFault
 from hostel.sessions import SessionsError
 
+from .._panels.gathering import PluginPanels
 from .auth import AuthMiddleware
 from .event_stream import to_json
 from .openapi import openapi
@@ -34,10 +35,8 @@ if TYPE_CHECKING:
 def build(runtime: Runtime, api: Api, tokens: Tokens, *, host: str, allowed: frozenset[str]) -> AsgiApp:
     """Return the application that serves `runtime` at `host`, which also goes by the names `allowed`."""
     theirs, pages = PluginRoutes.of(runtime), page_routes()
-    routes: list[BaseRoute] = [*_own_routes(api), *theirs.routes, *pages]
-    # the page asks for downloads whether or not a plugin has any
-    if not theirs.answers("GET", "downloads"):
-        routes.append(Route("/api/downloads", _constant({"items": [], "next": None})))
+    panels = PluginPanels.of(runtime.plugins, theirs)
+    routes: list[BaseRoute] = [*_own_routes(api, panels), *theirs.routes, *pages]
     routes.append(Route("/openapi.json", _constant(openapi(theirs.endpoints))))
     app = Starlette(
         routes=routes,
@@ -54,7 +53,7 @@ def build(runtime: Runtime, api: Api, tokens: Tokens, *, host: str, allowed: fro
     return cast("AsgiApp", AuthMiddleware(app, tokens, host=host, allowed=allowed, public=public))
 
 
-def _own_routes(api: Api) -> list[Route]:
+def _own_routes(api: Api, panels: PluginPanels) -> list[Route]:
     return [
         Route("/health", api.health),
         Route("/proof", api.proof),
@@ -75,6 +74,7 @@ def _own_routes(api: Api) -> list[Route]:
         Route("/api/events", api.events),
         Route("/api/events/ticket", api.ticket, methods=["POST"]),
         Route("/api/plugins", api.plugins),
+        Route("/api/panels", panels.listing),
     ]
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from hostel.runtime import PluginRegistry, Runtime
     from hostel.sessions import JsonValue
 
-OWN = ("kinds", "sessions", "tasks", "transfer", "events", "plugins")
+OWN = ("kinds", "sessions", "tasks", "transfer", "events", "plugins", "panels")
 RESERVED = ("/api", "/page", "/health", "/proof", "/openapi.json")
 
 
@@ -34,7 +34,7 @@ class PluginRoutes:
 
     routes: list[BaseRoute] = attrs.Factory(list)
     endpoints: list[Endpoint] = attrs.Factory(list)
-    _taken: set[tuple[str, str]] = attrs.Factory(set)
+    _taken: dict[tuple[str, str], str] = attrs.Factory(dict)
 
     @classmethod
     def of(cls, runtime: Runtime) -> PluginRoutes:
@@ -56,22 +56,23 @@ class PluginRoutes:
         :raises ValueError: if its path is not free.
         """
         if isinstance(described, Endpoint):
-            self._take(described.method, described.path, described.path.partition("/")[0] not in OWN)
+            is_free = described.path.partition("/")[0] not in OWN
+            self._take(described.method, described.path, plugin, is_free=is_free)
             self.routes.append(_endpoint_route(described, plugins, plugin))
             self.endpoints.append(described)
         else:
             is_free = described.path.startswith("/") and not described.path.startswith(RESERVED)
-            self._take("", described.path, is_free and described.path != "/")
+            self._take("", described.path, plugin, is_free=is_free and described.path != "/")
             self.routes.append(StarletteMount(described.path, Mounted(described, plugins, plugin)))
 
-    def answers(self, method: str, path: str) -> bool:
-        """Tell whether a plugin answers at `/api/<path>`."""
-        return (method, path) in self._taken
+    def of_plugin(self, plugin: str) -> frozenset[tuple[str, str]]:
+        """Return the methods and paths below `/api/` that a plugin answers; a mount has "" for a method."""
+        return frozenset(route for route, owner in self._taken.items() if owner == plugin)
 
-    def _take(self, method: str, path: str, is_free: bool) -> None:
+    def _take(self, method: str, path: str, plugin: str, *, is_free: bool) -> None:
         if not is_free or (method, path) in self._taken:
             raise ValueError(f"the path {path!r} is taken")
-        self._taken.add((method, path))
+        self._taken[method, path] = plugin
 
 
 def _endpoint_route(endpoint: Endpoint, plugins: PluginRegistry, plugin: str) -> Route:
