@@ -3,13 +3,13 @@
 import { ask, follow, now, setToken, takeToken } from "./lib/api.js";
 import { $, setText } from "./lib/dom.js";
 import { clock } from "./lib/format.js";
-import { Router } from "./lib/router.js";
+import { Router, parse } from "./lib/router.js";
 import { startTheme } from "./lib/theme.js";
 import { soon } from "./lib/timing.js";
 import { askToken, showKeys } from "./task/dialogs.js";
 import { Store } from "./tasks/store.js";
 import { TasksView } from "./tasks/view.js";
-import { Downloads } from "./views/downloads.js";
+import { Panels } from "./views/panels.js";
 import { Plugins } from "./views/plugins.js";
 
 const LINKS = { connecting: "connecting", lost: "not connected", locked: "locked" };
@@ -28,18 +28,24 @@ const tasks = new TasksView(store, {
   canAct: () => isLive,
 });
 // Each has `show(place)`, told when it comes into sight or its part of the address changes.
-const views = { tasks, downloads: new Downloads(), plugins: new Plugins() };
+const panels = new Panels({ go: (place) => router.go(place), canAct: () => isLive, isLive: () => isLive, tabbed: () => markTab() });
+const views = { tasks, panel: panels, plugins: new Plugins() };
 
 function see(place) {
   const name = place.view in views ? place.view : "tasks";
   document.body.dataset.view = name;
   for (const view of document.querySelectorAll(".view")) view.hidden = view.id !== name;
-  for (const tab of document.querySelectorAll("[data-tab]")) tab.setAttribute("aria-current", tab.dataset.tab === name ? "page" : "false");
   if (name !== "tasks") tasks.detail.close();
   views[name].show(place);
+  markTab();
 }
 
-const loadDownloads = soon(0.5, () => views.downloads.load());
+function markTab() {
+  const { place } = router;
+  const chosen = place.view === "panel" ? panels.tabOf(place) : place.view in views ? place.view : "tasks";
+  for (const tab of document.querySelectorAll("[data-tab]")) tab.setAttribute("aria-current", tab.dataset.tab === chosen ? "page" : "false");
+}
+
 const loadPlugins = soon(0.5, () => views.plugins.load());
 
 const loadSessions = soon(1, async () => {
@@ -62,7 +68,7 @@ function onFrame(type, data) {
   if (!record) return;
   tasks.detail.take(type, data);
   if (type === "transferred") tasks.follow();
-  if (record.kind === "model_pull") loadDownloads();
+  panels.heard(record.kind);
   if (type === "registered" || type === "transferred") loadSessions();
   tasks.drawSoon();
 }
@@ -79,7 +85,7 @@ function onLink(state, why = "") {
   if (!isLive) return;
   store.beginSnapshot();
   tasks.detail.load();
-  loadDownloads();
+  panels.load();
   loadPlugins();
   loadSessions();
 }
@@ -135,7 +141,12 @@ document.addEventListener("keydown", (event) => {
   act();
 });
 
-for (const tab of document.querySelectorAll("[data-tab]")) tab.addEventListener("click", () => router.go({ view: tab.dataset.tab }));
+$(".tabs").addEventListener("click", (event) => {
+  const tab = event.target.closest("[data-tab]");
+  if (!tab) return;
+  const { view, path } = parse(`#/${tab.dataset.tab}`);
+  router.go({ view, path, ...(view === "panel" && { chosen: {} }) });
+});
 $("#keys").addEventListener("click", showKeys);
 
 setInterval(() => {

@@ -21,6 +21,7 @@ export class Refused extends Error {
   constructor(status, problem) {
     super(problem.detail || `the server answered ${status}`);
     this.status = status;
+    this.problem = problem;
     this.kind = (problem.type || "").split(":").pop();
   }
 }
@@ -81,6 +82,14 @@ export async function ask(path, body, more = {}) {
   const answer = await response.json().catch(() => ({}));
   if (!response.ok) throw new Refused(response.status, answer);
   return answer;
+}
+
+// The body of what a path of the server answers, to be kept as a file.
+export async function download(path) {
+  if (!key) throw new Refused(0, { detail: "the runtime cannot be reached now" });
+  const response = await fetch(new URL(path, ROOT), { headers: headers() });
+  if (!response.ok) throw new Refused(response.status, await response.json().catch(() => ({})));
+  return response.blob();
 }
 
 export const taskPath = (record, verb = "") =>
