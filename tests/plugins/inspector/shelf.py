@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hostel.runtime import Action, Column, Endpoint, Format, Panel, Save, Scope, hookimpl
-from hostel.sessions import JsonValue
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from hostel.sessions import JsonValue
 
 WANTED: dict[str, JsonValue] = {
     "type": "object",
@@ -30,9 +31,11 @@ COLUMNS = [
     Column("Reader", "reader.task", Format.TASK, "reader.session"),
     Column("Notes", "notes", Format.LINES),
 ]
-ACTIONS = [
+ACTIONS: list[Action | Save] = [
     Action("Buy", "shelf/buy", schema=WANTED, scope=Scope.PANEL),
-    Action("Burn", "shelf/burn", {"id": "id"}, danger=True, confirm="Burn this book?", when={"burns": [True]}),
+    Action(
+        "Burn", "shelf/burn", {"id": "id"}, danger=True, confirm="Burn this book?", when={"burns": [True]}
+    ),
     Action("Read", "shelf/read", {"id": "id"}),
     Save("Text", "/api/shelf/text?id={id}", "{title}.json"),
 ]

@@ -11,6 +11,7 @@ from hostel.sessions import TaskFilter, UnknownCursor
 from hostel.sessions.json import event_to_json, record_to_json, summary_to_json
 
 from .._resources.finding import ACTOR, answer, revision, task_answer
+from .._resources.history import History
 from .._resources.starting import Starting
 from .._resources.talking import Talking
 from .._resources.telling import Telling
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 NONCE = re.compile(r"[A-Za-z0-9_-]{16,128}")
 
 
-class Api(Starting, Talking, Telling):
+class Api(Starting, Talking, Telling, History):
     """The resources of one runtime."""
 
     def __init__(self, runtime: Runtime, tokens: Tokens, *, max_streams: int = MAX_STREAMS) -> None:
@@ -141,13 +142,7 @@ class Api(Starting, Talking, Telling):
         return self._listing(cast("list[dict[str, JsonValue]]", infos), None)
 
     def _place(self, query: Query) -> str | None:
-        cursor = query.text("after")
-        if cursor is None:
-            return None
-        place = self._cursors.read(cursor)
-        if place is None:
-            raise UnknownCursor(cursor)
-        return place
+        return self._cursors.place(query.text("after"))
 
     def _listing(self, items: Sequence[dict[str, JsonValue]], next_place: str | None) -> Response:
         cursor = self._cursors.write(next_place) if next_place is not None else None

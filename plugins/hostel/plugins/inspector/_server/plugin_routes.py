@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from hostel.runtime import PluginRegistry, Runtime
     from hostel.sessions import JsonValue
 
-OWN = ("kinds", "sessions", "tasks", "transfer", "events", "plugins", "panels")
+OWN = ("kinds", "sessions", "tasks", "history", "transfer", "events", "plugins", "panels")
 RESERVED = ("/api", "/page", "/health", "/proof", "/openapi.json")
 
 
