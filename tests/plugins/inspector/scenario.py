@@ -139,6 +139,13 @@ async def named(runtime: Runtime, task_id: str) -> None:
     await runtime.tasks.complete(task_id)
 
 
+async def ended(runtime: Runtime, count: str) -> None:
+    for number in range(int(count)):
+        spec = TaskSpec(id=f"heap-{number}")
+        await runtime.tasks.register_external(f"heap {number % 3}", spec)
+        await runtime.tasks.complete(spec.id or "")
+
+
 async def long(runtime: Runtime, name: str) -> None:
     task_id = name + "l" * 200
     spec = TaskSpec(id=task_id, kind="k" * 90, label=name + "w" * 400, producer="p" * 90)
@@ -153,6 +160,7 @@ VERBS = {
     "many": many,
     "long": long,
     "named": named,
+    "ended": ended,
     "shelf": shelf,
     "subagent": subagent,
     "steady": steady,

@@ -9,6 +9,7 @@ import { soon } from "./lib/timing.js";
 import { askToken, showKeys } from "./task/dialogs.js";
 import { Store } from "./tasks/store.js";
 import { TasksView } from "./tasks/view.js";
+import { HistoryView } from "./views/history.js";
 import { Panels } from "./views/panels.js";
 import { Plugins } from "./views/plugins.js";
 
@@ -29,7 +30,8 @@ const tasks = new TasksView(store, {
 });
 // Each has `show(place)`, told when it comes into sight or its part of the address changes.
 const panels = new Panels({ go: (place) => router.go(place), canAct: () => isLive, isLive: () => isLive, tabbed: () => markTab() });
-const views = { tasks, panel: panels, plugins: new Plugins() };
+const past = new HistoryView({ go: (place) => router.go(place), choose: (chosen) => router.choose(chosen), kinds: () => [...store.kinds.keys()].sort() });
+const views = { tasks, history: past, panel: panels, plugins: new Plugins() };
 
 function see(place) {
   const name = place.view in views ? place.view : "tasks";
@@ -69,6 +71,7 @@ function onFrame(type, data) {
   tasks.detail.take(type, data);
   if (type === "transferred") tasks.follow();
   panels.heard(record.kind);
+  if (record.completed_at !== null) past.heard();
   if (type === "registered" || type === "transferred") loadSessions();
   tasks.drawSoon();
 }
@@ -86,6 +89,7 @@ function onLink(state, why = "") {
   store.beginSnapshot();
   tasks.detail.load();
   panels.load();
+  past.load();
   loadPlugins();
   loadSessions();
 }

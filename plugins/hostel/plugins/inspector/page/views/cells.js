@@ -68,8 +68,13 @@ export const isFigure = (format) => RIGHT.has(format);
 export function content(column, row, go) {
   const value = at(row, column.field);
   if (value === null || value === "") return "";
-  const format = Object.hasOwn(FORMATS, column.format) ? FORMATS[column.format] : textOf;
-  return format(value, column, row, go);
+  return formatOf(column)(value, column, row, go);
+}
+
+// The page's own tables may bring a function.
+function formatOf({ format }) {
+  if (typeof format === "function") return format;
+  return Object.hasOwn(FORMATS, format) ? FORMATS[format] : textOf;
 }
 
 function lines(value) {
@@ -89,11 +94,16 @@ function bar(value) {
 function link(value, column, row, go) {
   const session = column.session_field === null ? null : at(row, column.session_field);
   if (session === null) return textOf(value);
-  const place = { view: "tasks", path: [textOf(session), textOf(value)] };
+  return taskLink(textOf(session), textOf(value), textOf(value), go);
+}
+
+// A link that opens a task.
+export function taskLink(session, id, words, go) {
+  const place = { view: "tasks", path: [session, id] };
   const onclick = (event) => {
     if (event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
     go(place);
   };
-  return h("a", { href: write(place), onclick }, textOf(value));
+  return h("a", { href: write(place), onclick }, words);
 }

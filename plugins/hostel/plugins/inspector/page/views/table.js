@@ -46,7 +46,7 @@ export class Table {
   #row(row) {
     const cells = this.panel.columns.map((column) => {
       const shown = content(column, row, this.go);
-      return h("td", { role: "cell", class: isFigure(column.format) && "figure", data: { title: column.title, format: column.format } }, shown === "" ? null : shown);
+      return h("td", { role: "cell", class: isFigure(column.format) && "figure", data: { title: column.title, format: typeof column.format === "string" ? column.format : "text" } }, shown === "" ? null : shown);
     });
     if (this.buttons) cells.push(h("td", { role: "cell", class: "row-acts" }, ...this.buttons(row)));
     return h("tr", { role: "row" }, ...cells);
