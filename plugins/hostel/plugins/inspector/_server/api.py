@@ -11,6 +11,7 @@ from hostel.sessions import TaskFilter, UnknownCursor
 from hostel.sessions.json import event_to_json, record_to_json, summary_to_json
 
 from .._resources.finding import answer, revision, task_answer
+from .._resources.history import History
 from .._resources.neighbours import Neighbours
 from .._resources.starting import Starting
 from .._resources.talking import Talking
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 NONCE = re.compile(r"[A-Za-z0-9_-]{16,128}")
 
 
-class Api(Starting, Talking, Telling, Watching, Neighbours):
+class Api(Starting, Talking, Telling, Watching, Neighbours, History):
     """The resources of one runtime; `own_url` is the address on its card, None if it shows no others."""
 
     def __init__(
@@ -160,13 +161,7 @@ class Api(Starting, Talking, Telling, Watching, Neighbours):
         return self._listing(cast("list[dict[str, JsonValue]]", infos), None)
 
     def _place(self, query: Query) -> str | None:
-        cursor = query.text("after")
-        if cursor is None:
-            return None
-        place = self._cursors.read(cursor)
-        if place is None:
-            raise UnknownCursor(cursor)
-        return place
+        return self._cursors.place(query.text("after"))
 
     def _listing(self, items: Sequence[dict[str, JsonValue]], next_place: str | None) -> Response:
         cursor = self._cursors.write(next_place) if next_place is not None else None

@@ -78,6 +78,7 @@ def _own_routes(api: Api, panels: PluginPanels) -> list[Route]:
         Route("/api/tasks/{task_id:path}/messages", api.send, methods=["POST"]),
         Route("/api/tasks/{task_id:path}/output", api.output),
         Route("/api/tasks/{task_id:path}", api.task),
+        Route("/api/history", api.history),
         Route("/api/transfer", api.transfer_many, methods=["POST"]),
         Route("/api/events", api.events),
         Route("/api/events/ticket", api.ticket, methods=["POST"]),

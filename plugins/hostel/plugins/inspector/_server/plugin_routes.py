@@ -27,7 +27,19 @@ if TYPE_CHECKING:
 
     from .._users import Caller
 
-OWN = ("kinds", "me", "runtimes", "sessions", "tasks", "transfer", "events", "plugins", "panels", "lints")
+OWN = (
+    "kinds",
+    "me",
+    "runtimes",
+    "sessions",
+    "tasks",
+    "transfer",
+    "events",
+    "plugins",
+    "panels",
+    "lints",
+    "history",
+)
 RESERVED = ("/api", "/page", "/health", "/proof", "/metrics", "/openapi.json")
 
 

@@ -32,14 +32,13 @@ export class Refused extends Error {
   }
 }
 
-// Tell whether the server may open: with what there is, or with nothing, which it alone can tell.
+// Take the token out of the address, if there is one.
 export function takeToken() {
   const given = new URLSearchParams(location.hash.slice(1)).get("token");
   if (given) {
     setToken(given);
     history.replaceState(null, "", location.pathname);
   }
-  return true;
 }
 
 export function setToken(given) {
@@ -95,6 +94,14 @@ export async function ask(path, body, more = {}) {
   const answer = await response.json().catch(() => ({}));
   if (!response.ok) throw new Refused(response.status, answer);
   return answer;
+}
+
+// The body of what a path of the server answers, to be kept as a file.
+export async function download(path) {
+  if (!opening) throw new Refused(0, { detail: "the runtime cannot be reached now" });
+  const response = await fetch(new URL(path, ROOT), { headers: headers() });
+  if (!response.ok) throw new Refused(response.status, await response.json().catch(() => ({})));
+  return response.blob();
 }
 
 // "." and ".." would be places in the path, however they are quoted, unless they are quoted twice
