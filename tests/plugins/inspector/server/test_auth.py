@@ -49,7 +49,7 @@ async def test_the_page_and_health_are_for_everybody_and_hold_nothing_of_the_run
         for path in (
             "/",
             "/page/app.js",
-            "/page/base.css",
+            "/page/style/base.css",
             "/page/icon.svg",
             "/health",
             f"/proof?nonce={'n' * 16}",

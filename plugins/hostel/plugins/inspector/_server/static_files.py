@@ -10,6 +10,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from importlib.resources.abc import Traversable
+
     from starlette.requests import Request
 
 MEDIA_TYPES = {
@@ -22,17 +25,29 @@ MEDIA_TYPES = {
 
 def page_routes() -> list[Route]:
     """Return a route for each file of the page, `/` for the page itself."""
-    found = sorted(files("hostel.plugins.inspector").joinpath("page").iterdir(), key=lambda file: file.name)
+    folder = files("hostel.plugins.inspector").joinpath("page")
     return [
-        _route("/" if file.name == "index.html" else f"/page/{file.name}", file.name, file.read_bytes())
-        for file in found
-        if file.name.rpartition(".")[2] in MEDIA_TYPES
+        _route("/" if path == "/page/index.html" else path, file.read_bytes())
+        for path, file in _files_below("/page", folder)
+        if _suffix(path) in MEDIA_TYPES
     ]
 
 
-def _route(path: str, name: str, data: bytes) -> Route:
+def _files_below(path: str, folder: Traversable) -> Iterator[tuple[str, Traversable]]:
+    for found in sorted(folder.iterdir(), key=lambda found: found.name):
+        if found.is_dir():
+            yield from _files_below(f"{path}/{found.name}", found)
+        else:
+            yield f"{path}/{found.name}", found
+
+
+def _suffix(path: str) -> str:
+    return path.rpartition(".")[2]
+
+
+def _route(path: str, data: bytes) -> Route:
     headers = {"etag": f'"{hashlib.sha256(data).hexdigest()[:16]}"', "cache-control": "no-cache"}
-    media_type = MEDIA_TYPES[name.rpartition(".")[2]]
+    media_type = MEDIA_TYPES["html" if path == "/" else _suffix(path)]
 
     async def respond(request: Request) -> Response:
         if request.headers.get("if-none-match") == headers["etag"]:

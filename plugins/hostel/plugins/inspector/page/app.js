@@ -1,205 +1,100 @@
-// The page: tasks as a tree, live; one task in full; downloads; plugins.
+// The page: what one sees follows from the address, what is true comes with the events of the server.
 
-import { ask, follow, now, setToken, takeToken } from "./api.js";
-import { Detail } from "./detail.js";
-import { askToken, cancel, showKeys, transfer } from "./dialogs.js";
-import { $, glyph, h, setText } from "./dom.js";
-import { LIVE, STATES, clock, plural, title } from "./format.js";
-import { List } from "./list.js";
-import { Downloads, Plugins } from "./panels.js";
-import { Store, keyOfRecord } from "./store.js";
+import { ask, follow, now, setToken, takeToken } from "./lib/api.js";
+import { $, setText } from "./lib/dom.js";
+import { clock } from "./lib/format.js";
+import { hasKeys } from "./lib/keys.js";
+import { Router, parse } from "./lib/router.js";
+import { startTheme } from "./lib/theme.js";
+import { soon } from "./lib/timing.js";
+import { askToken, showKeys } from "./task/dialogs.js";
+import { Store } from "./tasks/store.js";
+import { TasksView } from "./tasks/view.js";
+import { HistoryView } from "./views/history.js";
+import { Panels } from "./views/panels.js";
+import { Plugins } from "./views/plugins.js";
 
-const DRAW_EVERY = 120;
 const LINKS = { connecting: "connecting", lost: "not connected", locked: "locked" };
-const PILLS = ["live", "running", "waiting", "pending", "cancel_requested", "stuck", "completed", "failed", "cancelled", "abandoned", "all"];
+
+let isLive = false;
+let lostAt = 0;
 
 const store = new Store();
-let isLive = false;
-const canAct = () => isLive;
-const downloads = new Downloads();
-const plugins = new Plugins();
-
-const list = new List({
-  open: (record) => open(record),
-  move: (row) => {
-    list.select(row.key, { scroll: true });
-    if (row.kind === "task" && detail.isOpen && matchMedia("(min-width: 900px)").matches) detail.open(row.record);
+const router = new Router((place) => see(place));
+const tasks = new TasksView(store, {
+  go: (place) => router.go({ view: "tasks", ...place }),
+  choose: (chosen) => {
+    router.choose(chosen);
+    tasks.filters.show(router.place.chosen);
   },
-  act: (name, record) => act(name, record),
-  canAct,
-  fold: (row, folded = !store.folded.has(row.key)) => {
-    store.folded[folded ? "add" : "delete"](row.key);
-    draw();
-  },
-  isFolded: (row) => store.folded.has(row.key),
+  canAct: () => isLive,
+  hasKeys,
 });
+// Each has `show(place)`, told when it comes into sight or its part of the address changes.
+const panels = new Panels({ go: (place) => router.go(place), canAct: () => isLive, isLive: () => isLive, tabbed: () => markTab() });
+const past = new HistoryView({ go: (place) => router.go(place), choose: (chosen) => router.choose(chosen), kinds: () => [...store.kinds.keys()].sort() });
+const views = { tasks, history: past, panel: panels, plugins: new Plugins() };
 
-const detail = new Detail({
-  close: () => closeDetail(),
-  act: (name, record) => act(name, record),
-  canAct,
-  openRecord: (record) => open(record),
-  openId: (session, id) => open(store.find(session, id)),
-  nameOf: (session, id) => title(store.find(session, id)),
-});
-
-function open(record) {
-  if (record.state === undefined) return;
-  list.select(keyOfRecord(record), { scroll: true });
-  detail.open(record);
+function see(place) {
+  const name = place.view in views ? place.view : "tasks";
+  document.body.dataset.view = name;
+  for (const view of document.querySelectorAll(".view")) view.hidden = view.id !== name;
+  if (name !== "tasks") tasks.detail.close();
+  views[name].show(place);
+  markTab();
 }
 
-function closeDetail() {
-  detail.close();
-  list.focus();
+function markTab() {
+  const { place } = router;
+  const chosen = place.view === "panel" ? panels.tabOf(place) : place.view in views ? place.view : "tasks";
+  for (const tab of document.querySelectorAll("[data-tab]")) tab.setAttribute("aria-current", tab.dataset.tab === chosen ? "page" : "false");
 }
 
-function act(name, record) {
-  if (!record || !LIVE.has(record.state) || !canAct()) return;
-  if (name === "cancel" && record.state !== "cancel_requested") cancel(record, store.below(record).filter((task) => LIVE.has(task.state) && task.state !== "cancel_requested").length);
-  if (name === "transfer") transfer(record, [...store.sessions.keys()]);
-}
-
-let drawn = 0;
-let waiting = 0;
-
-function draw() {
-  clearTimeout(waiting);
-  waiting = 0;
-  drawn = performance.now();
-  list.show(store.rows(now()), now());
-  drawPills();
-  drawKinds();
-  drawNothing();
-}
-
-function drawSoon() {
-  if (waiting) return;
-  waiting = setTimeout(draw, Math.max(0, DRAW_EVERY - (performance.now() - drawn)));
-}
-
-const pills = new Map(PILLS.map((name) => {
-  const count = h("i");
-  const words = { live: "Live", stuck: "stuck", all: "All" }[name] ?? STATES[name];
-  const mark = name === "stuck" ? glyph("i-clock", "icon") : STATES[name] ? glyph(`g-${name}`) : null;
-  const button = h("button", { type: "button", class: "pill", data: { state: name }, onclick: (event) => choose(name, event) }, mark, h("span", {}, words), count);
-  return [name, { button, count }];
-}));
-$("#pills").append(...[...pills.values()].map((pill) => pill.button));
-
-function choose(name, event) {
-  const chosen = store.filter.states;
-  const isOnly = chosen.size === 1 && chosen.has(name);
-  if (!event.shiftKey && !event.metaKey && !event.ctrlKey) chosen.clear();
-  if (name === "live" || isOnly) chosen.delete(name);
-  else chosen.has(name) ? chosen.delete(name) : chosen.add(name);
-  $("#scroller").scrollTop = 0;
-  draw();
-}
-
-function drawPills() {
-  const chosen = store.filter.states;
-  for (const [name, { button, count }] of pills) {
-    const number = store.counts[name] || 0;
-    setText(count, number.toLocaleString("en"));
-    button.setAttribute("aria-pressed", name === "live" ? !chosen.size : chosen.has(name));
-    button.hidden = !number && !chosen.has(name) && !["live", "all"].includes(name);
-    button.classList.toggle("alarm", name === "stuck" && number > 0);
-  }
-  setText($('[data-count="tasks"]'), store.counts.live ? store.counts.live.toLocaleString("en") : "");
-  document.title = store.counts.live ? `(${store.counts.live}) hostel` : "hostel";
-}
-
-let kindsDrawn = "";
-
-function drawKinds() {
-  const kinds = [...store.kinds.keys()].sort();
-  if (kinds.join() === kindsDrawn) return;
-  kindsDrawn = kinds.join();
-  $("#kind").replaceChildren(h("option", { value: "" }, "all"), ...kinds.map((kind) => h("option", { value: kind, selected: kind === store.filter.kind }, kind)));
-}
-
-let isLoaded = false;
-
-function drawNothing() {
-  const box = $("#nothing");
-  box.hidden = list.rows.length > 0 || !isLoaded;
-  if (box.hidden) return;
-  const others = store.tasks.size;
-  box.replaceChildren(glyph("i-bunk", "mark"),
-    h("b", {}, others ? "Nothing matches" : "All beds are free"),
-    h("p", {}, others ? `${plural(others, "task")} hidden by the filters.` : "Tasks appear here as soon as a session starts one."),
-    others > 0 && h("button", { type: "button", class: "button", onclick: showAll }, "Show all"));
-}
-
-function showAll() {
-  store.filter.states = new Set(["all"]);
-  store.filter.text = [];
-  store.filter.kind = $("#kind").value = $("#search").value = "";
-  draw();
-}
-
-const soon = (seconds, work) => {
-  let timer = 0;
-  return () => {
-    timer ||= setTimeout(() => {
-      timer = 0;
-      work();
-    }, seconds * 1000);
-  };
-};
-
-const loadDownloads = soon(0.5, async () => {
-  const active = (await downloads.load()).filter((item) => item.status !== "failed").length;
-  setText($('[data-count="downloads"]'), active ? String(active) : "");
-});
-
-const loadPlugins = soon(0.5, async () => {
-  const failures = (await plugins.load()).filter((info) => info.failure && !info.failure.startsWith("not installed")).length;
-  setText($('[data-count="plugins"]'), failures ? String(failures) : "");
-});
+const loadPlugins = soon(0.5, () => views.plugins.load());
 
 const loadSessions = soon(1, async () => {
   try {
     const { items } = await ask("sessions?limit=1000");
-    store.hidden = new Map(items.map((session) => [session.id, session.hidden]));
-    for (const { id, first_activity: since } of items) if (store.sessions.has(id)) store.sessions.get(id).since = since;
-    drawSoon();
+    store.describe(items);
+    tasks.drawSoon();
   } catch { /* the stream tells when the server is gone */ }
 });
 
 function onFrame(type, data) {
   if (type === "snapshot") {
     store.applyPart(data);
-    if (data.complete) isLoaded = true;
-    drawSoon();
+    if (data.complete) tasks.isLoaded = true;
+    tasks.drawSoon();
     return;
   }
   const record = store.apply(type, data);
   if (!record) return;
-  detail.take(type, data);
-  if (record.kind === "model_pull") loadDownloads();
+  tasks.detail.take(type, data);
+  if (type === "transferred") tasks.follow();
+  panels.heard(record.kind);
+  if (record.completed_at !== null) past.heard();
   if (type === "registered" || type === "transferred") loadSessions();
-  drawSoon();
+  tasks.drawSoon();
 }
-
-let lostAt = 0;
 
 function onLink(state, why = "") {
   const link = $("#link");
   const wasLive = isLive;
   isLive = state === "live";
+  if (state === "connecting" && lostAt) return; // it is still not connected, and says so already
   if (wasLive && !isLive) lostAt = now();
   link.dataset.state = state;
   setText(link.lastElementChild, isLive ? location.host : LINKS[state]);
   link.title = isLive ? "Connected: what you see is live" : "";
   if (state !== "connecting") drawLink(why);
-  if (isLive) {
-    store.beginSnapshot();
-    loadDownloads();
-    loadPlugins();
-    loadSessions();
-  }
+  if (!isLive) return;
+  store.beginSnapshot();
+  tasks.detail.load();
+  panels.load();
+  past.load();
+  loadPlugins();
+  loadSessions();
+  tasks.lints.load();
 }
 
 function drawLink(why) {
@@ -208,96 +103,69 @@ function drawLink(why) {
   $("#banner").hidden = isLive;
   setText($("#banner"), isLive ? "" : `Not connected to the runtime${why && `: ${why}`}.${since}`);
   for (const button of document.querySelectorAll("[data-verb]")) button.disabled = !isLive;
-  draw();
-  detail.draw();
+  tasks.draw();
+  tasks.detail.draw();
 }
 
 async function start() {
   for (;;) {
-    if (takeToken()) await follow("snapshot=true&include_terminal=true", { frame: onFrame, link: onLink });
+    await follow("snapshot=true&include_terminal=true", { frame: onFrame, link: onLink });
     onLink("locked");
     setToken(await new Promise(askToken));
   }
 }
 
-function show(tab) {
-  document.body.dataset.view = tab;
-  for (const view of document.querySelectorAll(".view")) view.hidden = view.id !== tab;
-  for (const button of document.querySelectorAll("[data-tab]")) button.setAttribute("aria-current", button.dataset.tab === tab ? "page" : "false");
-  if (tab === "downloads") loadDownloads();
-  if (tab === "plugins") loadPlugins();
-  if (tab === "tasks") list.draw();
-}
-
-for (const button of document.querySelectorAll("[data-tab]")) button.addEventListener("click", () => show(button.dataset.tab));
-
-$("#search").addEventListener("input", (event) => {
-  store.filter.text = event.target.value.toLowerCase().split(/\s+/).filter(Boolean);
-  $("#scroller").scrollTop = 0;
-  drawSoon();
-});
-$("#search").addEventListener("keydown", (event) => {
-  if (event.key !== "ArrowDown" && event.key !== "Enter") return;
-  event.preventDefault();
-  draw();
-  list.focus();
-  if (list.rows.length) list.select((list.rows.find((row) => row.kind === "task" && !row.context) ?? list.rows[0]).key, { scroll: true });
-});
-$("#kind").addEventListener("change", (event) => {
-  store.filter.kind = event.target.value;
-  draw();
-});
-$("#stuck-after").addEventListener("change", (event) => {
-  store.filter.stuckAfter = Number(event.target.value);
-  draw();
-});
-$("#keys").addEventListener("click", showKeys);
-
-const THEMES = ["", "light", "dark"];
-const setTheme = (theme) => {
-  document.documentElement.dataset.theme = theme;
-  localStorage.setItem("hostel-theme", theme);
+const KEYS = {
+  "/": () => {
+    router.go({ view: "tasks", path: router.place.view === "tasks" ? router.place.path : [] });
+    $("#search").focus();
+    $("#search").select();
+  },
+  "?": showKeys,
+  a: () => tasks.answer(),
+  c: () => tasks.press("cancel"),
+  t: () => tasks.press("transfer"),
+  j: () => tasks.list.focus(),
+  k: () => tasks.list.focus(),
 };
-setTheme(localStorage.getItem("hostel-theme") ?? "");
-$("#theme").addEventListener("click", () => {
-  const isDark = matchMedia("(prefers-color-scheme: dark)").matches;
-  const next = { "": isDark ? "light" : "dark", light: isDark ? "" : "dark", dark: isDark ? "light" : "" };
-  setTheme(next[document.documentElement.dataset.theme] ?? THEMES[0]);
-});
+
+function keyOf(event) {
+  if (event.key.length === 1 && !hasKeys()) return undefined;
+  const tab = /^[1-9]$/.test(event.key) && document.querySelectorAll("[data-tab]")[event.key - 1];
+  return tab ? () => tab.click() : KEYS[event.key];
+}
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || $("#dialog").open) return;
-  const typing = event.target.matches("input, select, textarea");
+  const typing = event.target.matches("input:not([type=checkbox]), select, textarea");
   if (event.key === "Escape") {
-    if (typing) list.focus();
-    else if (detail.isOpen) closeDetail();
+    if (typing) tasks.list.focus();
+    else if (tasks.chosen.size) tasks.chosen.clear();
+    else if (tasks.detail.isOpen) tasks.detail.on.close();
     return;
   }
-  if (typing) return;
-  const row = list.rows.find((one) => one.key === list.selected);
-  const record = detail.record ?? (row && row.record);
-  const keys = {
-    "/": () => { show("tasks"); $("#search").focus(); $("#search").select(); },
-    "?": showKeys,
-    c: () => act("cancel", record),
-    t: () => act("transfer", record),
-    1: () => show("tasks"),
-    2: () => show("downloads"),
-    3: () => show("plugins"),
-    j: () => list.focus(),
-    k: () => list.focus(),
-  };
-  if (!(event.key in keys)) return;
+  const act = typing ? undefined : keyOf(event);
+  if (!act) return;
   if ((event.key === "j" || event.key === "k") && document.activeElement === $("#scroller")) return;
   event.preventDefault();
-  keys[event.key]();
+  act();
 });
+
+$(".tabs").addEventListener("click", (event) => {
+  const tab = event.target.closest("[data-tab]");
+  if (!tab) return;
+  const { view, path } = parse(`#/${tab.dataset.tab}`);
+  router.go({ view, path, ...(view === "panel" && { chosen: {} }) });
+});
+$("#keys").addEventListener("click", showKeys);
 
 setInterval(() => {
   if (document.hidden) return;
-  draw();
-  detail.draw();
+  tasks.draw();
+  tasks.detail.draw();
 }, 1000);
 
-show("tasks");
+takeToken();
+startTheme();
+router.start();
 start();
