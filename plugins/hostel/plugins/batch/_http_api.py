@@ -33,7 +33,6 @@ USUAL_LIMIT, MOST = 50, 500
 LONGEST_TEXT = 4_000
 """Characters of a body or an answer; the file of results has all of it."""
 MODELS_KNOWN = 1_000
-ACTOR = "inspector"
 
 
 @attrs.frozen
@@ -48,7 +47,7 @@ class BatchesApi:
         return [
             Endpoint("batches", self._list, summary="List batches, the newest first"),
             Endpoint("batches/lines", self._lines, summary="List lines of `batch_id`, those that failed"),
-            Endpoint("batches/cancel", self._cancel, "POST", "Cancel the batch `id`"),
+            Endpoint("batches/cancel", self._cancel, "POST", "Cancel the batch `id`", takes_actor=True),
             Endpoint("batches/retry", self._retry, "POST", "Send the failed lines of the batch `id` again"),
             Endpoint("batches/retry-line", self._retry_line, "POST", "Send the failed line `id` again"),
         ]
@@ -115,8 +114,7 @@ class BatchesApi:
         batch = await (await self._there(batch_id)).get_batch(batch_id)
         if batch.is_finished:
             raise ValueError(f"the batch {batch_id} is finished: it is {batch_status(batch)}")
-        actor = body.get("actor") if isinstance(body, dict) else None
-        await self.batches.cancel(batch, actor=actor if isinstance(actor, str) and actor else ACTOR)
+        await self.batches.cancel(batch, actor=_text(body, "actor"))
         return {}
 
     async def _retry(self, _: Query, body: JsonValue) -> JsonValue:
