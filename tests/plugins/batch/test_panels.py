@@ -277,3 +277,19 @@ async def test_what_makes_no_sense_is_refused(upstream: Upstream, path: str, why
         for path in ("cancel", "retry", "retry-line"):
             refused = await shown.http.post(f"/api/batches/{path}", json={"id": 3})
             assert (refused.status_code, refused.json()["detail"]) == (400, "id is to be given as a text")
+
+
+async def test_what_no_database_takes_is_the_fault_of_who_asks(
+    location: str | Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOSTEL_BATCH_STORE", str(location))
+    async with page(None) as shown:
+        for path in ("/api/batches?after=%00", "/api/batches/lines?batch_id=%00"):
+            assert (await shown.http.get(path)).status_code in (400, 404)
+        for path in ("cancel", "retry"):
+            assert (await shown.http.post(f"/api/batches/{path}", json={"id": "\0"})).status_code in (
+                400,
+                404,
+            )
+        assert (await shown.http.get("/batches/%00/results")).status_code in (400, 404)
+        assert {info.failure for info in shown.runtime.plugins} == {None}
