@@ -48,9 +48,10 @@ class BatchRequests:
 
     @hookimpl
     def register_routes(self) -> list[Mount]:
-        from ._openai.mount import V1
+        from ._openai.description import paths
+        from ._openai.mount import V1, refuse
 
-        return [Mount("/v1", V1(self._started()))]
+        return [Mount("/v1", V1(self._started()), paths=paths(), refuse=refuse)]
 
     @hookimpl
     async def on_startup(self, runtime: Runtime) -> None:

@@ -38,7 +38,7 @@ def build(runtime: Runtime, api: Api, tokens: Tokens, *, host: str, allowed: fro
     # the page asks for downloads whether or not a plugin has any
     if not theirs.answers("GET", "downloads"):
         routes.append(Route("/api/downloads", _constant({"items": [], "next": None})))
-    routes.append(Route("/openapi.json", _constant(openapi(theirs.endpoints))))
+    routes.append(Route("/openapi.json", _constant(openapi(theirs.endpoints, theirs.mounts))))
     app = Starlette(
         routes=routes,
         exception_handlers={
@@ -51,7 +51,10 @@ def build(runtime: Runtime, api: Api, tokens: Tokens, *, host: str, allowed: fro
     )
     app.router.redirect_slashes = False  # a redirect would name the host and the path behind a proxy
     public = frozenset(["/health", "/proof", *(page.path for page in pages)])
-    return cast("AsgiApp", AuthMiddleware(app, tokens, host=host, allowed=allowed, public=public))
+    return cast(
+        "AsgiApp",
+        AuthMiddleware(app, tokens, host=host, allowed=allowed, public=public, refuse=theirs.refuse),
+    )
 
 
 def _own_routes(api: Api) -> list[Route]:

@@ -20,6 +20,8 @@ from .host_names import is_address, is_loopback, name_of
 from .problems import Problem
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from .tokens import Tokens
@@ -47,10 +49,18 @@ HEADERS = (
 class AuthMiddleware:
     """Lets requests through to `app` that name this server, come from no foreign page and carry the token.
 
-    `host` is the address it listens on, `allowed` are its further names."""
+    `host` is the address it listens on, `allowed` are its further names; `refuse` says how a path is told of
+    a problem."""
 
     def __init__(
-        self, app: ASGIApp, tokens: Tokens, *, host: str, allowed: frozenset[str], public: frozenset[str]
+        self,
+        app: ASGIApp,
+        tokens: Tokens,
+        *,
+        host: str,
+        allowed: frozenset[str],
+        public: frozenset[str],
+        refuse: Callable[[str, Problem], ASGIApp],
     ) -> None:
         self._app = app
         self._tokens = tokens
@@ -58,6 +68,7 @@ class AuthMiddleware:
         self._names = {"localhost", host.lower(), *allowed} - {""}
         self._any_address = not is_loopback(host)
         self._public = public
+        self._refuse = refuse
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_guarded(message: Message) -> None:
@@ -66,7 +77,7 @@ class AuthMiddleware:
             await send(message)
 
         problem = self._objection(scope)
-        app = self._app if problem is None else problem.response()
+        app = self._app if problem is None else self._refuse(_path(scope), problem)
         await app(scope, receive, send_guarded)
 
     def _objection(self, scope: Scope) -> Problem | None:
