@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 STRETCH = 0.02
 """Seconds of work at a stretch."""
-LEAST = 0.15
+LEAST = 0.125
 """The part of the loop that streams have beside others who want all of it."""
 MOST = 0.95
 MEMORY = 0.7
