@@ -1,6 +1,7 @@
 """The page and the event stream in a real browser."""
 
 import json
+import re
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -63,6 +64,17 @@ def test_cancelling_asks_first_and_keeps_the_reason(visit: Visit, program: Progr
     sync_api.expect(visit.page.locator(".detail .state")).to_have_text("cancelled")
     sync_api.expect(visit.page.locator(".detail .box.cancel")).to_contain_text("by inspector page")
     sync_api.expect(visit.page.locator(".detail .box.cancel")).to_contain_text("it is too slow")
+    sync_api.expect(visit.page.locator(".timeline")).to_contain_text("asked to stop")
+
+
+@pytest.mark.parametrize("task_id", [".", ".."])
+def test_a_task_may_be_called_as_places_in_a_path_are(visit: Visit, program: Program, task_id: str) -> None:
+    program.tell(f"work {task_id}")
+    visit.page.locator(TASK, has_text=re.compile(rf"Work {re.escape(task_id)}(?!\.)")).click()
+    visit.page.locator(".detail").get_by_role("button", name="Cancel").click()
+    visit.page.get_by_role("button", name="Cancel the task").click()
+
+    sync_api.expect(visit.page.locator(".detail .state")).to_have_text("cancelled")
     sync_api.expect(visit.page.locator(".timeline")).to_contain_text("asked to stop")
 
 
