@@ -23,7 +23,7 @@ from hostel.sessions import TaskSpec
 
 from ..agents import Agents
 from ..conftest import client, runtime_with
-from ..program import SECONDS
+from ..program import SECONDS, running
 from ..test_asgi import served as served_by
 
 # httpx leaves its generators to the collector where a stream is left early, and trio says so
@@ -203,6 +203,25 @@ async def test_a_stream_ends_when_the_other_runtime_does() -> None:
 
     assert b"".join(rest) == b""
     assert said(gone) == (404, "unknown-runtime")
+
+
+async def test_a_stream_ends_when_the_process_of_the_other_is_killed(runtime_folder: Path) -> None:
+    inspector = Inspector()
+    with running("trio", runtime_folder.parent) as program:
+        async with runtime_with(inspector), client(inspector) as http:
+            [item] = [item for item in await listed(http) if item["pid"] == program.process.pid]
+            request = http.build_request("GET", f"/api/runtimes/{item['id']}/events")
+            response = await http.send(request, stream=True)
+            parts = response.aiter_raw()
+            await anext(parts)
+            program.process.kill()
+            with anyio.fail_after(SECONDS):
+                async for _ in parts:
+                    pass
+            await response.aclose()
+
+    assert str(item["title"]).startswith("scenario.py in ")
+    assert (item["this"], item["answers"]) == (False, True)
 
 
 async def test_this_server_stops_though_streams_of_others_go_on() -> None:
