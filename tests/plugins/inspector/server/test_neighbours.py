@@ -77,7 +77,8 @@ async def test_all_runtimes_of_the_user_are_listed(pair: Pair) -> None:
     assert [item["answers"] for item in (first, second)] == [True, True]
     assert {item["pid"] for item in (first, second)} == {os.getpid()}
     assert first["id"] != second["id"]
-    assert str(first["title"]).endswith(f" in {Path.cwd()}")
+    assert str(first["title"]).endswith(f" in {Path.cwd().name}")
+    assert (await pair.http.get("/api/runtime")).json() == {"title": first["title"], "pid": os.getpid()}
     for inspector in pair.inspectors:
         assert inspector.token not in json.dumps([first, second])
 

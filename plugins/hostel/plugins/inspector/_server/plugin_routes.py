@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from .._users import Caller
 
-OWN = ("kinds", "me", "runtimes", "sessions", "tasks", "transfer", "events", "plugins")
+OWN = ("kinds", "me", "runtime", "runtimes", "sessions", "tasks", "transfer", "events", "plugins")
 RESERVED = ("/api", "/page", "/health", "/proof", "/openapi.json")
 
 
