@@ -113,6 +113,20 @@ async def test_ids_go_as_they_came(pair: Pair, task_id: str) -> None:
     assert answer.json()["id"] == task_id
 
 
+async def test_headers_and_queries_go_as_they_came(pair: Pair) -> None:
+    await pair.other.tasks.register_external("s ü&=", TaskSpec(id="t"))
+    odd = {b"if-match": b'"\xfc\xff"'}
+    changed = await pair.http.post(f"{pair.far}/tasks/t/cancel", json={}, headers=odd)
+    found = await pair.http.get(f"{pair.far}/tasks", params={"session_id": "s ü&=", "limit": "1"})
+    wrong = await pair.http.get(f"{pair.far}/tasks?limt=1")
+    head = await pair.http.head(f"{pair.far}/tasks")
+
+    assert said(changed) == (412, "task-changed")
+    assert [item["id"] for item in found.json()["items"]] == ["t"]
+    assert said(wrong) == (400, "invalid-request")
+    assert (head.status_code, head.content) == (200, b"")
+
+
 async def raw(inspector: Inspector, target: str) -> bytes:
     """Ask for what no client would: `target` as it is."""
     at = httpx.URL(inspector.url)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from anyio.abc import SocketStream
 
-    Header = tuple[str, str]
+    Header = tuple[bytes, bytes]
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 60.0
@@ -43,13 +43,13 @@ class Line:
     def __init__(self, stream: SocketStream, host: str) -> None:
         self._stream = stream
         self._http = h11.Connection(h11.CLIENT)
-        self._headers: list[Header] = [("host", host)]
+        self._headers: list[Header] = [(b"host", host.encode())]
 
     async def ask(
         self, method: str, target: str, headers: Iterable[Header] = (), body: bytes = b""
     ) -> h11.Response:
         """Send a request and return the head of the answer."""
-        length = [("content-length", str(len(body)))] if method == "POST" else []
+        length = [(b"content-length", b"%d" % len(body))] if method == "POST" else []
         request = h11.Request(method=method, target=target, headers=[*self._headers, *headers, *length])
         if self._http.our_state is h11.DONE:
             with _translated():
@@ -86,7 +86,7 @@ class Line:
         is_ours = hmac.compare_digest(shown.encode(errors="replace"), cards.proof(key, nonce).encode())
         if response.status_code != 200 or not is_ours:
             raise Gone("another program answers there")
-        self._headers.append(("authorization", f"Bearer {key}"))
+        self._headers.append((b"authorization", f"Bearer {key}".encode()))
 
     async def json(self) -> dict[str, object]:
         """Return the answer's body, a small JSON object; {} if it is something else."""

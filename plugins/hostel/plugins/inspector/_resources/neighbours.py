@@ -1,9 +1,9 @@
 """The other runtimes of this user, through this server: which there are, and asking one of them.
 
 Each has left a card, and says itself what it is. What is asked of `/api/runtimes/{id}/...` is asked of the
-other's `/api/...`, as it came and in the name of who asks. A request that was sent on is not sent on again, so
-that none goes in a circle. Who gets here may steer all that this user runs, so it takes who may steer, and a
-server that was told to (or one that only this machine can ask, by its token)."""
+other's `/api/...`, as it came and in the name of who asks. A request that was sent on is not sent on again,
+so that none goes in a circle. Who gets here may steer all that this user runs, so it takes who may steer, and
+a server that was told to (or one that only this machine can ask, by its token)."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import os
 import sys
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from string import punctuation
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote_to_bytes
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from hostel.sessions import JsonValue
 
     from .._users import Caller
+    from .asking import Header
 
 MOST_FORWARDED = 64
 ASKED_AT_ONCE = 8
@@ -149,10 +151,10 @@ def _id(card: cards.Card) -> str:
     return hashlib.sha256(f"{card.url} {card.pid} {card.started_at!r}".encode()).hexdigest()[:16]
 
 
-def _headers(given: Mapping[str, str], caller: Caller) -> list[tuple[str, str]]:
+def _headers(given: Mapping[str, str], caller: Caller) -> list[Header]:
     name = caller.user.name if caller.way is Way.USERS else ""
-    sent = [(header, given[header]) for header in SENT if header in given]
-    return [*sent, (FORWARDED, quote(name, safe=""))]
+    sent = [(header.encode(), given[header].encode("latin-1")) for header in SENT if header in given]
+    return [*sent, (FORWARDED.encode(), quote(name, safe="").encode())]
 
 
 def _target(request: Request) -> str:
@@ -163,7 +165,7 @@ def _target(request: Request) -> str:
     path = "/".join(_segment(unquote_to_bytes(part)) for part in rest.split(b"/"))
     # a ticket is for this server
     query = b"&".join(part for part in scope["query_string"].split(b"&") if not part.startswith(TICKET))
-    return f"/api/{path}{'?' if query else ''}{query.decode('latin-1')}"
+    return f"/api/{path}{'?' if query else ''}{quote(query, safe=punctuation)}"
 
 
 def _segment(part: bytes) -> str:
