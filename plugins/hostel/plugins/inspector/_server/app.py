@@ -86,6 +86,7 @@ def _own_routes(api: Api, panels: PluginPanels) -> list[Route]:
         Route("/api/events", api.events),
         Route("/api/events/ticket", api.ticket, methods=["POST"]),
         Route("/api/plugins", api.plugins),
+        Route("/api/runtime", api.runtime),
         Route("/api/runtimes", api.runtimes),
         Route("/api/runtimes/{runtime_id}/{rest:path}", api.forward, methods=["GET", "POST"]),
         Route("/api/panels", panels.listing),

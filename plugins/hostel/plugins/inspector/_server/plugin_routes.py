@@ -28,17 +28,8 @@ if TYPE_CHECKING:
     from .._users import Caller
 
 OWN = (
-    "kinds",
-    "me",
-    "runtimes",
-    "sessions",
-    "tasks",
-    "transfer",
-    "events",
-    "plugins",
-    "panels",
-    "lints",
-    "history",
+    *("kinds", "me", "runtime", "runtimes", "sessions", "tasks", "transfer"),
+    *("events", "plugins", "panels", "lints", "history"),
 )
 RESERVED = ("/api", "/page", "/health", "/proof", "/metrics", "/openapi.json")
 
