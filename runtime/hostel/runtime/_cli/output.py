@@ -12,6 +12,7 @@ import io
 import os
 import sys
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def guarded_output() -> Iterator[None]:
 
 def _stream(stream: TextIO | None, fd: int) -> TextIO:
     if stream is None:  # it was closed before we began
-        return open(os.devnull, "w")
+        return Path(os.devnull).open("w")
     if not isinstance(stream, io.TextIOWrapper):
         return stream  # somebody's own, in a test
     stream.flush()

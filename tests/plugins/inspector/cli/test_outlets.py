@@ -1,4 +1,4 @@
-"""Where commands print to: a pipe that nobody reads, a disk that is full, an encoding that lacks characters."""
+"""Where commands print to: pipes that nobody reads, disks that are full, encodings that lack characters."""
 
 import os
 import subprocess
