@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 BROKEN_PIPE = 141
 """What a shell says of a program that SIGPIPE has ended, as it ends others."""
 FAILED = 1
+RAISING = ("strict", "surrogateescape")
+"""How errors of encoding are handled by default, the latter in the locale C."""
 
 
 class Unwritable(Exception):
@@ -74,7 +76,7 @@ def _stream(stream: TextIO | None, fd: int) -> TextIO:
     if not isinstance(stream, io.TextIOWrapper):
         return stream  # somebody's own, in a test
     stream.flush()
-    if stream.errors != "strict":
+    if stream.errors not in RAISING:
         errors = stream.errors
     else:
         # what is piped may be read again; on a screen each character keeps its width
