@@ -2,6 +2,6 @@
 
 top     the command: what is drawn, and what each key does
 board   what is on the screen: rows, the one selected, a question to confirm; pure
-keys    what was typed, as keys; pure
 screen  the terminal, taken over and given back
+keys    what was typed, as keys; pure
 """
