@@ -9,6 +9,7 @@ import sys
 from functools import partial
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anyio
 import anyio.lowlevel
@@ -18,8 +19,12 @@ from hostel.plugins.inspector import Inspector
 from hostel.runtime import Runtime, TaskKind, current_task, hookimpl
 from hostel.sessions import JsonValue, Progress, Question, TaskFilter, TaskSpec, TaskState
 
+if TYPE_CHECKING:
+    from hostel.sessions import BackgroundTaskHost
+
 sys.path.insert(0, str(Path(__file__).parent))
 agents, shelves = import_module("agents"), import_module("shelf")
+texts = import_module("hostile_texts")
 finishing: dict[str, anyio.Event] = {}
 
 
@@ -160,6 +165,42 @@ async def named(runtime: Runtime, task_id: str) -> None:
     await runtime.tasks.complete(task_id)
 
 
+async def nasty(runtime: Runtime, _: str) -> None:
+    """Have tasks in which every text would like to be obeyed, in each state that has texts of its own."""
+    for text in (*texts.TEXTS, texts.ALL):
+        await hostile_in_each_state(runtime.tasks, text)
+
+
+async def hostile_in_each_state(tasks: BackgroundTaskHost, text: str) -> None:
+    async def register(name: str) -> str:
+        spec = TaskSpec(
+            id=texts.named(name, text),
+            kind=f"k{text}",
+            label=f"l{text}",
+            producer=text,
+            parent_task_id=None if name == "run" else texts.named("run", text),
+            child_session_id=text,
+            idempotency_key=f"{name}{text}",
+        )
+        return (await tasks.register_external(texts.named("nasty", text), spec)).id
+
+    running = await register("run")
+    await tasks.update(running, progress=Progress(text, 3, None, f"u{text}"), notify=True)
+    await tasks.write_output(running, text)
+    schema: dict[str, JsonValue] = {
+        "type": "object",
+        "properties": {"x": {"type": "string", "title": text, "description": text, "enum": [text, "b"]}},
+        "required": ["x"],
+    }
+    question = Question(text, schema)
+    await tasks.update(await register("ask"), state=TaskState.WAITING, question=question)
+    choice = Question(text, None, (text, "b"))
+    await tasks.update(await register("choose"), state=TaskState.WAITING, question=choice)
+    await tasks.request_cancel(await register("stop"), text, actor=text)
+    await tasks.complete(await register("done"), summary=text, value=text)
+    await tasks.complete(await register("fail"), TaskState.FAILED, summary=text)
+
+
 async def silence(runtime: Runtime, name: str) -> None:
     """Start a task that has written and writes no more."""
     await runtime.tasks.register_external("chat", TaskSpec(id=name))
@@ -249,6 +290,7 @@ VERBS = {
     "many": many,
     "long": long,
     "named": named,
+    "nasty": nasty,
     "speak": speak,
     "silence": silence,
     "churn": churn,
