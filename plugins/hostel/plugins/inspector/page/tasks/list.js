@@ -160,8 +160,10 @@ export class List {
     const act = event.target.closest("[data-act]");
     const from = this.selected;
     this.select(row.key);
-    if (act?.dataset.act === "choose" || (event.shiftKey && row.kind === "task")) this.#choose(row, event.shiftKey, from);
-    else if (act && act.dataset.act === "fold") this.on.fold(row);
+    if (act?.dataset.act === "choose" || (event.shiftKey && row.kind === "task")) {
+      this.focus();
+      this.#choose(row, event.shiftKey, from);
+    } else if (act && act.dataset.act === "fold") this.on.fold(row);
     else if (act) this.on.act(act.dataset.act, row.record);
     else if (row.kind === "session") this.on.fold(row);
     else this.on.open(row.record);
