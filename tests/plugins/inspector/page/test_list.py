@@ -107,3 +107,21 @@ NAMES = """() => [...document.querySelectorAll("hostel-row:not([hidden]):not(.pi
   name: row.getAttribute("aria-label"),
   seen: row.querySelector(".title, b").textContent,
 }))"""
+
+
+ORDER = """() => {
+  const rows = [...document.querySelectorAll("#spacer hostel-row:not([hidden])")];
+  return rows.map((row) => row.getBoundingClientRect().top);
+}"""
+
+
+def test_rows_are_read_in_the_order_in_which_they_are_seen(visit: Visit, program: Program) -> None:
+    program.tell("crowd ordered 120")
+    visit.pill("all").click()
+    sync_api.expect(visit.page.locator(SESSION, has_text="ordered").first).to_contain_text("120 tasks")
+    for top in (900, 300, 2000, 0):
+        visit.page.evaluate(f"document.querySelector('#scroller').scrollTop = {top}")
+        visit.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
+        tops = visit.page.evaluate(ORDER)
+        assert tops == sorted(tops)
+        assert len(tops) > 10

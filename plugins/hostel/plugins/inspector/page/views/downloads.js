@@ -39,7 +39,7 @@ export class Downloads {
       h("h1", {}, "Downloads"),
       this.#why && trouble("Downloads", this.#why, () => this.load()),
       active.length ? h("ul", { class: "cards" }, ...active.map(card)) : !this.#why && h("p", { class: "empty" }, "Nothing is being pulled. ", h("code", {}, "hostel pull org/model"), " starts a download."),
-      failed.length > 0 && h("h3", {}, "Failed"),
+      failed.length > 0 && h("h2", {}, "Failed"),
       failed.length > 0 && h("ul", { class: "cards" }, ...failed.map(card))));
   }
 }
