@@ -9,23 +9,17 @@ import sys
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import anyio
 import anyio.lowlevel
 import anyio.to_thread
-import attrs
 
 from hostel.plugins.inspector import Inspector
-from hostel.plugins.model_pull import DownloadStatus, FailedDownload, QueuedDownload
-from hostel.runtime import Endpoint, Runtime, TaskKind, current_task, hookimpl
-from hostel.sessions import JsonValue, Progress, TaskSpec
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from hostel.runtime import Runtime, TaskKind, current_task, hookimpl
+from hostel.sessions import JsonValue, Progress, Question, TaskFilter, TaskSpec, TaskState
 
 sys.path.insert(0, str(Path(__file__).parent))
-agents = import_module("agents")
+agents, shelves = import_module("agents"), import_module("shelf")
 finishing: dict[str, anyio.Event] = {}
 
 
@@ -47,50 +41,6 @@ async def fail() -> None:
 async def ask() -> None:
     async with current_task().waiting("May I?"):
         await anyio.sleep_forever()
-
-
-class Downloads:
-    """Answers as the plugin that pulls models does, with rows of its own types."""
-
-    name = "downloads"
-
-    def __init__(self) -> None:
-        self.shown: list[JsonValue] = []
-        self.is_broken = False
-
-    @hookimpl
-    def register_routes(self) -> list[Endpoint]:
-        async def answer(query: Mapping[str, str], body: JsonValue) -> JsonValue:
-            if self.is_broken:
-                raise ValueError("the queue cannot be read")
-            return self.shown
-
-        return [Endpoint("downloads", answer)]
-
-    def show(self) -> None:
-        pulled = QueuedDownload(
-            id="org/model:Q4_K_M",
-            group_id="org/model:Q4_K_M",
-            model_id="org/model",
-            quantization="Q4_K_M",
-            status=DownloadStatus.DOWNLOADING,
-            position=1,
-            downloaded=3_000_000,
-            total=4_000_000,
-            percent=75.0,
-            rate=500_000.0,
-            eta=2.0,
-            shard_count=2,
-            attempts=1,
-            queued_at=0.0,
-            started_at=0.0,
-            request_ids=(),
-        )
-        failed = FailedDownload("org/other", "org/other", "it is gated", "gated", True, 0, None, 3, 0.0)
-        self.shown = [attrs.asdict(pulled), {**attrs.asdict(failed), "status": "failed"}]
-
-
-downloads = Downloads()
 
 
 class Steady:
@@ -197,12 +147,13 @@ async def aged(runtime: Runtime, name: str) -> None:
     await runtime.tasks.update(name, progress=Progress("m" * 90, 1, 2))
 
 
-async def download(_: Runtime, __: str) -> None:
-    downloads.show()
+async def shelf(_: Runtime, what: str) -> None:
+    shelves.shelf.do(what)
 
 
-async def break_downloads(_: Runtime, how: str) -> None:
-    downloads.is_broken = how == "yes"
+async def subagent(runtime: Runtime, _: str) -> None:
+    """Let something happen to a task of that kind."""
+    await runtime.tasks.update("parent", progress=Progress("step"))
 
 
 async def steady(runtime: Runtime, name: str) -> None:
@@ -232,6 +183,81 @@ async def named(runtime: Runtime, task_id: str) -> None:
     await runtime.tasks.complete(task_id)
 
 
+async def silence(runtime: Runtime, name: str) -> None:
+    """Start a task that has written and writes no more."""
+    await runtime.tasks.register_external("chat", TaskSpec(id=name))
+    await runtime.tasks.write_output(name, "so far")
+
+
+async def speak(runtime: Runtime, name: str) -> None:
+    """Run a task to its end that writes what few encodings have."""
+    words = "wörter € 界 ░"
+
+    async def body() -> str:
+        await current_task().write(f"{words}\n")
+        return words
+
+    handle = await runtime.tasks.spawn_managed("chat", TaskSpec(id=name, label=words), body)
+    await handle.wait()
+
+
+async def is_waiting(runtime: Runtime, name: str) -> None:
+    async for _ in runtime.tasks.subscribe(after=0):
+        record = await runtime.tasks.get(name)
+        if record is not None and record.question is not None:
+            return
+
+
+async def asks(runtime: Runtime, rest: str) -> None:
+    """Start a task that asks: its name, its kind."""
+    name, _, kind = rest.partition(" ")
+    await runtime.start("desk", kind or "form", {}, id=name, label=f"Ask {name}")
+    await is_waiting(runtime, name)
+
+
+async def asks_of(runtime: Runtime, rest: str) -> None:
+    """Start a task that asks which of some texts."""
+    name, _, choices = rest.partition(" ")
+    params: dict[str, JsonValue] = {"choices": list(choices.split(","))}
+    await runtime.start("desk", "choose", params, id=name, label=f"Ask {name}")
+    await is_waiting(runtime, name)
+
+
+async def nobody_asks(runtime: Runtime, _: str) -> None:
+    """End all that ask."""
+    for record in await runtime.tasks.list(TaskFilter(session_id="desk")):
+        await runtime.tasks.request_cancel(record.id)
+        if record.kind == "other":
+            await runtime.tasks.complete(record.id)
+        else:
+            await runtime.tasks.wait(record.id)
+
+
+async def is_answered(runtime: Runtime, name: str) -> None:
+    await runtime.tasks.answer(name, {"name": "theirs", "remote": "fork"}, actor="somebody")
+
+
+async def asks_badly(runtime: Runtime, name: str) -> None:
+    """Let a task ask something whose every text would like to be obeyed."""
+    nasty = "<img src=x onerror=alert(1)>\x1b[31m\u202e"
+    described: JsonValue = {"title": nasty, "description": nasty, "enum": [nasty, "fine"]}
+    question = Question(nasty, {"type": "object", "properties": {"it": described}, "required": ["it"]})
+    await runtime.tasks.register_external("desk", TaskSpec(id=name, label=f"Ask {name}"))
+    await runtime.tasks.update(name, state=TaskState.WAITING, question=question)
+
+
+async def reports(runtime: Runtime, rest: str) -> None:
+    name, _, message = rest.partition(" ")
+    await runtime.tasks.update(name, progress=Progress(message))
+
+
+async def ended(runtime: Runtime, count: str) -> None:
+    for number in range(int(count)):
+        spec = TaskSpec(id=f"heap-{number}")
+        await runtime.tasks.register_external(f"heap {number % 3}", spec)
+        await runtime.tasks.complete(spec.id or "")
+
+
 async def long(runtime: Runtime, name: str) -> None:
     task_id = name + "l" * 200
     spec = TaskSpec(id=task_id, kind="k" * 90, label=name + "w" * 400, producer="p" * 90)
@@ -249,11 +275,20 @@ VERBS = {
     "crowd": crowd,
     "cascade": cascade,
     "aged": aged,
+    "speak": speak,
+    "silence": silence,
     "churn": churn,
-    "download": download,
-    "break": break_downloads,
+    "ended": ended,
+    "shelf": shelf,
+    "subagent": subagent,
     "steady": steady,
     "family": family,
+    "asks": asks,
+    "asks-of": asks_of,
+    "nobody-asks": nobody_asks,
+    "is-answered": is_answered,
+    "asks-badly": asks_badly,
+    "reports": reports,
     "hostile": hostile,
 }
 
@@ -276,7 +311,7 @@ async def main(port: int) -> None:
     if os.environ.get("SCENARIO_STUBBORN"):
         blocked, more = [*blocked, "process"], [*more, agents.Stubborn()]
     async with Runtime(
-        [inspector, downloads, *more, Steady(), Noisy(), Rude()],
+        [inspector, shelves.shelf, *more, Steady(), Noisy(), Rude()],
         data_dir=folder,
         load_installed=False,
         blocked=blocked,

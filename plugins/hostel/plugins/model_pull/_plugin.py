@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import typer
 
-    from hostel.runtime import Endpoint, Listener, PluginRegistry, Runtime
+    from hostel.runtime import Endpoint, Listener, Panel, PluginRegistry, Runtime
 
     from ._events import DownloadEvent
     from ._manager import DownloadManager
@@ -53,6 +53,12 @@ class ModelPull:
         from ._http_api import DownloadsApi
 
         return DownloadsApi(self._started_manager).endpoints()
+
+    @hookimpl
+    def register_panels(self) -> list[Panel]:
+        from ._panels import panels
+
+        return panels()
 
     @hookimpl
     async def on_startup(self, runtime: Runtime) -> None:

@@ -4,13 +4,14 @@ import { ask, follow, now, setToken, takeToken } from "./lib/api.js";
 import { $, setText } from "./lib/dom.js";
 import { clock } from "./lib/format.js";
 import { hasKeys } from "./lib/keys.js";
-import { Router } from "./lib/router.js";
+import { Router, parse } from "./lib/router.js";
 import { startTheme } from "./lib/theme.js";
 import { soon } from "./lib/timing.js";
 import { askToken, showKeys } from "./task/dialogs.js";
 import { Store } from "./tasks/store.js";
 import { TasksView } from "./tasks/view.js";
-import { Downloads } from "./views/downloads.js";
+import { HistoryView } from "./views/history.js";
+import { Panels } from "./views/panels.js";
 import { Plugins } from "./views/plugins.js";
 
 const LINKS = { connecting: "connecting", lost: "not connected", locked: "locked" };
@@ -30,18 +31,25 @@ const tasks = new TasksView(store, {
   hasKeys,
 });
 // Each has `show(place)`, told when it comes into sight or its part of the address changes.
-const views = { tasks, downloads: new Downloads(), plugins: new Plugins() };
+const panels = new Panels({ go: (place) => router.go(place), canAct: () => isLive, isLive: () => isLive, tabbed: () => markTab() });
+const past = new HistoryView({ go: (place) => router.go(place), choose: (chosen) => router.choose(chosen), kinds: () => [...store.kinds.keys()].sort() });
+const views = { tasks, history: past, panel: panels, plugins: new Plugins() };
 
 function see(place) {
   const name = place.view in views ? place.view : "tasks";
   document.body.dataset.view = name;
   for (const view of document.querySelectorAll(".view")) view.hidden = view.id !== name;
-  for (const tab of document.querySelectorAll("[data-tab]")) tab.setAttribute("aria-current", tab.dataset.tab === name ? "page" : "false");
   if (name !== "tasks") tasks.detail.close();
   views[name].show(place);
+  markTab();
 }
 
-const loadDownloads = soon(0.5, () => views.downloads.load());
+function markTab() {
+  const { place } = router;
+  const chosen = place.view === "panel" ? panels.tabOf(place) : place.view in views ? place.view : "tasks";
+  for (const tab of document.querySelectorAll("[data-tab]")) tab.setAttribute("aria-current", tab.dataset.tab === chosen ? "page" : "false");
+}
+
 const loadPlugins = soon(0.5, () => views.plugins.load());
 
 const loadSessions = soon(1, async () => {
@@ -63,7 +71,8 @@ function onFrame(type, data) {
   if (!record) return;
   tasks.detail.take(type, data);
   if (type === "transferred") tasks.follow();
-  if (record.kind === "model_pull") loadDownloads();
+  panels.heard(record.kind);
+  if (record.completed_at !== null) past.heard();
   if (type === "registered" || type === "transferred") loadSessions();
   tasks.drawSoon();
 }
@@ -81,7 +90,8 @@ function onLink(state, why = "") {
   if (!isLive) return;
   store.beginSnapshot();
   tasks.detail.load();
-  loadDownloads();
+  panels.load();
+  past.load();
   loadPlugins();
   loadSessions();
   tasks.lints.load();
@@ -99,7 +109,7 @@ function drawLink(why) {
 
 async function start() {
   for (;;) {
-    if (takeToken()) await follow("snapshot=true&include_terminal=true", { frame: onFrame, link: onLink });
+    await follow("snapshot=true&include_terminal=true", { frame: onFrame, link: onLink });
     onLink("locked");
     setToken(await new Promise(askToken));
   }
@@ -112,6 +122,7 @@ const KEYS = {
     $("#search").select();
   },
   "?": showKeys,
+  a: () => tasks.answer(),
   c: () => tasks.press("cancel"),
   t: () => tasks.press("transfer"),
   j: () => tasks.list.focus(),
@@ -140,7 +151,12 @@ document.addEventListener("keydown", (event) => {
   act();
 });
 
-for (const tab of document.querySelectorAll("[data-tab]")) tab.addEventListener("click", () => router.go({ view: tab.dataset.tab }));
+$(".tabs").addEventListener("click", (event) => {
+  const tab = event.target.closest("[data-tab]");
+  if (!tab) return;
+  const { view, path } = parse(`#/${tab.dataset.tab}`);
+  router.go({ view, path, ...(view === "panel" && { chosen: {} }) });
+});
 $("#keys").addEventListener("click", showKeys);
 
 setInterval(() => {

@@ -78,6 +78,7 @@ export function doing(record) {
   if (record.state === "cancelled") return `cancelled ${whoAndWhy(record)}`.trim();
   if (record.state === "cancel_requested") return `asked to stop ${whoAndWhy(record)}`.trim();
   if (record.state === "completed") return outcome(record.result);
+  if (record.question) return record.question.message;
   const progress = record.progress;
   if (!progress) return "";
   return progress.message || progressText(progress);

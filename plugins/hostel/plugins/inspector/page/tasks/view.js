@@ -6,6 +6,7 @@ import { LIVE, plural, title } from "../lib/format.js";
 import { Detail } from "../task/detail.js";
 import { cancel, transfer } from "../task/dialogs.js";
 import { cancelAll, transferAll } from "../task/together.js";
+import { NeedsYou } from "./asking.js";
 import { Chosen } from "./chosen.js";
 import { Filters } from "./filters.js";
 import { Lints } from "./lints.js";
@@ -29,6 +30,7 @@ export class TasksView {
       close: () => this.#close(),
       act: (name, record) => this.act(name, record),
       canAct: on.canAct,
+      answered: () => this.list.focus(),
       openRecord: (record) => this.open(record),
       openId: (session, id) => this.open({ session_id: session, id }),
       nameOf: (session, id) => title(store.find(session, id)),
@@ -47,6 +49,7 @@ export class TasksView {
       },
       isFolded: (row) => store.folded.has(row.key),
     });
+    this.needsYou = new NeedsYou({ open: (record) => this.answer(record), showAll: () => this.#choose({ state: "asking", kind: "", q: "" }) });
     this.filters = new Filters(store, {
       choose: (chosen) => this.#choose(chosen),
       found: () => this.#selectFirst(),
@@ -72,6 +75,13 @@ export class TasksView {
 
   open(record) {
     this.on.go({ path: [record.session_id, record.id] });
+  }
+
+  // Open a task that asks, or who has asked longest, and go to its form.
+  answer(record = this.detail.record?.question ? this.detail.record : this.needsYou.records[0]) {
+    if (!record) return;
+    this.open(record);
+    this.detail.focusQuestion();
   }
 
   get selected() {
@@ -113,7 +123,8 @@ export class TasksView {
     this.many.draw();
     this.#drawNothing();
     setText($('[data-count="tasks"]'), this.store.counts.live ? this.store.counts.live.toLocaleString("en") : "");
-    document.title = this.store.counts.live ? `(${this.store.counts.live}) hostel` : "hostel";
+    this.needsYou.show(this.store.asking.values(), this.isLoaded);
+    document.title = this.needsYou.title || (this.store.counts.live ? `(${this.store.counts.live}) hostel` : "hostel");
   }
 
   drawSoon() {
