@@ -27,7 +27,7 @@ def visit(browser: sync_api.Browser, program: Program) -> Iterator[Visit]:
 def only(visit: Visit, session: str) -> None:
     """Show the tasks of one session alone."""
     visit.pill("all").click()
-    visit.page.get_by_label("Find").fill(session)
+    visit.page.locator("#search").fill(session)
     sync_api.expect(visit.page.locator(SESSION)).to_have_count(1)
 
 
