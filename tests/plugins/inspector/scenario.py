@@ -129,6 +129,29 @@ async def churn(runtime: Runtime, told: str) -> None:
             await anyio.sleep_until(start + number / count)
 
 
+async def crowd(runtime: Runtime, told: str) -> None:
+    session, count = told.split()
+    for number in range(int(count)):
+        await runtime.tasks.register_external(session, TaskSpec(id=f"{session}-{number}"))
+
+
+async def cascade(runtime: Runtime, _: str) -> None:
+    """Start two tasks with three below them, one of which was handed to another session."""
+    tasks = runtime.tasks
+    if await tasks.get("top-1") is not None:
+        return
+    parents = {"top-1": None, "top-2": None, "below-1": "top-1", "below-2": "below-1", "below-3": "top-2"}
+    for task_id, parent in parents.items():
+        await tasks.register_external("near", TaskSpec(id=task_id, parent_task_id=parent))
+    await tasks.transfer("below-3", "far")
+
+
+async def aged(runtime: Runtime, name: str) -> None:
+    """Start a task whose last sign is long ago, as far as a page can tell."""
+    await runtime.tasks.register_external("s" * 40, TaskSpec(id=name, kind="k" * 30))
+    await runtime.tasks.update(name, progress=Progress("m" * 90, 1, 2))
+
+
 async def shelf(_: Runtime, what: str) -> None:
     shelves.shelf.do(what)
 
@@ -291,6 +314,9 @@ VERBS = {
     "long": long,
     "named": named,
     "nasty": nasty,
+    "crowd": crowd,
+    "cascade": cascade,
+    "aged": aged,
     "speak": speak,
     "silence": silence,
     "churn": churn,

@@ -271,15 +271,6 @@ def test_every_text_stands_out_from_what_is_behind_it(
     assert faint == []
 
 
-def test_quiet_tasks_stand_out(visit: Visit) -> None:
-    visit.page.evaluate("document.querySelector('#stuck-after').add(new Option('now', '0'))")
-    visit.page.locator("#stuck-after").select_option("now")
-
-    sync_api.expect(visit.row("Build it all")).to_contain_text("stuck")
-    visit.pill("stuck").click()
-    sync_api.expect(visit.row("Build it all")).to_be_visible()
-
-
 def test_an_error_is_shown_as_one_and_not_as_an_empty_list(
     browser: sync_api.Browser, program: Program
 ) -> None:

@@ -4,9 +4,8 @@ import { ask, now, taskPath } from "../lib/api.js";
 import { $, glyph, h, island, patch, shape, toast } from "../lib/dom.js";
 import { LIVE, STATES, clock, doing, duration, fine, moment, plural, progressText, share, title, whatFailed, whoAndWhy } from "../lib/format.js";
 import { keyOfRecord } from "../tasks/store.js";
+import { LAST_EVENTS, kept } from "./history.js";
 import { Asking } from "./question.js";
-
-const LAST_EVENTS = 400;
 
 export class Detail {
   #panel = $("#detail");
@@ -242,15 +241,6 @@ export class Detail {
     if (!isWhole) rows.push(h("li", { class: "gap" }, h("div", {}, "What happened before is no longer kept.")));
     return h("section", { class: "timeline" }, h("h3", {}, "Timeline"), h("ol", {}, ...rows));
   }
-}
-
-// A panel that stays open must not grow: reports of progress go first, the oldest of them first.
-function kept(history) {
-  if (history.length <= 2 * LAST_EVENTS) return history;
-  const reports = history.filter((event) => event.type === "progress");
-  if (reports.length <= LAST_EVENTS) return history.slice(-LAST_EVENTS);
-  const gone = new Set(reports.slice(0, -LAST_EVENTS));
-  return history.filter((event) => !gone.has(event));
 }
 
 function spansOf(record, history, end) {
