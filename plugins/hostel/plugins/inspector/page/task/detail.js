@@ -1,9 +1,10 @@
 // One task in full: facts, its life as a strip, its timeline, its children.
 
 import { ask, now, taskPath } from "../lib/api.js";
-import { $, glyph, h, island, patch, shape, toast } from "../lib/dom.js";
+import { $, glyph, h, patch, shape, toast } from "../lib/dom.js";
 import { LIVE, STATES, clock, doing, duration, fine, moment, plural, progressText, share, title, whoAndWhy } from "../lib/format.js";
 import { keyOfRecord } from "../tasks/store.js";
+import { Output } from "./output.js";
 import { Asking } from "./question.js";
 
 const LAST_EVENTS = 400;
@@ -19,6 +20,7 @@ export class Detail {
     this.on = on;
     this.record = null;
     this.asking = new Asking({ canAct: on.canAct, draw: () => this.draw(), answered: on.answered });
+    this.output = new Output({ canAct: on.canAct });
   }
 
   get isOpen() {
@@ -40,7 +42,7 @@ export class Detail {
     this.#history = [];
     this.#children = [];
     this.#why = "";
-    this.asking.leave();
+    this.#leaveParts();
     this.#panel.replaceChildren();
     this.#panel.scrollTop = 0;
     this.#panel.hidden = false;
@@ -69,9 +71,13 @@ export class Detail {
   close() {
     this.#ask += 1;
     this.record = null;
-    this.asking.leave();
+    this.#leaveParts();
     this.#panel.hidden = true;
     document.body.classList.remove("has-detail");
+  }
+
+  #leaveParts() {
+    for (const part of [this.asking, this.output]) part.leave();
   }
 
   take(type, event) {
@@ -105,11 +111,12 @@ export class Detail {
     fresh.append(
       this.#topLine(record),
       this.#head(record),
-      island(this.asking.show(record, this.#history)),
+      this.asking.show(record, this.#history),
       this.#trouble(record),
       this.#progress(record),
       this.#facts(record),
       this.#result(record),
+      this.output.show(record),
       this.#family(record),
       this.#life(record),
       this.#timeline(record),
