@@ -253,7 +253,9 @@ async def floods(runtime: Runtime, rest: str) -> None:
 
 
 async def ends(runtime: Runtime, name: str) -> None:
-    await runtime.tasks.complete(name)
+    record = await runtime.tasks.get(name)
+    if record is not None and not record.is_terminal:
+        await runtime.tasks.complete(name)
 
 
 async def starts(runtime: Runtime, rest: str) -> None:

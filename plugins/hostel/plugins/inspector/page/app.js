@@ -7,6 +7,7 @@ import { Router } from "./lib/router.js";
 import { startTheme } from "./lib/theme.js";
 import { soon } from "./lib/timing.js";
 import { askToken, showKeys } from "./task/dialogs.js";
+import { startTask } from "./task/start.js";
 import { Store } from "./tasks/store.js";
 import { TasksView } from "./tasks/view.js";
 import { Downloads } from "./views/downloads.js";
@@ -102,6 +103,14 @@ async function start() {
   }
 }
 
+async function newTask() {
+  if (!isLive) return;
+  const near = tasks.selected?.session_id;
+  const sessions = [...new Set([near, ...store.sessions.keys()])].filter(Boolean);
+  const record = await startTask(sessions);
+  if (record) tasks.open(record);
+}
+
 const KEYS = {
   "/": () => {
     router.go({ view: "tasks", path: router.place.view === "tasks" ? router.place.path : [] });
@@ -109,7 +118,9 @@ const KEYS = {
     $("#search").select();
   },
   "?": showKeys,
+  n: () => newTask(),
   a: () => tasks.answer(),
+  m: () => tasks.detail.message.focus(),
   c: () => tasks.act("cancel", tasks.selected),
   t: () => tasks.act("transfer", tasks.selected),
   j: () => tasks.list.focus(),
@@ -138,6 +149,7 @@ document.addEventListener("keydown", (event) => {
 
 for (const tab of document.querySelectorAll("[data-tab]")) tab.addEventListener("click", () => router.go({ view: tab.dataset.tab }));
 $("#keys").addEventListener("click", showKeys);
+$("#start").addEventListener("click", newTask);
 
 setInterval(() => {
   if (document.hidden) return;

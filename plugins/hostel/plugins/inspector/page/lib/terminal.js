@@ -10,8 +10,8 @@ const LONGEST = 4_096;
 const TAB = 8;
 const LONGEST_ESCAPE = 4_096;
 const CONTROL = /[\u0000-\u001f\u007f-\u009f]/g;
-const ESCAPE = /\u001b(?:\[([0-?]*)[ -/]*([@-~])|[\]PX^_][^\u0007\u001b]*(?:\u0007|\u001b\\|(?=\u001b[^\\]))|[ -/]+[0-~]|[0-OQ-WYZ\\`-~])/y;
-const BEGUN = /\u001b(?:\[[0-?]*[ -/]*|[\]PX^_][^\u0007\u001b]*\u001b?|[ -/]*)?$/y;
+const ESCAPE = /(?:\u001b\[|\u009b)([0-?]*)[ -/]*([@-~])|\u001b(?:[\]PX^_][^\u0007\u001b]*(?:\u0007|\u001b\\|(?=\u001b[^\\]))|[ -/]+[0-~]|[0-OQ-WYZ\\`-~])/y;
+const BEGUN = /\u009b[0-?]*[ -/]*$|\u001b(?:\[[0-?]*[ -/]*|[\]PX^_][^\u0007\u001b]*\u001b?|[ -/]*)?$/y;
 
 export class Terminal {
   lines = [];
@@ -109,7 +109,7 @@ export class Terminal {
     else if (char === "\r") this.#column = 0;
     else if (char === "\b") this.#column = Math.max(0, this.#column - 1);
     else if (char === "\t") this.#put(" ".repeat(TAB - (this.#column % TAB)), this.lines.at(-1).isError, place, at);
-    else if (char === "\u001b") return this.#escape(all, at);
+    else if (char === "\u001b" || char === "\u009b") return this.#escape(all, at);
     return at + 1;
   }
 

@@ -4,6 +4,7 @@ import { ask, now, taskPath } from "../lib/api.js";
 import { $, glyph, h, patch, shape, toast } from "../lib/dom.js";
 import { LIVE, STATES, clock, doing, duration, fine, moment, plural, progressText, share, title, whoAndWhy } from "../lib/format.js";
 import { keyOfRecord } from "../tasks/store.js";
+import { Message } from "./message.js";
 import { Output } from "./output.js";
 import { Asking } from "./question.js";
 
@@ -20,6 +21,7 @@ export class Detail {
     this.on = on;
     this.record = null;
     this.asking = new Asking({ canAct: on.canAct, draw: () => this.draw(), answered: on.answered });
+    this.message = new Message({ canAct: on.canAct });
     this.output = new Output({ canAct: on.canAct });
   }
 
@@ -77,7 +79,7 @@ export class Detail {
   }
 
   #leaveParts() {
-    for (const part of [this.asking, this.output]) part.leave();
+    for (const part of [this.asking, this.message, this.output]) part.leave();
   }
 
   take(type, event) {
@@ -117,6 +119,7 @@ export class Detail {
       this.#facts(record),
       this.#result(record),
       this.output.show(record),
+      this.message.show(record),
       this.#family(record),
       this.#life(record),
       this.#timeline(record),

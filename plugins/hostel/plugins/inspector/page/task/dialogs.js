@@ -61,7 +61,7 @@ async function attempt(act, done) {
 }
 
 export function showKeys() {
-  const keys = [["/", "find"], ["↑ ↓  j k", "move"], ["← →", "fold, unfold"], ["Enter", "open the task"], ["a", "answer what needs you"], ["c", "cancel it"], ["t", "transfer it"], ["1 2 3", "tasks, downloads, plugins"], ["Esc", "close"]];
+  const keys = [["/", "find"], ["↑ ↓  j k", "move"], ["← →", "fold, unfold"], ["Enter", "open the task"], ["n", "start a task"], ["a", "answer what needs you"], ["m", "send it a message"], ["c", "cancel it"], ["t", "transfer it"], ["1 2 3", "tasks, downloads, plugins"], ["Esc", "close"]];
   const dialog = $("#dialog");
   dialog.onclose = null;
   dialog.onclick = closeOutside;

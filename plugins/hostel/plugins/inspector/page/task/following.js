@@ -8,6 +8,7 @@ import { Terminal, bytesOf } from "../lib/terminal.js";
 const TAIL = 64 * 1024;
 const PAUSE = 1_000;
 const SLICE = 8_192;
+const MOST = 256 * 1024;
 
 export class Following {
   terminal = new Terminal();
@@ -77,20 +78,29 @@ export class Following {
     }
   }
 
-  // Load what comes right before the first line.
+  // Load what comes right before the first line, or what is left of the beginning if that is dropped.
   async loadEarlier() {
     const end = this.terminal.start;
     const from = Math.max(0, end - TAIL);
-    const earlier = new Terminal();
+    const earlier = (await this.#between(from, end)) ?? (await this.#between(0, end)) ?? new Terminal();
+    if (!earlier.lines.length) earlier.gap(`${bytes(end)} dropped`, 0);
+    this.terminal.prepend(earlier);
+  }
+
+  // The lines from one offset up to another, null if none of them are kept.
+  async #between(from, end) {
+    const found = new Terminal();
     let place = from;
     for await (const part of partsOf(this.record, from, end)) {
-      if (part.start > place) earlier.gap(`${bytes(part.start - place)} dropped`, part.start);
+      if (part.start > place) found.gap(`${bytes(part.start - place)} dropped`, part.start);
       place = part.next;
-      earlier.write(part.text, part.stream, part.start, part.next);
+      found.write(part.text, part.stream, part.start, part.next);
+      if (place - from > MOST) break;
     }
-    if (place < end) earlier.gap(`${bytes(end - place)} dropped`, place);
-    if (earlier.lines[0]) earlier.lines[0].at = from;
-    this.terminal.prepend(earlier);
+    if (!found.lines.length) return null;
+    if (place < end) found.gap(`${bytes(end - place)} ${place - from > MOST ? "not loaded" : "dropped"}`, place);
+    found.lines[0].at = from;
+    return found;
   }
 }
 
