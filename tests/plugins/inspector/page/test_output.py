@@ -3,11 +3,13 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
 import pytest
 from playwright import sync_api
 
+from ..contrast import FAINT
 from ..cutting import cut_wire
 from ..program import Program, running
 from .tab import BROWSERS, TASK, Visit
@@ -78,6 +80,23 @@ def test_colours_are_shown_and_all_else_is_never_obeyed(writer: Writer) -> None:
     sync_api.expect(writer.lines.nth(0).locator("span.b12")).to_have_text("blue")
     sync_api.expect(writer.lines.nth(3).locator("span.f2")).to_have_text("escape")
     assert writer.page.locator(".log b, .log script").count() == 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_colour_can_be_read(writer: Writer, scheme: Literal["light", "dark"]) -> None:
+    page = writer.page
+    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+    codes = [*range(30, 38), *range(90, 98), *range(40, 48), *range(100, 108), 1, 2, 3, 4, 7, 9]
+    writer.write("".join(f"\x1b[{code}mcolour {code}\x1b[0m\n" for code in codes) + "\x1b[31;7minverse\x1b[0m\n")
+    writer.write("wrong\n\x1b[32mgreen\x1b[0m", "stderr")
+    writer.open()
+    sync_api.expect(writer.lines.last).to_have_text("green")
+    faint = page.evaluate(FAINT)
+    page.get_by_label("Find in the output").fill("colour")
+    page.keyboard.press("Enter")
+    writer.page.locator("mark.current").wait_for()
+
+    assert faint + page.evaluate(FAINT) == []
 
 
 def test_a_carriage_return_overwrites_its_line(writer: Writer) -> None:

@@ -18,6 +18,7 @@ export class Following {
   why = "";
   #abort = null;
   #retryAt = 0;
+  #isRefused = false;
 
   constructor(record, changed) {
     this.record = record;
@@ -35,7 +36,7 @@ export class Following {
 
   // Go on reading unless that is done or under way.
   goOn() {
-    if (this.isEnded || this.#abort || performance.now() < this.#retryAt) return;
+    if (this.isEnded || this.#isRefused || this.#abort || performance.now() < this.#retryAt) return;
     this.#abort = new AbortController();
     this.#read(this.#abort.signal);
   }
@@ -56,6 +57,7 @@ export class Following {
       this.why = "";
     } catch (error) {
       if (!signal.aborted) this.why = error.message;
+      if (error.status >= 400 && error.status < 500) this.#isRefused = true;
     }
     if (signal.aborted) return;
     this.#abort = null;
@@ -104,8 +106,22 @@ export class Following {
   }
 }
 
+// Tell `tell` each part of an output from its beginning up to an offset, as far as they are kept.
+export async function eachPart(record, end, tell) {
+  const abort = new AbortController();
+  const take = (type, part) => {
+    if (type === "output" && part.text) tell(part);
+    if (part.next >= end) abort.abort();
+  };
+  try {
+    await readStream(`${taskPath(record, "/output")}&after=0`, take, abort.signal);
+  } catch (error) {
+    if (!abort.signal.aborted) throw error;
+  }
+}
+
 // The parts of an output from one offset up to another, as far as they are kept.
-export async function* partsOf(record, from, end) {
+async function* partsOf(record, from, end) {
   for (let after = from; after < end; ) {
     const part = await ask(`${taskPath(record, "/output")}&after=${after}&limit=${Math.max(4, Math.min(end - after, 1024 * 1024))}`);
     if (part.start >= end || !part.text) return;

@@ -9,7 +9,7 @@ import { save } from "../lib/files.js";
 import { LIVE, bytes, plural, title } from "../lib/format.js";
 import { textOf } from "../lib/terminal.js";
 import { Finder } from "./finder.js";
-import { Following, partsOf } from "./following.js";
+import { Following, eachPart } from "./following.js";
 import { lineElement } from "./line.js";
 
 const WINDOW = 1_200;
@@ -21,8 +21,8 @@ const QUIET = 300;
 const KEPT_WRAP = "hostel-wrap";
 
 export class Output {
-  #log = h("div", { class: "log", tabindex: "0", role: "region", "aria-label": "Output" });
-  #state = h("span", { class: "about", role: "status" });
+  #log = h("div", { class: "log", tabindex: "0", role: "log", "aria-live": "off", "aria-label": "Lines" });
+  #state = h("span", { class: "about" });
   #earlier = button("Load earlier", () => this.#loadEarlier());
   #more = button("", () => this.#follow(true), "more");
   #wrap = toggle("Wrap", () => this.#setWrap(!this.#isWrapped));
@@ -54,6 +54,8 @@ export class Output {
     this.#search.addEventListener("input", () => this.#find(this.#search.value));
     this.#search.addEventListener("keydown", (event) => this.#key(event));
     this.#setWrap(this.#isWrapped);
+    // browsers open few connections to one server: tabs that nobody sees leave them to others
+    document.addEventListener("visibilitychange", () => this.#record && this.show(this.#record));
   }
 
   // Show the output of a task; where it stands in the panel is the answer.
@@ -322,7 +324,7 @@ export class Output {
     const parts = [];
     asked.disabled = true;
     try {
-      for await (const part of partsOf(record, 0, this.#following.next)) parts.push(part.text);
+      await eachPart(record, this.#following.next, (part) => parts.push(part.text));
       save(`${title(record)}.log`, new Blob(parts, { type: "text/plain" }));
     } catch (error) {
       toast(error.message, true);

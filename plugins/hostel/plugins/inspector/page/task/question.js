@@ -13,7 +13,7 @@ const LONGEST = 16_000;
 const TOO_LATE = new Set(["stale-question", "asks-nothing", "question-withdrawn", "task-finished"]);
 
 export class Asking {
-  element = h("section", { class: "asking", "aria-label": "Needs you", hidden: true });
+  element = h("section", { class: "asking", "aria-label": "Question", hidden: true });
   #now = null;
   #past = null;
 
