@@ -4,6 +4,7 @@ Prints the address of its page, then does what it is told on standard input, lin
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from functools import partial
@@ -287,6 +288,36 @@ async def asks_badly(runtime: Runtime, name: str) -> None:
     await runtime.tasks.update(name, state=TaskState.WAITING, question=question)
 
 
+async def writes(runtime: Runtime, rest: str) -> None:
+    """Let a task that somebody else runs write: its name, its stream, a JSON text."""
+    name, stream, text = rest.split(" ", 2)
+    if await runtime.tasks.get(name) is None:
+        await runtime.tasks.register_external("desk", TaskSpec(id=name, label=f"Writer {name}"))
+    await runtime.tasks.write_output(name, json.loads(text), stream=stream)
+
+
+async def floods(runtime: Runtime, rest: str) -> None:
+    """Let a task write so many lines of a hundred bytes."""
+    name, _, count = rest.partition(" ")
+    for first in range(0, int(count), 1000):
+        lines = "".join(
+            f"\x1b[32mline {number:08}\x1b[0m {'x' * 76}\n" for number in range(first, first + 1000)
+        )
+        await runtime.tasks.write_output(name, lines)
+
+
+async def ends(runtime: Runtime, name: str) -> None:
+    record = await runtime.tasks.get(name)
+    if record is not None and not record.is_terminal:
+        await runtime.tasks.complete(name)
+
+
+async def starts(runtime: Runtime, rest: str) -> None:
+    """Start a task of a kind: its name, its kind."""
+    name, kind = rest.split(" ")
+    await runtime.start("desk", kind, {}, id=name, label=f"Task {name}")
+
+
 async def reports(runtime: Runtime, rest: str) -> None:
     name, _, message = rest.partition(" ")
     await runtime.tasks.update(name, progress=Progress(message))
@@ -331,6 +362,10 @@ VERBS = {
     "is-answered": is_answered,
     "asks-badly": asks_badly,
     "reports": reports,
+    "writes": writes,
+    "floods": floods,
+    "ends": ends,
+    "starts": starts,
     "hostile": hostile,
 }
 
