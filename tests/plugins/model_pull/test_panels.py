@@ -1,4 +1,4 @@
-"""The panels of downloads and models, as the page uses them: rows asked for, verbs with the fields of a row."""
+"""The panels of downloads and models, as the page uses them: rows, and verbs on them."""
 
 from __future__ import annotations
 

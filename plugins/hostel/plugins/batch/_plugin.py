@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import typer
 
-    from hostel.runtime import Runtime
+    from hostel.runtime import Endpoint, Panel, Runtime
     from hostel.sessions import JsonValue
 
     from ._service import Batches
@@ -47,10 +47,20 @@ class BatchRequests:
         add_commands(app, BatchRequests)
 
     @hookimpl
-    def register_routes(self) -> list[Mount]:
+    def register_routes(self) -> list[Endpoint | Mount]:
+        from ._http_api import BatchesApi
         from ._openai.mount import V1
+        from ._results import results_app
 
-        return [Mount("/v1", V1(self._started()))]
+        batches = self._started()
+        mounts = [Mount("/v1", V1(batches)), Mount("/batches", results_app(batches))]
+        return [*BatchesApi(batches).endpoints(), *mounts]
+
+    @hookimpl
+    def register_panels(self) -> list[Panel]:
+        from ._panels import panels
+
+        return panels()
 
     @hookimpl
     async def on_startup(self, runtime: Runtime) -> None:

@@ -9,7 +9,7 @@ from hostel.runtime import hookimpl
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from hostel.runtime import Runtime, TaskKind
+    from hostel.runtime import Endpoint, Panel, Runtime, TaskKind
 
     from ._task import ProcessKind
 
@@ -31,6 +31,20 @@ class Processes:
 
         self._kind = ProcessKind()
         return [TaskKind("process", self._kind.run, resumable=True, exposed=True)]
+
+    @hookimpl
+    def register_routes(self, runtime: Runtime) -> Iterable[Endpoint]:
+        """Answer at `/api/processes`."""
+        from ._http_api import ProcessesApi
+
+        return [] if self._kind is None else ProcessesApi(runtime.tasks, self._kind.running).endpoints()
+
+    @hookimpl
+    def register_panels(self) -> Iterable[Panel]:
+        """Show commands."""
+        from ._panels import panels
+
+        return panels()
 
     @hookimpl
     async def on_startup(self, runtime: Runtime) -> None:

@@ -321,7 +321,7 @@ class LocalBackgroundTaskHost(ReadingVerbs, WaitingVerbs, TalkingVerbs):
         elif state is not None and state is not record.state:
             if entry.body_asks:
                 raise IllegalTransition(task_id, record.state, state)
-            host.table.publish(entry, changes.moved(record, state, host.stamp()))
+            host.apply(entry, changes.moved, state)
         if progress is not None:
             host.report(entry, progress, notify=notify)
         return entry.record

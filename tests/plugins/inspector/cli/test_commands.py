@@ -152,6 +152,16 @@ def test_an_unknown_task_is_one_sentence_and_exit_code_1(
     assert done.stderr == "hostel: no runtime has a task 'nope'\n"
 
 
+@pytest.mark.parametrize("task_id", [".", "..", "a/..", "%2e"])
+def test_a_task_may_be_called_as_places_in_a_path_are(program: Program, folder: Path, task_id: str) -> None:
+    program.tell(f"work {task_id}")
+    shown = json.loads(hostel(folder, "show", task_id, "--json").stdout)
+    cancelled = rows(hostel(folder, "cancel", task_id))
+
+    assert shown["id"] == task_id
+    assert [row[0] for row in cancelled] == [task_id]
+
+
 def test_cancel_keeps_who_and_why(program: Program, folder: Path) -> None:
     program.tell("work to-cancel")
     done = hostel(folder, "cancel", "to-cancel", "--reason", "too slow", "--json")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+import logging
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -26,6 +29,7 @@ from ..conftest import Served, client, runtime_with
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from hostel.runtime import AsgiMessage
     from hostel.sessions import JsonValue
@@ -152,8 +156,26 @@ async def test_panels_are_listed_by_their_plugins_and_then_as_described() -> Non
     async with runtime_with(*plugins, inspector), client(inspector) as http:
         items = (await http.get("/api/panels")).json()["items"]
 
-    given = [(item["plugin"], item["name"]) for item in items if item["plugin"] in ("attic", "wing")]
+    given = [(item["plugin"], item["name"]) for item in items]
     assert given == [("attic", "rooms"), ("wing", "z"), ("wing", "a")]
+
+
+async def test_those_that_hostel_brings_come_first() -> None:
+    inspector = Inspector()
+    given = Rooms(panel(rows="attic"), name="attic")
+    async with Runtime([given, inspector], load_installed=False) as runtime, client(inspector) as http:
+        items = (await http.get("/api/panels")).json()["items"]
+        failures = {info.failure for info in runtime.plugins}
+
+    assert [(item["plugin"], item["name"]) for item in items] == [
+        ("batch", "batches"),
+        ("batch", "lines"),
+        ("model_pull", "downloads"),
+        ("model_pull", "models"),
+        ("process", "processes"),
+        ("attic", "rooms"),
+    ]
+    assert failures == {None}
 
 
 async def test_without_panels_the_list_is_empty(served: Served) -> None:
@@ -191,3 +213,67 @@ async def test_an_endpoint_of_another_plugin_is_none_of_its_own() -> None:
 async def test_without_an_inspector_nobody_asks_for_panels() -> None:
     async with Runtime([Rooms("nonsense")], load_installed=False) as runtime:
         assert {info.failure for info in runtime.plugins if info.name == "rooms"} == {None}
+
+
+STRANGER = """
+from hostel.runtime import Action, Column, Endpoint, Panel, hookimpl
+
+async def rows(query, body):
+    return []
+
+@hookimpl
+def register_routes():
+    return [Endpoint("things", rows), Endpoint("things/do", rows, "POST")]
+
+@hookimpl
+def register_panels():
+    columns = [Column("Thing", "id")]
+    action = Action("Do", "things/do", when={"a": [object()]})
+    return [
+        Panel("one", "One", "things", columns),
+        Panel("one", "Again", "things", columns),
+        Panel("two", "Two", "nowhere", columns),
+        Panel("three", "Three", "things", columns, within="two"),
+        Panel("four", "Four", "things", columns, [action]),
+        Panel("five", "Five", "things", columns, within="one", params={"thing": "id"}),
+    ]
+"""
+
+
+async def test_a_stranger_loses_the_panels_that_cannot_be_shown_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "things.py").write_text(STRANGER)
+    info = tmp_path / "things-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: things\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[hostel.plugins]\nthings = things\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    importlib.invalidate_caches()
+    caplog.set_level(logging.WARNING, "hostel.runtime")
+
+    inspector = Inspector()
+    async with Runtime([inspector], blocked=["hostel"]) as runtime, client(inspector) as http:
+        items = (await http.get("/api/panels")).json()["items"]
+        (failure,) = [info.failure for info in runtime.plugins if info.name == "things"]
+
+    del sys.modules["things"]
+    assert [item["name"] for item in items] == ["one", "five"]
+    assert [message.partition("register_panels: ")[2].partition(" (")[0] for message in caplog.messages] == [
+        "panel 'one': there is a panel of that name already",
+        "panel 'two': its plugin does not answer GET /api/nowhere",
+        "panel 'three': it is within 'two', which is no panel before it",
+        "panel 'four': it is no JSON",
+    ]
+    assert failure is not None
+    assert failure.startswith("register_panels: panel 'four'")
+
+
+async def test_panels_of_a_plugin_that_is_set_aside_later_are_not_listed() -> None:
+    inspector = Inspector()
+    attic = Rooms(panel(rows="attic"), name="attic")
+    async with runtime_with(attic, inspector) as runtime, client(inspector) as http:
+        with pytest.raises(PluginFailed):
+            runtime.plugins.set_aside("attic", "a test", "it is too cold")
+
+        assert (await http.get("/api/panels")).json()["items"] == []

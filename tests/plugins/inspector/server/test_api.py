@@ -161,13 +161,25 @@ async def test_one_task_comes_with_its_history_and_children(served: Served) -> N
 
 
 @pytest.mark.parametrize(
-    "task_id", ["a/b", "monitor:build", "../up", "ü 100% #?&", "a/cancel", "\x00", "%2F"]
+    "task_id", ["a/b", "monitor:build", "../up", "ü 100% #?&", "a/cancel", "\x00", "%2F", "%2e", "%2E%2E"]
 )
 async def test_any_id_can_be_asked_for_and_steered(served: Served, task_id: str) -> None:
     from urllib.parse import quote
 
     await served.host.register("s", TaskSpec(id=task_id))
     path = f"/api/tasks/{quote(task_id, safe='')}"
+
+    assert (await served.http.get(path)).json()["id"] == task_id
+    assert (await served.http.post(f"{path}/cancel")).json()["state"] == "cancel_requested"
+
+
+@pytest.mark.parametrize("task_id", [".", ".."])
+@pytest.mark.parametrize("dot", ["%2E", "%252E"])
+async def test_ids_that_clients_take_for_places_in_a_path_have_a_form_they_leave_alone(
+    served: Served, task_id: str, dot: str
+) -> None:
+    await served.host.register("s", TaskSpec(id=task_id))
+    path = f"/api/tasks/{task_id.replace('.', dot)}"
 
     assert (await served.http.get(path)).json()["id"] == task_id
     assert (await served.http.post(f"{path}/cancel")).json()["state"] == "cancel_requested"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from starlette.responses import JSONResponse
@@ -20,6 +21,9 @@ ABSENT = (
     " start `hostel serve` with --upstream URL or HOSTEL_UPSTREAM."
 )
 
+_asker: ContextVar[str] = ContextVar("hostel_batch_asker", default="client")
+"""Whose request is answered: the user, where the server knows its users."""
+
 
 class V1:
     """Serves the batches of a runtime as soon as somebody works on them; takes nothing new while the daemon
@@ -32,6 +36,7 @@ class V1:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        _asker.set(scope.get("hostel.user") or "client")
         app: ASGIApp = JSONResponse(error_object(ABSENT, code="no_upstream"), 404)
         # looked at for each request: work may begin at any time, long after routes were collected
         if self._batches.is_meant_to_work:
@@ -46,4 +51,4 @@ class V1:
         return batch_app(storage, on_created=self._batches.adopt, cancel=self._cancel)
 
     async def _cancel(self, batch: Batch) -> None:
-        await self._batches.cancel(batch, actor="client")
+        await self._batches.cancel(batch, actor=_asker.get())

@@ -4,6 +4,9 @@ history        what has ended, the latest first
 starting       kinds of tasks, and starting one
 talking        output, answers, messages
 telling        inboxes, and waiting for several tasks
+neighbours     the other runtimes of this user
+forwarding     the answer of one of them, passed on
+asking         a connection to one that has proved itself
 output_stream  the output of a task to one reader
 finding        the task that a request means, and answers
 """

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from .._server.event_stream import EventStreams
     from .._server.params import Query
 
-ACTOR = "inspector"
+DOTS = {"%2e": ".", "%2e%2e": ".."}
+"""What browsers would read as a place in the path, however it is quoted, unless it is quoted twice."""
 REPORTED = ("progress", "output_bytes", "updated_at", "seq")
 """What changes as often as a task reports."""
 
@@ -39,7 +40,10 @@ class Resources:
 
     async def _find(self, request: Request, query: Query) -> TaskRecord:
         task_id = request.path_params["task_id"]
-        record = await self._host.get(task_id, session_id=query.text("session_id"))
+        session_id = query.text("session_id")
+        record = await self._host.get(task_id, session_id=session_id)
+        if record is None and task_id.lower() in DOTS:
+            record = await self._host.get(DOTS[task_id.lower()], session_id=session_id)
         if record is None:
             raise unknown_task(task_id)
         return record

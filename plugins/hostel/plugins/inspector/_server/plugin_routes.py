@@ -14,6 +14,7 @@ from starlette.routing import Mount as StarletteMount
 from hostel.runtime import Endpoint, Mount, PluginFailed
 from hostel.runtime.hookspecs import register_routes
 
+from .._users import Way, caller_of
 from .params import read_json
 from .plugin_mounts import FAILED, Mounted
 from .problems import Problem
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
     from hostel.runtime import PluginRegistry, Runtime
     from hostel.sessions import JsonValue
 
-OWN = ("kinds", "sessions", "tasks", "history", "transfer", "events", "plugins", "panels")
+    from .._users import Caller
+
+OWN = ("kinds", "me", "runtimes", "sessions", "tasks", "history", "transfer", "events", "plugins", "panels")
 RESERVED = ("/api", "/page", "/health", "/proof", "/openapi.json")
 
 
@@ -88,6 +91,7 @@ def _endpoint_route(endpoint: Endpoint, plugins: PluginRegistry, plugin: str) ->
 
     async def respond(request: Request) -> Response:
         body = await read_json(request) if endpoint.method == "POST" else None
+        body = _signed(body, caller_of(request.scope), endpoint)
         ask = partial(answer, dict(request.query_params), body)
         try:
             data = await plugins.call(plugin, where, ask, passing=(LookupError, ValueError))
@@ -101,3 +105,16 @@ def _endpoint_route(endpoint: Endpoint, plugins: PluginRegistry, plugin: str) ->
 
     where = f"{endpoint.method} /api/{endpoint.path}"
     return Route(f"/api/{endpoint.path}", respond, methods=[endpoint.method])
+
+
+def _signed(body: JsonValue, caller: Caller, endpoint: Endpoint) -> JsonValue:
+    """Return what is posted with who does it as `actor`, where the plugin takes that or might."""
+    if body is None and endpoint.method == "POST" and endpoint.takes_actor:
+        body = {}
+    if not isinstance(body, dict):
+        return body
+    given = body.get("actor")
+    if endpoint.takes_actor:
+        return {**body, "actor": caller.actor(given if isinstance(given, str) else None)}
+    # no plugin may be told another name than the user's
+    return {**body, "actor": caller.actor(None)} if given is not None and caller.way is Way.USERS else body

@@ -1,0 +1,150 @@
+"""The other runtimes of this user, through this server: which there are, and asking one of them.
+
+Each has left a card. What is asked of `/api/runtimes/{id}/...` is asked of the other's `/api/...`, as it came
+and in the name of who asks. A request that was sent on is not sent on again, so that none goes in a circle.
+Who gets here may steer all that this user runs, so it takes who may steer, and a server that was told to (or
+one that only this machine can ask, by its token)."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote_to_bytes
+
+import anyio
+
+from hostel.runtime import cards
+
+from .._server.params import Query, read_body
+from .._server.problems import Problem, forbidden
+from .._users import FORWARDED, Way, caller_of
+from .asking import Gone, line_to
+from .finding import Resources, answer
+from .forwarding import Asked, Forwarding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from hostel.sessions import JsonValue
+
+    from .._users import Caller
+
+MOST_FORWARDED = 64
+ASKED_AT_ONCE = 8
+SECONDS = 2.0
+"""How long a runtime that is listed may take to prove itself."""
+SENT = ("accept", "content-type", "if-match", "last-event-id")
+TICKET = b"ticket="
+
+
+class Neighbours(Resources):
+    """The resources of whoever may ask all runtimes of this user."""
+
+    own_url: str | None = None
+    """The address on this one's card, empty if it has left none; None if it shows no others."""
+    _forwarded = 0
+
+    async def runtimes(self, request: Request) -> Response:
+        """List the runtimes of this user on this machine, the longest running first."""
+        Query(request, ())
+        self._check(caller_of(request.scope))
+        found = await anyio.to_thread.run_sync(cards.running)
+        answering = set[cards.Card]()
+        limiter = anyio.CapacityLimiter(ASKED_AT_ONCE)
+
+        async def try_out(card: cards.Card) -> None:
+            async with limiter:
+                if self._is_this(card) or await _answers(card):
+                    answering.add(card)
+
+        async with anyio.create_task_group() as group:
+            for card in found:
+                group.start_soon(try_out, card)
+        items: list[JsonValue] = [
+            {
+                "id": _id(card),
+                "title": card.title,
+                "url": card.url,
+                "pid": card.pid,
+                "started_at": card.started_at,
+                "this": self._is_this(card),
+                "answers": card in answering,
+            }
+            for card in found
+        ]
+        return answer({"items": items, "next": None})
+
+    async def forward(self, request: Request) -> Forwarding:
+        """Ask another runtime of this user."""
+        caller, wanted = caller_of(request.scope), request.path_params["runtime_id"]
+        self._check(caller)
+        found = await anyio.to_thread.run_sync(cards.running)
+        card = next((card for card in found if _id(card) == wanted), None)
+        if card is None:
+            raise Problem(404, "unknown-runtime", f"no runtime {wanted!r} of this user runs here")
+        body = await read_body(request)
+        asked = Asked(request.method, _target(request), _headers(request.headers, caller), body)
+        return Forwarding(card, asked, self._taken_place)
+
+    def _check(self, caller: Caller) -> None:
+        if not caller.steers:
+            raise forbidden(caller)
+        if self.own_url is None:
+            raise Problem(404, "not-found", "this server shows no other runtimes")
+        if caller.is_forwarded:
+            raise Problem(508, "forwarded-already", "a request that was sent on is not sent on again")
+
+    @contextmanager
+    def _taken_place(self) -> Iterator[None]:
+        if self._forwarded >= MOST_FORWARDED:
+            detail = f"{MOST_FORWARDED} requests are at other runtimes already"
+            raise Problem(503, "too-many-streams", detail, headers={"retry-after": "5"})
+        self._forwarded += 1
+        try:
+            with self.event_streams.place():
+                yield
+        finally:
+            self._forwarded -= 1
+
+    def _is_this(self, card: cards.Card) -> bool:
+        return card.url == self.own_url and card.pid == os.getpid()
+
+
+async def _answers(card: cards.Card) -> bool:
+    with anyio.move_on_after(SECONDS):
+        try:
+            async with line_to(card):
+                return True
+        except Gone:
+            pass
+    return False
+
+
+def _id(card: cards.Card) -> str:
+    return hashlib.sha256(f"{card.url} {card.pid} {card.started_at!r}".encode()).hexdigest()[:16]
+
+
+def _headers(given: Mapping[str, str], caller: Caller) -> list[tuple[str, str]]:
+    name = caller.user.name if caller.way is Way.USERS else ""
+    sent = [(header, given[header]) for header in SENT if header in given]
+    return [*sent, (FORWARDED, quote(name, safe=""))]
+
+
+def _target(request: Request) -> str:
+    """Return what to ask the other for, encoded anew: no part of it leads out of `/api/`."""
+    runtime_id, scope = request.path_params["runtime_id"], request.scope
+    raw = bytes(scope.get("raw_path") or quote(scope["path"]).encode())
+    rest = raw.partition(f"/runtimes/{runtime_id}/".encode())[2]
+    path = "/".join(_segment(unquote_to_bytes(part)) for part in rest.split(b"/"))
+    # a ticket is for this server
+    query = b"&".join(part for part in scope["query_string"].split(b"&") if not part.startswith(TICKET))
+    return f"/api/{path}{'?' if query else ''}{query.decode('latin-1')}"
+
+
+def _segment(part: bytes) -> str:
+    return part.decode().replace(".", "%2E") if part in (b".", b"..") else quote(part, safe="")
