@@ -1,6 +1,6 @@
 // The page: what one sees follows from the address, what is true comes with the events of the server.
 
-import { ask, follow, now, setToken, takeToken } from "./lib/api.js";
+import { ask, follow, now, setRuntime, setToken, takeToken } from "./lib/api.js";
 import { $, setText } from "./lib/dom.js";
 import { clock } from "./lib/format.js";
 import { Router, parse } from "./lib/router.js";
@@ -12,11 +12,15 @@ import { TasksView } from "./tasks/view.js";
 import { HistoryView } from "./views/history.js";
 import { Panels } from "./views/panels.js";
 import { Plugins } from "./views/plugins.js";
+import { Runtimes } from "./views/runtimes.js";
 
 const LINKS = { connecting: "connecting", lost: "not connected", locked: "locked" };
 
 let isLive = false;
 let lostAt = 0;
+let role = "steer";
+
+const onServer = { isLive: () => isLive, canAct: () => isLive && role === "steer" };
 
 const store = new Store();
 const router = new Router((place) => see(place));
@@ -26,10 +30,10 @@ const tasks = new TasksView(store, {
     router.choose(chosen);
     tasks.filters.show(router.place.chosen);
   },
-  canAct: () => isLive,
+  ...onServer,
 });
 // Each has `show(place)`, told when it comes into sight or its part of the address changes.
-const panels = new Panels({ go: (place) => router.go(place), canAct: () => isLive, isLive: () => isLive, tabbed: () => markTab() });
+const panels = new Panels({ go: (place) => router.go(place), ...onServer, tabbed: () => markTab() });
 const past = new HistoryView({ go: (place) => router.go(place), choose: (chosen) => router.choose(chosen), kinds: () => [...store.kinds.keys()].sort() });
 const views = { tasks, history: past, panel: panels, plugins: new Plugins() };
 
@@ -46,6 +50,25 @@ function markTab() {
   const { place } = router;
   const chosen = place.view === "panel" ? panels.tabOf(place) : place.view in views ? place.view : "tasks";
   for (const tab of document.querySelectorAll("[data-tab]")) tab.setAttribute("aria-current", tab.dataset.tab === chosen ? "page" : "false");
+}
+
+const runtimes = new Runtimes();
+
+async function loadRole() {
+  try {
+    role = (await ask("me")).role;
+  } catch { /* the server refuses what one may not do */ }
+  document.body.classList.toggle("viewer", role === "view");
+  $("#role").hidden = role !== "view";
+  $("#role").title = "You may look at everything here and change nothing";
+  drawVerbs();
+}
+
+function drawVerbs() {
+  for (const button of document.querySelectorAll("[data-verb]")) button.disabled = !onServer.canAct();
+  tasks.draw();
+  tasks.detail.draw();
+  panels.draw();
 }
 
 const loadPlugins = soon(0.5, () => views.plugins.load());
@@ -82,12 +105,14 @@ function onLink(state, why = "") {
   isLive = state === "live";
   if (wasLive && !isLive) lostAt = now();
   link.dataset.state = state;
-  setText(link.lastElementChild, isLive ? location.host : LINKS[state]);
+  setText(link.lastElementChild, isLive ? runtimes.name : LINKS[state]);
   link.title = isLive ? "Connected: what you see is live" : "";
   if (state !== "connecting") drawLink(why);
   if (!isLive) return;
   store.beginSnapshot();
   tasks.detail.load();
+  loadRole();
+  runtimes.load().then(() => setText(link.lastElementChild, isLive ? runtimes.name : LINKS[link.dataset.state]));
   panels.load();
   past.load();
   loadPlugins();
@@ -99,9 +124,7 @@ function drawLink(why) {
   document.body.classList.toggle("offline", !isLive);
   $("#banner").hidden = isLive;
   setText($("#banner"), isLive ? "" : `Not connected to the runtime${why && `: ${why}`}.${since}`);
-  for (const button of document.querySelectorAll("[data-verb]")) button.disabled = !isLive;
-  tasks.draw();
-  tasks.detail.draw();
+  drawVerbs();
 }
 
 async function start() {
@@ -160,6 +183,7 @@ setInterval(() => {
 }, 1000);
 
 takeToken();
+setRuntime(runtimes.chosen);
 startTheme();
 router.start();
 start();

@@ -15,7 +15,8 @@ export class TasksView {
   #drawn = 0;
   #waiting = 0;
 
-  // `on.go(place)` and `on.choose(chosen)` change the address; `on.canAct()` tells whether the server is there.
+  // `on.go(place)` and `on.choose(chosen)` change the address; `on.isLive()` tells whether the server is
+  // there, `on.canAct()` whether it also takes verbs.
   constructor(store, on) {
     this.store = store;
     this.on = on;
@@ -24,6 +25,7 @@ export class TasksView {
       close: () => this.#close(),
       act: (name, record) => this.act(name, record),
       canAct: on.canAct,
+      isLive: on.isLive,
       openRecord: (record) => this.open(record),
       openId: (session, id) => this.open({ session_id: session, id }),
       nameOf: (session, id) => title(store.find(session, id)),
