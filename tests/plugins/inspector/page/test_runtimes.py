@@ -96,7 +96,9 @@ def test_a_runtime_that_is_gone_is_said_to_be(
 
 def test_who_may_only_look_has_no_verbs(visit: Visit) -> None:
     page = visit.page
-    page.route("**/api/me", lambda route: route.fulfill(json={"name": "eve", "role": "view", "auth": "users"}))
+    page.route(
+        "**/api/me", lambda route: route.fulfill(json={"name": "eve", "role": "view", "auth": "users"})
+    )
     page.reload()
     sync_api.expect(page.get_by_text("view only")).to_be_visible()
     visit.row("Build it all").click()

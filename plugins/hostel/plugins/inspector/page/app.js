@@ -13,6 +13,7 @@ import { HistoryView } from "./views/history.js";
 import { Panels } from "./views/panels.js";
 import { Plugins } from "./views/plugins.js";
 import { Runtimes } from "./views/runtimes.js";
+import { SessionView } from "./views/session.js";
 
 const LINKS = { connecting: "connecting", lost: "not connected", locked: "locked" };
 
@@ -35,7 +36,14 @@ const tasks = new TasksView(store, {
 // Each has `show(place)`, told when it comes into sight or its part of the address changes.
 const panels = new Panels({ go: (place) => router.go(place), ...onServer, tabbed: () => markTab() });
 const past = new HistoryView({ go: (place) => router.go(place), choose: (chosen) => router.choose(chosen), kinds: () => [...store.kinds.keys()].sort() });
-const views = { tasks, history: past, panel: panels, plugins: new Plugins() };
+const timeline = new SessionView({
+  records: (id) => [...store.tasks.values()].filter((record) => record.session_id === id),
+  open: (record) => router.go({ view: "tasks", path: [record.session_id, record.id] }),
+  choose: (chosen) => router.choose(chosen),
+  isLoaded: () => tasks.isLoaded,
+  isLive: () => isLive,
+});
+const views = { tasks, session: timeline, history: past, panel: panels, plugins: new Plugins() };
 
 function see(place) {
   const name = place.view in views ? place.view : "tasks";
@@ -48,7 +56,7 @@ function see(place) {
 
 function markTab() {
   const { place } = router;
-  const chosen = place.view === "panel" ? panels.tabOf(place) : place.view in views ? place.view : "tasks";
+  const chosen = place.view === "panel" ? panels.tabOf(place) : place.view in views && place.view !== "session" ? place.view : "tasks";
   for (const tab of document.querySelectorAll("[data-tab]")) tab.setAttribute("aria-current", tab.dataset.tab === chosen ? "page" : "false");
 }
 
@@ -86,6 +94,7 @@ function onFrame(type, data) {
   if (type === "snapshot") {
     store.applyPart(data);
     if (data.complete) tasks.isLoaded = true;
+    timeline.heard();
     tasks.drawSoon();
     return;
   }
@@ -93,6 +102,7 @@ function onFrame(type, data) {
   if (!record) return;
   tasks.detail.take(type, data);
   if (type === "transferred") tasks.follow();
+  timeline.heard();
   panels.heard(record.kind);
   if (record.completed_at !== null) past.heard();
   if (type === "registered" || type === "transferred") loadSessions();
@@ -144,6 +154,7 @@ const KEYS = {
   "?": showKeys,
   c: () => tasks.act("cancel", tasks.selected),
   t: () => tasks.act("transfer", tasks.selected),
+  s: () => tasks.timeline(),
   j: () => tasks.list.focus(),
   k: () => tasks.list.focus(),
 };

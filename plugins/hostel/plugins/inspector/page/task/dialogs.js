@@ -61,7 +61,7 @@ async function attempt(act, done) {
 }
 
 export function showKeys() {
-  const keys = [["/", "find"], ["↑ ↓  j k", "move"], ["← →", "fold, unfold"], ["Enter", "open the task"], ["c", "cancel it"], ["t", "transfer it"], ["1 2 3 …", "the views, from the left"], ["Esc", "close"]];
+  const keys = [["/", "find"], ["↑ ↓  j k", "move"], ["← →", "fold, unfold"], ["Enter", "open the task"], ["c", "cancel it"], ["t", "transfer it"], ["s", "timeline of its session"], ["1 2 3 …", "the views, from the left"], ["Esc", "close"]];
   const dialog = $("#dialog");
   dialog.onclose = null;
   dialog.onclick = closeOutside;

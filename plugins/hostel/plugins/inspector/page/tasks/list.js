@@ -150,6 +150,7 @@ export class List {
     const act = event.target.closest("[data-act]");
     this.select(row.key);
     if (act && act.dataset.act === "fold") this.on.fold(row);
+    else if (act && act.dataset.act === "timeline") this.on.timeline(row.session);
     else if (act) this.on.act(act.dataset.act, row.record);
     else if (row.kind === "session") this.on.fold(row);
     else this.on.open(row.record);
@@ -220,7 +221,8 @@ class Row extends HTMLElement {
       this.parts.name = h("b");
       this.parts.facts = h("span", { class: "facts" });
       this.parts.bar = h("span", { class: "tally", "aria-hidden": "true" });
-      this.replaceChildren(twist, this.parts.name, this.parts.bar, this.parts.facts);
+      const timeline = h("button", { type: "button", tabindex: "-1", class: "link-button to-timeline", data: { act: "timeline" } }, "Timeline");
+      this.replaceChildren(twist, this.parts.name, this.parts.bar, this.parts.facts, timeline);
       return;
     }
     this.parts.glyph = glyph("g-pending");

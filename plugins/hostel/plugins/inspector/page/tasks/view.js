@@ -39,6 +39,7 @@ export class TasksView {
         store.folded[folded ? "add" : "delete"](row.key);
         this.draw();
       },
+      timeline: (session) => on.go({ view: "session", path: [session], chosen: {} }),
       isFolded: (row) => store.folded.has(row.key),
     });
     this.filters = new Filters(store, {
@@ -66,6 +67,13 @@ export class TasksView {
   get selected() {
     const row = this.list.rows.find((one) => one.key === this.list.selected);
     return this.detail.record ?? row?.record;
+  }
+
+  // Show where the time of the session went that one is in.
+  timeline() {
+    const row = this.list.rows.find((one) => one.key === this.list.selected);
+    const session = this.detail.record?.session_id ?? row?.session ?? row?.record?.session_id;
+    if (session !== undefined) this.list.on.timeline(session);
   }
 
   act(name, record) {
