@@ -93,7 +93,9 @@ def test_the_first_request_is_kept_and_a_second_refused(state: TaskState) -> Non
     assert event.record is not None
     assert (event.reason, event.previous) == ("why", state)
     assert (event.record.cancel_reason, event.record.cancel_actor) == ("why", "who")
-    assert untouched(record, event.record, "state", "cancel_reason", "cancel_actor", "updated_at", "seq")
+    assert event.record.cancel_requested_at == NOW[0]
+    asked = ("cancel_reason", "cancel_actor", "cancel_requested_at")
+    assert untouched(record, event.record, "state", *asked, "updated_at", "seq")
 
 
 @EVERY_STATE

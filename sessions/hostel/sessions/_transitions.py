@@ -39,8 +39,11 @@ def new_record(
     policy: CancelPolicy,
     host_id: str,
     stamp: Stamp,
+    heartbeat_ttl: float | None = None,
 ) -> TaskRecord:
-    """Return the first record of a task; `policy` is its cancel policy unless `spec` names one."""
+    """Return the first record of a task; `policy` is its cancel policy unless `spec` names one, and
+    `heartbeat_ttl` is what its owner promised.
+    """
     at, seq = stamp
     return _new_record(  # by position, here and where it ends: keywords double the time
         task_id,
@@ -69,6 +72,9 @@ def new_record(
         None,  # completed_at
         host_id,
         seq,
+        None,  # cancel_requested_at
+        heartbeat_ttl,
+        None if heartbeat_ttl is None else at,
     )
 
 
@@ -110,7 +116,15 @@ def adopted(record: TaskRecord, stamp: Stamp, host_id: str) -> TaskEvent:
     """
     at, seq = stamp
     _check(record, TaskState.RUNNING)
-    after = attrs.evolve(record, state=TaskState.RUNNING, host_id=host_id, updated_at=at, seq=seq)
+    after = attrs.evolve(
+        record,
+        state=TaskState.RUNNING,
+        host_id=host_id,
+        updated_at=at,
+        seq=seq,
+        heartbeat_ttl=None,  # that was promised to the host before
+        heartbeat_at=None,
+    )
     return _event(EventType.STATE_CHANGED, after, previous=record.state)
 
 
@@ -273,6 +287,7 @@ def cancel_requested(record: TaskRecord, stamp: Stamp, reason: str | None, actor
         question=None,
         cancel_reason=reason,
         cancel_actor=actor,
+        cancel_requested_at=at,
         updated_at=at,
         seq=seq,
     )
@@ -322,6 +337,9 @@ def ended(
         at,
         record.host_id,
         seq,
+        record.cancel_requested_at,
+        record.heartbeat_ttl,
+        record.heartbeat_at,
     )
     return _new_event(seq, at, END_EVENTS[state], record.session_id, record.id, after)
 

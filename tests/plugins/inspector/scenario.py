@@ -16,7 +16,7 @@ import anyio.to_thread
 
 from hostel.plugins.inspector import Inspector
 from hostel.runtime import Runtime, TaskKind, current_task, hookimpl
-from hostel.sessions import Progress, TaskSpec, TaskState
+from hostel.sessions import JsonValue, Progress, Question, TaskFilter, TaskSpec, TaskState
 
 sys.path.insert(0, str(Path(__file__).parent))
 agents, shelves = import_module("agents"), import_module("shelf")
@@ -103,6 +103,27 @@ async def many(runtime: Runtime, count: str) -> None:
         await runtime.tasks.register(f"many {number % 10}", spec)
 
 
+async def churn(runtime: Runtime, told: str) -> None:
+    """Change tasks so many times within a second: new ones, reports, moves and ends."""
+    tasks, (part, count) = runtime.tasks, map(int, told.split())
+    start = anyio.current_time()
+    for number in range(count):
+        task_id, home = f"c{part}-{number // 5}", f"churn {number % 3}"
+        match number % 5:
+            case 0:
+                parent = f"c{part}-{number // 5 - 1}" if number % 10 else None
+                spec = TaskSpec(id=task_id, parent_task_id=parent)
+                await tasks.register_external(f"churn {part % 4}", spec)
+            case 3 if number % 2:
+                await tasks.transfer(task_id, home)
+            case 4 if number % 3:
+                await tasks.complete(task_id)
+            case _:
+                await tasks.update(task_id, progress=Progress(done=number))
+        if number % 50 == 0:
+            await anyio.sleep_until(start + number / count)
+
+
 async def shelf(_: Runtime, what: str) -> None:
     shelves.shelf.do(what)
 
@@ -137,6 +158,74 @@ async def hostile(runtime: Runtime, name: str) -> None:
 async def named(runtime: Runtime, task_id: str) -> None:
     await runtime.tasks.register_external("chat", TaskSpec(id=task_id, label=task_id.encode().hex()))
     await runtime.tasks.complete(task_id)
+
+
+async def silence(runtime: Runtime, name: str) -> None:
+    """Start a task that has written and writes no more."""
+    await runtime.tasks.register_external("chat", TaskSpec(id=name))
+    await runtime.tasks.write_output(name, "so far")
+
+
+async def speak(runtime: Runtime, name: str) -> None:
+    """Run a task to its end that writes what few encodings have."""
+    words = "wörter € 界 ░"
+
+    async def body() -> str:
+        await current_task().write(f"{words}\n")
+        return words
+
+    handle = await runtime.tasks.spawn_managed("chat", TaskSpec(id=name, label=words), body)
+    await handle.wait()
+
+
+async def is_waiting(runtime: Runtime, name: str) -> None:
+    async for _ in runtime.tasks.subscribe(after=0):
+        record = await runtime.tasks.get(name)
+        if record is not None and record.question is not None:
+            return
+
+
+async def asks(runtime: Runtime, rest: str) -> None:
+    """Start a task that asks: its name, its kind."""
+    name, _, kind = rest.partition(" ")
+    await runtime.start("desk", kind or "form", {}, id=name, label=f"Ask {name}")
+    await is_waiting(runtime, name)
+
+
+async def asks_of(runtime: Runtime, rest: str) -> None:
+    """Start a task that asks which of some texts."""
+    name, _, choices = rest.partition(" ")
+    params: dict[str, JsonValue] = {"choices": list(choices.split(","))}
+    await runtime.start("desk", "choose", params, id=name, label=f"Ask {name}")
+    await is_waiting(runtime, name)
+
+
+async def nobody_asks(runtime: Runtime, _: str) -> None:
+    """End all that ask."""
+    for record in await runtime.tasks.list(TaskFilter(session_id="desk")):
+        await runtime.tasks.request_cancel(record.id)
+        if record.kind == "other":
+            await runtime.tasks.complete(record.id)
+        else:
+            await runtime.tasks.wait(record.id)
+
+
+async def is_answered(runtime: Runtime, name: str) -> None:
+    await runtime.tasks.answer(name, {"name": "theirs", "remote": "fork"}, actor="somebody")
+
+
+async def asks_badly(runtime: Runtime, name: str) -> None:
+    """Let a task ask something whose every text would like to be obeyed."""
+    nasty = "<img src=x onerror=alert(1)>\x1b[31m\u202e"
+    described: JsonValue = {"title": nasty, "description": nasty, "enum": [nasty, "fine"]}
+    question = Question(nasty, {"type": "object", "properties": {"it": described}, "required": ["it"]})
+    await runtime.tasks.register_external("desk", TaskSpec(id=name, label=f"Ask {name}"))
+    await runtime.tasks.update(name, state=TaskState.WAITING, question=question)
+
+
+async def reports(runtime: Runtime, rest: str) -> None:
+    name, _, message = rest.partition(" ")
+    await runtime.tasks.update(name, progress=Progress(message))
 
 
 async def ended(runtime: Runtime, count: str) -> None:
@@ -181,6 +270,9 @@ VERBS = {
     "many": many,
     "long": long,
     "named": named,
+    "speak": speak,
+    "silence": silence,
+    "churn": churn,
     "ended": ended,
     "timed": timed,
     "crowd": crowd,
@@ -188,6 +280,12 @@ VERBS = {
     "subagent": subagent,
     "steady": steady,
     "family": family,
+    "asks": asks,
+    "asks-of": asks_of,
+    "nobody-asks": nobody_asks,
+    "is-answered": is_answered,
+    "asks-badly": asks_badly,
+    "reports": reports,
     "hostile": hostile,
 }
 

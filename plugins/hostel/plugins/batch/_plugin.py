@@ -38,7 +38,7 @@ class BatchRequests:
 
     @hookimpl
     def register_task_kinds(self) -> list[TaskKind]:
-        return [TaskKind(KIND, self._run, resumable=True)]
+        return [TaskKind(KIND, self._run, resumable=True, title=_title)]
 
     @hookimpl
     def register_commands(self, app: typer.Typer) -> None:
@@ -91,6 +91,11 @@ class BatchRequests:
         if self._batches is None:
             raise RuntimeError("the plugin has not started")
         return self._batches
+
+
+def _title(file: object = None, file_id: object = None, endpoint: object = None, **_: object) -> str:
+    input = file.rpartition("/")[2] if isinstance(file, str) else file_id
+    return " · ".join(part for part in (endpoint, input) if isinstance(part, str))
 
 
 def _upstream_of(runtime: Runtime) -> Upstream | None:

@@ -12,6 +12,7 @@ _server/ the API, its events, who may ask, the page, the HTTP server
 _panels/ views that plugins add to the page
 _resources/ what one asks of tasks: starting, output, answers, inboxes
 _users   who asks, and what they may do
+_lints   what looks wrong about a live task
 _errors  what can go wrong
 page/    the page: HTML, CSS and JavaScript
 """

@@ -40,7 +40,7 @@ class ModelPull:
 
     @hookimpl
     def register_task_kinds(self) -> list[TaskKind]:
-        return [TaskKind(NAME, self._pull, resumable=True, exposed=True)]
+        return [TaskKind(NAME, self._pull, resumable=True, exposed=True, title=_title)]
 
     @hookimpl
     def register_commands(self, app: typer.Typer) -> None:
@@ -121,6 +121,12 @@ class ModelPull:
         if self._manager is None:
             raise LookupError("the downloads have not started")
         return self._manager
+
+
+def _title(repo_id: str, quantization: str | None = None, **_: object) -> str:
+    from ._sources.secrets import without_secret
+
+    return without_secret(repo_id) + (f":{quantization}" if quantization else "")
 
 
 @attrs.frozen

@@ -27,10 +27,10 @@ class Processes:
         """Add `process`."""
         from hostel.runtime import TaskKind  # every command of the command line imports this module
 
-        from ._task import ProcessKind
+        from ._task import ProcessKind, title
 
         self._kind = ProcessKind()
-        return [TaskKind("process", self._kind.run, resumable=True, exposed=True)]
+        return [TaskKind("process", self._kind.run, resumable=True, exposed=True, title=title)]
 
     @hookimpl
     def register_routes(self, runtime: Runtime) -> Iterable[Endpoint]:

@@ -46,6 +46,11 @@ _WHYS = {
 }
 
 
+def title(argv: list[str] | None = None, shell: str | None = None, **_: object) -> str:
+    """Return the command as `hostel run` labels it."""
+    return shell or " ".join(argv or ())
+
+
 class ProcessKind:
     """The task kind `process`. What runs is written down in the folder `registry`, once it is set."""
 

@@ -428,7 +428,7 @@ class LocalBackgroundTaskHost(ReadingVerbs, WaitingVerbs, TalkingVerbs):
 
     async def heartbeat(self, session_id: str, task_id: str) -> None:
         """Keep an external task alive for another `heartbeat_ttl` seconds."""
-        self._host.heartbeats.beat(await self._host.table.get(task_id, session_id))
+        self._host.beat(await self._host.table.get(task_id, session_id))
 
     async def unregister_external(self, session_id: str, task_id: str) -> None:
         """Forget a task that the host does not run; one that is live is abandoned first.

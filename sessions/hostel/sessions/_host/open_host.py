@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
+import attrs
+
 from .. import _transitions as changes
 from .._dialogue.notice import OUTPUT_BYTES
 from .._errors import HostClosed, SessionClosing
@@ -66,7 +68,7 @@ class OpenHost:
         self.uncollected: OrderedDict[str, SessionTasks] = OrderedDict()
         """Sessions in which hidden tasks failed, until somebody hears of it."""
         self._watching = False
-        self.outputs = TaskOutputs(output_dir, self._start_service, table.known)
+        self.outputs = TaskOutputs(output_dir, self._start_service, table.known, now)
         table.on_forget = self.outputs.forget
 
     @property
@@ -140,12 +142,13 @@ class OpenHost:
         else:
             task_id = checked_id(spec.id)
             self.table.check_free(session_id, task_id)
-        record = changes.new_record(session_id, task_id, spec, state, policy, self.host_id, stamp)
+        ttl = spec.heartbeat_ttl if run is None else None
+        record = changes.new_record(session_id, task_id, spec, state, policy, self.host_id, stamp, ttl)
         entry = Entry(record, run, restart=restart, resumable=spec.resumable, fence=record.seq)
         self.table.add(entry, changes.registered(record))
         if run is None:
-            entry.external = External(spec.heartbeat_ttl)
-            self.expect(entry, spec.heartbeat_ttl)
+            entry.external = External(ttl)
+            self.expect(entry, ttl)
         return entry
 
     def move(self, entries: Sequence[Entry], session_id: str) -> None:
@@ -242,6 +245,13 @@ class OpenHost:
         """Count the run of a task that is alive as the continuation of the one before."""
         if entry.live:
             self.apply(entry, changes.continued)
+
+    def beat(self, entry: Entry) -> None:
+        """Note a heartbeat of a task's owner."""
+        if entry.live and entry.record.heartbeat_ttl is not None:
+            at = self.now()
+            entry.record = attrs.evolve(entry.record, heartbeat_at=at, updated_at=at)
+        self.heartbeats.beat(entry)
 
     def expect(self, entry: Entry, seconds: float | None) -> None:
         """End the task when it has not been heard of for that long; None expects nothing."""

@@ -51,7 +51,7 @@ def test_ps_lists_the_tasks_of_every_runtime(program: Program, folder: Path) -> 
 
     assert set(found) >= {"parent", "child", "hostile"}
     assert found["parent"][1:4] == ["build", "subagent", "waiting"]
-    assert found["parent"][7:] == ["Build it all", "May I?", program.page_url.partition("/#")[0]]
+    assert found["parent"][7:] == ["Build it all", "May I?", "", program.page_url.partition("/#")[0]]
 
 
 def test_ps_lets_no_text_of_a_task_reach_the_terminal_as_a_command(program: Program, folder: Path) -> None:
@@ -59,7 +59,7 @@ def test_ps_lets_no_text_of_a_task_reach_the_terminal_as_a_command(program: Prog
     found = next(row for row in rows(done) if row[0] == "hostile")
 
     assert "\x1b" not in done.stdout
-    assert len(found) == 10
+    assert len(found) == 11
 
 
 NASTY = "\x1b[31m\x07\x9b2J\u202e\u2066\r"
@@ -120,10 +120,19 @@ def test_ps_puts_tasks_below_those_that_started_them(program: Program, folder: P
     assert names == ["parent", "  child"]
 
 
-def test_ps_finds_what_is_stuck(program: Program, folder: Path) -> None:
-    assert rows(hostel(folder, "ps", "--stuck", "1h")) == []
-    assert "parent" in {row[0] for row in rows(hostel(folder, "ps", "--stuck", "0s"))}
-    assert "--stuck" in hostel(folder, "ps", "--stuck", "soon", code=2).stderr
+def test_ps_warns_of_what_looks_wrong(program: Program, folder: Path) -> None:
+    program.tell("silence quiet")
+
+    assert "quiet" not in {row[0] for row in rows(hostel(folder, "ps", "--warn", "--silent-after", "1h"))}
+    found = {row[0]: row for row in rows(hostel(folder, "ps", "--warn", "--silent-after", "0s"))}
+    told = json.loads(hostel(folder, "ps", "--json", "--warn", "--silent-after", "0s").stdout)
+
+    assert "parent" not in found  # it waits, and may
+    assert found["quiet"][-2].startswith("no sign of it for ")
+    assert {one["lint"] for record in told if record["id"] == "quiet" for one in record["lints"]} == {
+        "silent"
+    }
+    assert "--silent-after" in hostel(folder, "ps", "--silent-after", "soon", code=2).stderr
 
 
 def test_show_tells_a_task_from_its_beginning(program: Program, folder: Path) -> None:

@@ -7,6 +7,8 @@ telling        inboxes, and waiting for several tasks
 neighbours     the other runtimes of this user
 forwarding     the answer of one of them, passed on
 asking         a connection to one that has proved itself
+watching       what looks wrong, and how much there is
+metrics        counts in the text form of Prometheus
 output_stream  the output of a task to one reader
 finding        the task that a request means, and answers
 """

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 DOTS = {"%2e": ".", "%2e%2e": ".."}
 """What browsers would read as a place in the path, however it is quoted, unless it is quoted twice."""
-REPORTED = ("progress", "output_bytes", "updated_at", "seq")
+REPORTED = ("progress", "output_bytes", "updated_at", "seq", "heartbeat_at")
 """What changes as often as a task reports."""
 
 

@@ -16,6 +16,7 @@ from .._resources.neighbours import Neighbours
 from .._resources.starting import Starting
 from .._resources.talking import Talking
 from .._resources.telling import Telling
+from .._resources.watching import Watching
 from .._users import caller_of
 from .cursors import Cursors
 from .event_stream import MAX_STREAMS, EventStreams
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 NONCE = re.compile(r"[A-Za-z0-9_-]{16,128}")
 
 
-class Api(Starting, Talking, Telling, Neighbours, History):
+class Api(Starting, Talking, Telling, Watching, Neighbours, History):
     """The resources of one runtime; `own_url` is the address on its card, None if it shows no others."""
 
     def __init__(

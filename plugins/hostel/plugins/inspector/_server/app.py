@@ -86,6 +86,8 @@ def _own_routes(api: Api, panels: PluginPanels) -> list[Route]:
         Route("/api/runtimes", api.runtimes),
         Route("/api/runtimes/{runtime_id}/{rest:path}", api.forward, methods=["GET", "POST"]),
         Route("/api/panels", panels.listing),
+        Route("/api/lints", api.lints),
+        Route("/metrics", api.metrics),
     ]
 
 

@@ -27,8 +27,20 @@ if TYPE_CHECKING:
 
     from .._users import Caller
 
-OWN = ("kinds", "me", "runtimes", "sessions", "tasks", "history", "transfer", "events", "plugins", "panels")
-RESERVED = ("/api", "/page", "/health", "/proof", "/openapi.json")
+OWN = (
+    "kinds",
+    "me",
+    "runtimes",
+    "sessions",
+    "tasks",
+    "transfer",
+    "events",
+    "plugins",
+    "panels",
+    "lints",
+    "history",
+)
+RESERVED = ("/api", "/page", "/health", "/proof", "/metrics", "/openapi.json")
 
 
 @attrs.define

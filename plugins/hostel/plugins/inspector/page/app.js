@@ -3,6 +3,7 @@
 import { ask, follow, now, setRuntime, setToken, takeToken } from "./lib/api.js";
 import { $, setText } from "./lib/dom.js";
 import { clock } from "./lib/format.js";
+import { hasKeys } from "./lib/keys.js";
 import { Router, parse } from "./lib/router.js";
 import { startTheme } from "./lib/theme.js";
 import { soon } from "./lib/timing.js";
@@ -32,6 +33,7 @@ const tasks = new TasksView(store, {
     tasks.filters.show(router.place.chosen);
   },
   ...onServer,
+  hasKeys,
 });
 // Each has `show(place)`, told when it comes into sight or its part of the address changes.
 const panels = new Panels({ go: (place) => router.go(place), ...onServer, tabbed: () => markTab() });
@@ -84,8 +86,7 @@ const loadPlugins = soon(0.5, () => views.plugins.load());
 const loadSessions = soon(1, async () => {
   try {
     const { items } = await ask("sessions?limit=1000");
-    store.hidden = new Map(items.map((session) => [session.id, session.hidden]));
-    for (const { id, first_activity: since } of items) if (store.sessions.has(id)) store.sessions.get(id).since = since;
+    store.describe(items);
     tasks.drawSoon();
   } catch { /* the stream tells when the server is gone */ }
 });
@@ -113,6 +114,7 @@ function onLink(state, why = "") {
   const link = $("#link");
   const wasLive = isLive;
   isLive = state === "live";
+  if (state === "connecting" && lostAt) return; // it is still not connected, and says so already
   if (wasLive && !isLive) lostAt = now();
   link.dataset.state = state;
   setText(link.lastElementChild, isLive ? runtimes.name : LINKS[state]);
@@ -127,6 +129,7 @@ function onLink(state, why = "") {
   past.load();
   loadPlugins();
   loadSessions();
+  tasks.lints.load();
 }
 
 function drawLink(why) {
@@ -139,7 +142,7 @@ function drawLink(why) {
 
 async function start() {
   for (;;) {
-    if (takeToken()) await follow("snapshot=true&include_terminal=true", { frame: onFrame, link: onLink });
+    await follow("snapshot=true&include_terminal=true", { frame: onFrame, link: onLink });
     onLink("locked");
     setToken(await new Promise(askToken));
   }
@@ -152,23 +155,26 @@ const KEYS = {
     $("#search").select();
   },
   "?": showKeys,
-  c: () => tasks.act("cancel", tasks.selected),
-  t: () => tasks.act("transfer", tasks.selected),
+  a: () => tasks.answer(),
+  c: () => tasks.press("cancel"),
+  t: () => tasks.press("transfer"),
   s: () => tasks.timeline(),
   j: () => tasks.list.focus(),
   k: () => tasks.list.focus(),
 };
 
 function keyOf(event) {
+  if (event.key.length === 1 && !hasKeys()) return undefined;
   const tab = /^[1-9]$/.test(event.key) && document.querySelectorAll("[data-tab]")[event.key - 1];
   return tab ? () => tab.click() : KEYS[event.key];
 }
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || $("#dialog").open) return;
-  const typing = event.target.matches("input, select, textarea");
+  const typing = event.target.matches("input:not([type=checkbox]), select, textarea");
   if (event.key === "Escape") {
     if (typing) tasks.list.focus();
+    else if (tasks.chosen.size) tasks.chosen.clear();
     else if (tasks.detail.isOpen) tasks.detail.on.close();
     return;
   }

@@ -11,6 +11,7 @@
 // goes on like that: whoever took the port could say so.
 
 import { hmac } from "./hmac.js";
+import { breath, isLong } from "./timing.js";
 
 const ROOT = new URL("../../", import.meta.url);
 const KEPT = "hostel-key";
@@ -32,14 +33,13 @@ export class Refused extends Error {
   }
 }
 
-// Tell whether the server may open: with what there is, or with nothing, which it alone can tell.
+// Take the token out of the address, if there is one.
 export function takeToken() {
   const given = new URLSearchParams(location.hash.slice(1)).get("token");
   if (given) {
     setToken(given);
     history.replaceState(null, "", location.pathname);
   }
-  return true;
 }
 
 export function setToken(given) {
@@ -183,6 +183,7 @@ async function read(body, onFrame, onBytes) {
       if (line === "") {
         onFrame(frame);
         frame = {};
+        if (isLong()) await breath();
       } else if (line[0] !== ":") {
         const colon = line.indexOf(": ");
         frame[line.slice(0, colon)] = line.slice(colon + 2);

@@ -46,6 +46,17 @@ export function setText(element, text) {
   if (element.textContent !== shown) element.textContent = shown;
 }
 
+const islands = new WeakMap();
+
+// Stand for `element` in what `patch` is given as fresh, right below its root: the element itself is put there,
+// and what is in it is left alone.
+export function island(element) {
+  const stand = h("div");
+  islands.set(stand, element);
+  islands.set(element, element);
+  return stand;
+}
+
 // Make `element` look like `fresh` with as few changes as possible: what is focused, pressed, opened or moving
 // stays so.
 export function patch(element, fresh) {
@@ -56,8 +67,10 @@ export function patch(element, fresh) {
   const [old, wanted] = [[...element.childNodes], [...fresh.childNodes]];
   wanted.forEach((child, place) => {
     const known = old[place];
-    if (!known) element.append(child);
-    else if (known.nodeName !== child.nodeName) known.replaceWith(child);
+    const own = islands.get(child);
+    if (own && own === known) return;
+    if (!known) element.append(own ?? child);
+    else if (own || islands.has(known) || known.nodeName !== child.nodeName) known.replaceWith(own ?? child);
     else if (child.nodeType === Node.TEXT_NODE) setText(known, child.textContent);
     else patch(known, child);
   });

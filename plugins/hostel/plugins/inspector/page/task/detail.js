@@ -1,9 +1,10 @@
 // One task in full: facts, its life as a strip, its timeline, its children.
 
 import { ask, now, taskPath } from "../lib/api.js";
-import { $, glyph, h, patch, shape, toast } from "../lib/dom.js";
-import { LIVE, STATES, clock, doing, duration, fine, moment, plural, progressText, share, title, whoAndWhy } from "../lib/format.js";
+import { $, glyph, h, island, patch, shape, toast } from "../lib/dom.js";
+import { LIVE, STATES, clock, doing, duration, fine, moment, plural, progressText, share, title, whatFailed, whoAndWhy } from "../lib/format.js";
 import { keyOfRecord } from "../tasks/store.js";
+import { Asking } from "./question.js";
 
 const LAST_EVENTS = 400;
 
@@ -17,6 +18,7 @@ export class Detail {
   constructor(on) {
     this.on = on;
     this.record = null;
+    this.asking = new Asking({ canAct: on.canAct, draw: () => this.draw(), answered: on.answered });
   }
 
   get isOpen() {
@@ -27,12 +29,18 @@ export class Detail {
     return this.record !== null && this.record.session_id === session && this.record.id === id;
   }
 
+  // Go to the form of what the task asks, once it is drawn.
+  focusQuestion() {
+    requestAnimationFrame(() => this.asking.focus());
+  }
+
   // Open a task, of which no more may be known than its id and its session.
   open(record) {
     this.record = record;
     this.#history = [];
     this.#children = [];
     this.#why = "";
+    this.asking.leave();
     this.#panel.replaceChildren();
     this.#panel.scrollTop = 0;
     this.#panel.hidden = false;
@@ -61,6 +69,7 @@ export class Detail {
   close() {
     this.#ask += 1;
     this.record = null;
+    this.asking.leave();
     this.#panel.hidden = true;
     document.body.classList.remove("has-detail");
   }
@@ -71,7 +80,7 @@ export class Detail {
     const mine = record.id === this.record.id && [record.session_id, event.from_session_id].includes(this.record.session_id);
     if (mine) {
       this.record = record;
-      if (!this.#history.length || this.#history.at(-1).seq < event.seq) this.#history.push(event);
+      if (!this.#history.length || this.#history.at(-1).seq < event.seq) this.#history = kept(this.#history.concat(event));
     } else if (record.parent_task_id === this.record.id) {
       this.#children = [...this.#children.filter((child) => keyOfRecord(child) !== keyOfRecord(record)), record];
     } else return;
@@ -96,6 +105,7 @@ export class Detail {
     fresh.append(
       this.#topLine(record),
       this.#head(record),
+      island(this.asking.show(record, this.#history)),
       this.#trouble(record),
       this.#progress(record),
       this.#facts(record),
@@ -153,7 +163,7 @@ export class Detail {
     if (record.failure) {
       boxes.append(h("div", { class: "box failure" },
         h("b", {}, record.state === "abandoned" ? "Abandoned" : "Failed"), h("span", {}, ` ${record.failure.kind.replace("_", " ")}`),
-        h("p", {}, record.failure.message),
+        h("p", {}, whatFailed(record.failure)),
         record.failure.traceback && h("details", {}, h("summary", {}, "Traceback"), h("pre", {}, record.failure.traceback))));
     }
     return boxes;
@@ -165,7 +175,7 @@ export class Detail {
     const fill = h("i");
     if (part !== null) fill.style.width = `${part * 100}%`;
     return h("div", { class: "doing" },
-      h("div", { class: "line" }, h("span", { class: "text" }, doing(record)), part !== null && h("b", {}, `${Math.floor(part * 100)} %`)),
+      h("div", { class: "line" }, h("span", { class: "text" }, doing({ ...record, question: null })), part !== null && h("b", {}, `${Math.floor(part * 100)} %`)),
       record.progress.done !== null && h("span", { class: part === null ? "bar endless" : "bar" }, fill),
       record.progress.message && h("small", {}, progressText(record.progress)));
   }
@@ -234,6 +244,15 @@ export class Detail {
   }
 }
 
+// A panel that stays open must not grow: reports of progress go first, the oldest of them first.
+function kept(history) {
+  if (history.length <= 2 * LAST_EVENTS) return history;
+  const reports = history.filter((event) => event.type === "progress");
+  if (reports.length <= LAST_EVENTS) return history.slice(-LAST_EVENTS);
+  const gone = new Set(reports.slice(0, -LAST_EVENTS));
+  return history.filter((event) => !gone.has(event));
+}
+
 function spansOf(record, history, end) {
   const spans = [];
   let at = record.created_at;
@@ -269,6 +288,7 @@ function stepsOf(history) {
 function headline({ event, count }) {
   if (event.type === "state_changed") return STATES[event.record.state];
   if (event.type === "cancel_requested") return "asked to stop";
+  if (event.type === "answered") return event.actor ? `answered by ${event.actor}` : "answered";
   if (event.type === "progress") return count > 1 ? `progress, ${count} times` : "progress";
   return event.type;
 }
@@ -279,7 +299,8 @@ function wordsOf({ event }) {
   if (event.type === "transferred") return `from ${event.from_session_id} to ${event.session_id}`;
   if (event.type === "cancel_requested") return whoAndWhy(record);
   if (event.type === "interrupted") return "its host stopped; it goes on with the next";
-  if (event.type === "state_changed") return `was ${STATES[event.previous]}`;
+  if (event.type === "answered") return "";
+  if (event.type === "state_changed") return record.question?.message ?? `was ${STATES[event.previous]}`;
   if (event.type === "progress") return [record.progress?.message, progressText(record.progress)].filter(Boolean).join(" · ");
   return doing(record) === event.type ? "" : doing(record).replace(/^cancelled /, "");
 }
