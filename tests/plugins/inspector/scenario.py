@@ -330,6 +330,27 @@ async def ended(runtime: Runtime, count: str) -> None:
         await runtime.tasks.complete(spec.id or "")
 
 
+async def timed(runtime: Runtime, _: str) -> None:
+    """Let a session have tasks that waited, failed, and started others."""
+    tasks = runtime.tasks
+    if await tasks.get("queued", session_id="timed") is not None:
+        return
+    await tasks.register("timed", TaskSpec(id="queued"))
+    await tasks.register_external("timed", TaskSpec(id="above", label="Above it"))
+    await tasks.register_external("timed", TaskSpec(id="below", parent_task_id="above"))
+    await tasks.update("below", state=TaskState.WAITING)
+    with anyio.move_on_after(0.05):  # its bar has a length
+        await anyio.sleep_forever()
+    await tasks.update("below", state=TaskState.RUNNING)
+    await tasks.complete("below", TaskState.FAILED)
+
+
+async def crowd(runtime: Runtime, count: str) -> None:
+    for number in range(int(count)):
+        spec = TaskSpec(id=f"c{number}", parent_task_id=f"c{number - 1}" if number % 10 else None)
+        await runtime.tasks.register("crowd", spec)
+
+
 async def long(runtime: Runtime, name: str) -> None:
     task_id = name + "l" * 200
     spec = TaskSpec(id=task_id, kind="k" * 90, label=name + "w" * 400, producer="p" * 90)
@@ -352,6 +373,8 @@ VERBS = {
     "silence": silence,
     "churn": churn,
     "ended": ended,
+    "timed": timed,
+    "crowd": crowd,
     "shelf": shelf,
     "subagent": subagent,
     "steady": steady,

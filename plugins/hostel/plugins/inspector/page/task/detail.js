@@ -54,7 +54,7 @@ export class Detail {
 
   // Ask for what the events so far have not told.
   async load() {
-    if (!this.record || !this.on.canAct()) return;
+    if (!this.record || !this.on.isLive()) return;
     const asked = (this.#ask += 1);
     try {
       const found = await ask(taskPath(this.record));

@@ -181,6 +181,7 @@ export class List {
     this.select(row.key);
     if (act?.dataset.act === "choose" || (event.shiftKey && row.kind === "task")) this.#choose(row, event.shiftKey, from);
     else if (act && act.dataset.act === "fold") this.on.fold(row);
+    else if (act && act.dataset.act === "timeline") this.on.timeline(row.session);
     else if (act) this.on.act(act.dataset.act, row.record);
     else if (row.kind === "session") this.on.fold(row);
     else this.on.open(row.record);
@@ -272,7 +273,8 @@ class Row extends HTMLElement {
       this.parts.name = h("b");
       this.parts.facts = h("span", { class: "facts" });
       this.parts.bar = h("span", { class: "tally", "aria-hidden": "true" });
-      this.replaceChildren(twist, this.parts.name, this.parts.bar, this.parts.facts);
+      const timeline = h("button", { type: "button", tabindex: "-1", class: "link-button to-timeline", data: { act: "timeline" } }, "Timeline");
+      this.replaceChildren(twist, this.parts.name, this.parts.bar, this.parts.facts, timeline);
       return;
     }
     this.parts.glyph = glyph("g-pending");
