@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         ContentChanged,
         Gated,
         IntegrityFailed,
+        InvalidFormat,
         InvalidQuantization,
         NoSpace,
         NotFound,
@@ -76,6 +77,7 @@ if TYPE_CHECKING:
     from ._queue.plan import PullOptions
     from ._queue.pull import Pulled
     from ._queue.queue import NotInQueue, QueueFull
+    from ._select.formats import Format
     from ._select.quantization import (
         GGLIB_PREFERENCE,
         PREFERENCE,
@@ -94,6 +96,7 @@ if TYPE_CHECKING:
 __getattr__ = lazily(
     __name__,
     {
+        "_select.formats": ("Format",),
         "_select.quantization": (
             "GGLIB_PREFERENCE",
             "PREFERENCE",
@@ -108,6 +111,7 @@ __getattr__ = lazily(
             "ContentChanged",
             "Gated",
             "IntegrityFailed",
+            "InvalidFormat",
             "InvalidQuantization",
             "NoSpace",
             "NotFound",
@@ -174,6 +178,7 @@ __all__ = [
     "ModelPull",
     # choosing
     "Choice",
+    "Format",
     "GGLIB_PREFERENCE",
     "PREFERENCE",
     "QuantOption",
@@ -216,6 +221,7 @@ __all__ = [
     "DuplicateRequest",
     "Gated",
     "IntegrityFailed",
+    "InvalidFormat",
     "InvalidQuantization",
     "InvalidReference",
     "NoSpace",

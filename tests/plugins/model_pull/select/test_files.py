@@ -1,7 +1,7 @@
 import pytest
 
-from hostel.plugins.model_pull import NotFound, RemoteFile, UnsafePath, choose
-from hostel.plugins.model_pull._select.files import chosen, filtered, options_of, whole
+from hostel.plugins.model_pull import NotFound, RemoteFile, UnsafePath
+from hostel.plugins.model_pull._select.files import filtered, offered, whole
 
 
 def listing(*paths: str) -> list[RemoteFile]:
@@ -9,8 +9,7 @@ def listing(*paths: str) -> list[RemoteFile]:
 
 
 def selected(*paths: str, wanted: str | None = None) -> list[str]:
-    files = listing(*paths)
-    selection = chosen(files, choose("o/m", options_of(files), wanted=wanted))
+    selection = offered("o/m", listing(*paths)).taking(wanted)
     return [file.path for file in selection.files]
 
 

@@ -32,7 +32,8 @@ def test_a_wish_is_never_met_by_another_quantization() -> None:
     with pytest.raises(InvalidQuantization) as caught:
         choose("o/m", options_of("Q4_K_M", "Q8_0", sizes={"Q8_0": 8 * GIB}), wanted="Q5_K_M")
 
-    assert str(caught.value) == "o/m: there is no 'Q5_K_M'. It has Q4_K_M (1.0 GiB), Q8_0 (8.0 GiB)."
+    why = "there is no 'Q5_K_M', did you mean Q4_K_M?"
+    assert str(caught.value) == f"o/m: {why} It has Q4_K_M (1.0 GiB), Q8_0 (8.0 GiB)."
 
 
 def test_a_wish_without_ud_is_met_by_its_dynamic_form_and_says_so() -> None:
