@@ -1,9 +1,9 @@
 """Listings of real repositories and what is to be pulled of them: the table of docs/choice.md.
 
-One entry each: the repository, its files, what is asked, what is taken, and why. Names are as the hub listed
-them, shortened where many are alike; sizes are rounded and matter only where a budget is given. Files are
-divided by `; `, `{a 5G, b}` stands for each of these with its size, and `#3` for the three shards of a set,
-which have that size together. Small files without a size are left out of what is taken: they come along.
+One entry each: the repository, its files, what is asked, what is taken, and why. Names follow public
+listings, which change; many that are alike are left out. Sizes are rounded and matter only with a budget.
+Files are divided by `; `, `{a 5G, b}` stands for each of these with its size, and `#3` for the three shards of
+a set, of that size together. Small files without a size are left out of what is taken: they come along.
 """
 
 import re
@@ -83,7 +83,8 @@ def _sized(text: str) -> Iterator[tuple[str, int]]:
 
 
 _QWEN3 = (
-    "Qwen3-8B-{BF16 16.4G, IQ4_NL 4.8G, IQ4_XS 4.6G, Q2_K 3.3G, Q3_K_M 4.1G, Q4_0 4.8G, Q4_K_M 5G, Q4_K_S 4.8G, "
+    "Qwen3-8B-{BF16 16.4G, IQ4_NL 4.8G, IQ4_XS 4.6G, Q2_K 3.3G, Q3_K_M 4.1G, Q4_0 4.8G, Q4_K_M 5G, "
+    "Q4_K_S 4.8G, "
     "Q5_K_M 5.9G, Q6_K 6.7G, Q8_0 8.7G, UD-IQ1_S 2.3G, UD-Q2_K_XL 3.5G, UD-Q4_K_XL 5.1G, UD-Q6_K_XL 7.5G, "
     "UD-Q8_K_XL 10.8G}.gguf; config.json"
 )
@@ -93,7 +94,8 @@ _VL = (
 )
 _GPT2 = (
     "64{, -8bits, -fp16}.tflite; flax_model.msgpack 498M; model.safetensors 548M; onnx/config.json; "
-    "onnx/decoder_{model, model_merged, with_past_model}.onnx 650M; pytorch_model.bin 548M; rust_model.ot 703M; "
+    "onnx/decoder_{model, model_merged, with_past_model}.onnx 650M; pytorch_model.bin 548M; "
+    "rust_model.ot 703M; "
     "tf_model.h5 498M; {config, tokenizer, vocab}.json; merges.txt"
 )
 _WHISPER = (
@@ -106,9 +108,12 @@ _LLAMA31 = (
     "original/params.json; original/tokenizer.model; config.json; tokenizer.json"
 )
 _MINILM = (
-    "model.safetensors 91M; onnx/model{, _O1, _O2, _O3, _O4, _qint8_arm64, _qint8_avx512_vnni, _quint8_avx2}.onnx "
-    "90M; openvino/openvino_model{, _qint8_quantized}.bin 90M; openvino/openvino_model{, _qint8_quantized}.xml; "
-    "pytorch_model.bin 91M; rust_model.ot 91M; tf_model.h5 91M; 1_Pooling/config.json; modules.json; config.json"
+    "model.safetensors 91M; onnx/model{, _O1, _O2, _O3, _O4, _qint8_arm64, _qint8_avx512_vnni, "
+    "_quint8_avx2}.onnx "
+    "90M; openvino/openvino_model{, _qint8_quantized}.bin 90M; openvino/openvino_model{, "
+    "_qint8_quantized}.xml; "
+    "pytorch_model.bin 91M; rust_model.ot 91M; tf_model.h5 91M; 1_Pooling/config.json; modules.json; "
+    "config.json"
 )
 _STABLELM = (
     "model.safetensors 3.3G; stablelm-2-zephyr-1_6b-{Q4_0 983M, Q4_1 1.1G, Q5_K_M 1.2G, Q8_0 1.8G}.gguf; "
@@ -121,7 +126,8 @@ _MISTRAL_LARGE = (
 )
 _R1 = (
     "DeepSeek-R1-BF16/DeepSeek-R1.BF16-#30.gguf 1300G; DeepSeek-R1-Q4_K_M/DeepSeek-R1-Q4_K_M-#9.gguf 404G; "
-    "DeepSeek-R1-Q8_0/DeepSeek-R1.Q8_0-#15.gguf 713G; DeepSeek-R1-UD-IQ1_S/DeepSeek-R1-UD-IQ1_S-#3.gguf 140G; "
+    "DeepSeek-R1-Q8_0/DeepSeek-R1.Q8_0-#15.gguf 713G; "
+    "DeepSeek-R1-UD-IQ1_S/DeepSeek-R1-UD-IQ1_S-#3.gguf 140G; "
     "DeepSeek-R1-UD-Q2_K_XL/DeepSeek-R1-UD-Q2_K_XL-#5.gguf 212G"
 )
 _DRAFT = "DeepSeek-R1-DRAFT-0.6B-{32k, 64k, 128k}-Q4_0.gguf 380M"
@@ -135,11 +141,13 @@ _WHISPER_CPP = (
 )
 _LLAMA1B = (
     "Llama-3.2-1B-Instruct-{f16 2.5G, IQ3_M 657M, IQ4_XS 743M, Q3_K_L 733M, Q3_K_XL 796M, Q4_0 773M, "
-    "Q4_0_4_4 771M, Q4_K_L 872M, Q4_K_M 808M, Q4_K_S 776M, Q5_K_M 912M, Q6_K 1G, Q6_K_L 1.1G, Q8_0 1.3G}.gguf; "
+    "Q4_0_4_4 771M, Q4_K_L 872M, Q4_K_M 808M, Q4_K_S 776M, Q5_K_M 912M, Q6_K 1G, Q6_K_L 1.1G, Q8_0 "
+    "1.3G}.gguf; "
     "Llama-3.2-1B-Instruct.imatrix"
 )
 _GEMMA12B = (
-    "gemma-3-12b-it-{Q2_K 4.8G, Q4_K_M 7.3G, Q5_K_M 8.44G, Q6_K 9.7G, Q8_0 12.5G, UD-Q4_K_XL 7.43G, BF16 23.5G}.gguf; "
+    "gemma-3-12b-it-{Q2_K 4.8G, Q4_K_M 7.3G, Q5_K_M 8.44G, Q6_K 9.7G, Q8_0 12.5G, UD-Q4_K_XL 7.43G, "
+    "BF16 23.5G}.gguf; "
     "mmproj-{BF16 854M, F16 854M, F32 1.69G}.gguf"
 )
 
@@ -217,7 +225,8 @@ LISTINGS = [
     ),
     Entry(
         "Qwen/Qwen2.5-7B-Instruct-GGUF",
-        "qwen2.5-7b-instruct-{fp16-#4 15.2G, q2_k 3G, q3_k_m 3.8G, q4_0-#2 4.4G, q4_k_m-#2 4.7G, q5_k_m-#2 5.4G, "
+        "qwen2.5-7b-instruct-{fp16-#4 15.2G, q2_k 3G, q3_k_m 3.8G, q4_0-#2 4.4G, q4_k_m-#2 4.7G, "
+        "q5_k_m-#2 5.4G, "
         "q6_k-#2 6.3G, q8_0-#3 8.1G}.gguf",
         "",
         "qwen2.5-7b-instruct-q4_k_m-#2.gguf",
@@ -239,7 +248,8 @@ LISTINGS = [
     ),
     Entry(
         "TheBloke/Llama-2-7B-Chat-GGUF",
-        "llama-2-7b-chat.{Q2_K 2.8G, Q3_K_M 3.3G, Q4_0 3.8G, Q4_K_M 4.1G, Q5_K_M 4.8G, Q8_0 7.2G}.gguf; config.json",
+        "llama-2-7b-chat.{Q2_K 2.8G, Q3_K_M 3.3G, Q4_0 3.8G, Q4_K_M 4.1G, Q5_K_M 4.8G, "
+        "Q8_0 7.2G}.gguf; config.json",
         "",
         "llama-2-7b-chat.Q4_K_M.gguf",
         "labels after a dot count as well",
@@ -299,14 +309,16 @@ LISTINGS = [
     # raw pieces
     Entry(
         "TheBloke/Llama-2-70B-Chat-GGUF",
-        "llama-2-70b-chat.{Q2_K 29G, Q4_K_M 41G, Q5_K_M 49G}.gguf; llama-2-70b-chat.Q6_K.gguf-split-{a 37G, b 20G}",
+        "llama-2-70b-chat.{Q2_K 29G, Q4_K_M 41G, Q5_K_M 49G}.gguf; "
+        "llama-2-70b-chat.Q6_K.gguf-split-{a 37G, b 20G}",
         "",
         "llama-2-70b-chat.Q4_K_M.gguf",
         "what is in raw pieces is not the first choice here",
     ),
     Entry(
         "TheBloke/Llama-2-70B-Chat-GGUF",
-        "llama-2-70b-chat.{Q2_K 29G, Q4_K_M 41G, Q5_K_M 49G}.gguf; llama-2-70b-chat.Q6_K.gguf-split-{a 37G, b 20G}",
+        "llama-2-70b-chat.{Q2_K 29G, Q4_K_M 41G, Q5_K_M 49G}.gguf; "
+        "llama-2-70b-chat.Q6_K.gguf-split-{a 37G, b 20G}",
         ":Q6_K",
         "refused: Q6_K cannot be pulled, in raw pieces that must be joined by hand",
         "no program loads the pieces",
@@ -369,15 +381,16 @@ LISTINGS = [
         "this repository names its MXFP4 weights otherwise",
     ),
     Entry(
-        "noctrex/GLM-4.5-Air-MXFP4_MOE-GGUF",
-        "GLM-4.5-Air-MXFP4_MOE.gguf 63G",
+        "noctrex/gemma-4-26B-A4B-it-MXFP4_MOE-GGUF",
+        "gemma-4-26B-A4B-it-MXFP4_MOE.gguf 14.3G",
         ":mxfp4",
-        "GLM-4.5-Air-MXFP4_MOE.gguf",
+        "gemma-4-26B-A4B-it-MXFP4_MOE.gguf",
         "MXFP4_MOE is the mxfp4 of a mixture of experts",
     ),
     Entry(
         "unsloth/gemma-4-12B-it-qat-GGUF",
-        "gemma-4-12B-it-qat-UD-Q4_K_XL.gguf 7G; mtp-gemma-4-12B-it.gguf 450M; mmproj-{BF16 170M, F16 170M, F32 330M}.gguf",
+        "gemma-4-12B-it-qat-UD-Q4_K_XL.gguf 7G; mtp-gemma-4-12B-it.gguf 450M; mmproj-{BF16 170M, "
+        "F16 170M, F32 330M}.gguf",
         "",
         "gemma-4-12B-it-qat-UD-Q4_K_XL.gguf; mmproj-F16.gguf",
         "mtp- is a draft head; the projector comes along, F16 first",
@@ -461,6 +474,50 @@ LISTINGS = [
         "ggml-model-q4_k.gguf; mmproj-model-f16.gguf",
         "q4_k without a size is a four-bit label too",
     ),
+    Entry(
+        "lmstudio-community/Meta-Llama-3.1-8B-Instruct-GGUF",
+        "Meta-Llama-3.1-8B-Instruct-{IQ4_XS 4.4G, Q3_K_L 4.3G, Q4_K_M 4.9G, Q6_K 6.6G, Q8_0 8.5G}.gguf",
+        "--budget 4Gi",
+        "refused: nothing fits in 4.0 GiB",
+        "the smallest takes 4.3 GB",
+    ),
+    Entry(
+        "nomic-ai/nomic-embed-text-v1.5-GGUF",
+        "nomic-embed-text-v1.5.{Q2_K 49M, Q4_0 78M, Q4_K_M 84M, Q8_0 146M, f16 274M, f32 548M}.gguf",
+        ":fp16",
+        "nomic-embed-text-v1.5.f16.gguf",
+        "two spellings of one type",
+    ),
+    Entry(
+        "google/gemma-3-4b-it-qat-q4_0-gguf",
+        "gemma-3-4b-it-q4_0.gguf 3.2G; mmproj-model-f16-4B.gguf 851M",
+        "",
+        "gemma-3-4b-it-q4_0.gguf; mmproj-model-f16-4B.gguf",
+        "the only one, with the only projector",
+    ),
+    Entry(
+        "cjpais/llava-1.6-mistral-7b-gguf",
+        "llava-v1.6-mistral-7b.{Q3_K_M 3.5G, Q4_K_M 4.4G, Q5_K_M 5.1G, Q8_0 7.7G}.gguf; "
+        "mmproj-model-f16.gguf 624M",
+        ":Q5",
+        "llava-v1.6-mistral-7b.Q5_K_M.gguf; mmproj-model-f16.gguf",
+        "the only Q5 there is",
+    ),
+    Entry(
+        "xtuner/llava-llama-3-8b-v1_1-gguf",
+        "llava-llama-3-8b-v1_1-{f16 16.1G, int4 4.9G, mmproj-f16 624M}.gguf",
+        "",
+        "llava-llama-3-8b-v1_1-int4.gguf; llava-llama-3-8b-v1_1-mmproj-f16.gguf",
+        "int4 is a four-bit label too",
+    ),
+    Entry(
+        "ggml-org/ultravox-v0_5-llama-3_2-1b-GGUF",
+        "Llama-3.2-1B-Instruct-{Q4_K_M 808M, Q8_0 1.3G}.gguf; "
+        "mmproj-ultravox-v0_5-llama-3_2-1b-f16.gguf 1.3G",
+        "",
+        "Llama-3.2-1B-Instruct-Q4_K_M.gguf; mmproj-ultravox-v0_5-llama-3_2-1b-f16.gguf",
+        "named otherwise, and still the only projector",
+    ),
     # vae and codec
     Entry(
         "city96/FLUX.1-dev-gguf",
@@ -499,10 +556,11 @@ LISTINGS = [
     ),
     Entry(
         "koboldcpp/tts",
-        "OuteTTS-0.2-500M-Q4_0.gguf 350M; WavTokenizer-Large-75-Q4_0.gguf 60M",
-        "",
-        "OuteTTS-0.2-500M-Q4_0.gguf; WavTokenizer-Large-75-Q4_0.gguf",
-        "the codec turns what the model says into sound",
+        "OuteTTS-0.2-500M-Q4_0.gguf 350M; Qwen3-TTS-12Hz-1.7B-Base-q8_0.gguf 2G; "
+        "WavTokenizer-Large-75-Q4_0.gguf 60M; qwen3-tts-tokenizer-q8_0.gguf 180M",
+        ":OuteTTS-0.2-500M-Q4_0",
+        "OuteTTS-0.2-500M-Q4_0.gguf",
+        "two codecs, neither named after the model: nobody guesses, and a notice names both",
     ),
     Entry(
         "ggml-org/WavTokenizer",
@@ -570,7 +628,8 @@ LISTINGS = [
     ),
     Entry(
         "mistralai/Mistral-7B-Instruct-v0.3",
-        "consolidated.safetensors 14.5G; model-#3.safetensors 14.5G; model.safetensors.index.json; params.json; "
+        "consolidated.safetensors 14.5G; model-#3.safetensors 14.5G; model.safetensors.index.json; "
+        "params.json; "
         "tokenizer.model.v3; config.json",
         "",
         "model-#3.safetensors",
@@ -585,7 +644,8 @@ LISTINGS = [
     ),
     Entry(
         "openai/gpt-oss-20b",
-        "metal/model.bin 13.8G; model-{00000, 00001, 00002}-of-00002.safetensors 4.6G; original/model.safetensors 13.8G; "
+        "metal/model.bin 13.8G; model-{00000, 00001, 00002}-of-00002.safetensors 4.6G; "
+        "original/model.safetensors 13.8G; "
         "original/config.json; model.safetensors.index.json; config.json",
         "",
         "model-{00000, 00001, 00002}-of-00002.safetensors",
@@ -593,8 +653,10 @@ LISTINGS = [
     ),
     Entry(
         "google-bert/bert-base-uncased",
-        "coreml/fill-mask/float32_model.mlpackage/{Manifest.json, Data/com.apple.CoreML/weights/weight.bin 532M}; "
-        "flax_model.msgpack 438M; model.onnx 532M; model.safetensors 440M; pytorch_model.bin 440M; rust_model.ot 535M; "
+        "coreml/fill-mask/float32_model.mlpackage/{Manifest.json, "
+        "Data/com.apple.CoreML/weights/weight.bin 532M}; "
+        "flax_model.msgpack 438M; model.onnx 532M; model.safetensors 440M; pytorch_model.bin 440M; "
+        "rust_model.ot 535M; "
         "tf_model.h5 536M; config.json; vocab.txt",
         "",
         "model.safetensors",
@@ -623,7 +685,8 @@ LISTINGS = [
     ),
     Entry(
         "onnx-community/Qwen2.5-0.5B-Instruct",
-        "onnx/model{ 2G, _bnb4 460M, _fp16 990M, _int8 500M, _q4 790M, _q4f16 480M, _quantized 500M, _uint8 500M}.onnx; "
+        "onnx/model{ 2G, _bnb4 460M, _fp16 990M, _int8 500M, _q4 790M, _q4f16 480M, _quantized 500M, "
+        "_uint8 500M}.onnx; "
         "config.json; tokenizer.json",
         "",
         "onnx/model.onnx",
@@ -631,7 +694,8 @@ LISTINGS = [
     ),
     Entry(
         "BAAI/bge-m3",
-        "colbert_linear.pt 2M; sparse_linear.pt; onnx/model.onnx 725k; onnx/model.onnx_data 2.3G; pytorch_model.bin 2.3G; "
+        "colbert_linear.pt 2M; sparse_linear.pt; onnx/model.onnx 725k; onnx/model.onnx_data 2.3G; "
+        "pytorch_model.bin 2.3G; "
         "1_Pooling/config.json; modules.json; config.json",
         "",
         "pytorch_model.bin; colbert_linear.pt; sparse_linear.pt",
@@ -643,7 +707,8 @@ LISTINGS = [
         "text_encoder/model{, .fp16}.safetensors 492M; text_encoder/pytorch_model{, .fp16}.bin 492M; "
         "unet/diffusion_pytorch_model{, .fp16, .non_ema}.safetensors 3.4G; "
         "unet/diffusion_pytorch_model{, .fp16, .non_ema}.bin 3.4G; "
-        "vae/diffusion_pytorch_model{, .fp16}.safetensors 335M; vae/diffusion_pytorch_model{, .fp16}.bin 335M; "
+        "vae/diffusion_pytorch_model{, .fp16}.safetensors 335M; vae/diffusion_pytorch_model{, "
+        ".fp16}.bin 335M; "
         "v1-5-pruned{.ckpt, .safetensors, -emaonly.ckpt, -emaonly.safetensors} 7.7G; model_index.json",
         "",
         "{safety_checker, text_encoder}/model.safetensors; {unet, vae}/diffusion_pytorch_model.safetensors",
@@ -652,10 +717,12 @@ LISTINGS = [
     Entry(
         "stabilityai/stable-diffusion-xl-base-1.0",
         "sd_xl_base_1.0{, _0.9vae}.safetensors 6.9G; sd_xl_offset_example-lora_1.0.safetensors 50M; "
-        "text_encoder/model{, .fp16}.safetensors 492M; text_encoder/model.onnx 492M; text_encoder/flax_model.msgpack 492M; "
+        "text_encoder/model{, .fp16}.safetensors 492M; text_encoder/model.onnx 492M; "
+        "text_encoder/flax_model.msgpack 492M; "
         "text_encoder_2/model{, .fp16}.safetensors 2.8G; text_encoder_2/model.{onnx, onnx_data} 2.8G; "
         "unet/diffusion_pytorch_model{, .fp16}.safetensors 10.3G; unet/model.{onnx, onnx_data} 10.3G; "
-        "vae/diffusion_pytorch_model{, .fp16}.safetensors 335M; vae_decoder/{config.json, model.onnx 198M}; model_index.json",
+        "vae/diffusion_pytorch_model{, .fp16}.safetensors 335M; vae_decoder/{config.json, "
+        "model.onnx 198M}; model_index.json",
         "",
         "{text_encoder, text_encoder_2}/model.safetensors; {unet, vae}/diffusion_pytorch_model.safetensors",
         "the parts once; vae_decoder/ is part of the onnx export",
@@ -663,7 +730,8 @@ LISTINGS = [
     Entry(
         "black-forest-labs/FLUX.1-dev",
         "ae.safetensors 335M; flux1-dev.safetensors 23.8G; text_encoder/model.safetensors 246M; "
-        "text_encoder_2/model-#2.safetensors 9.5G; transformer/diffusion_pytorch_model-#3.safetensors 23.8G; "
+        "text_encoder_2/model-#2.safetensors 9.5G; transformer/diffusion_pytorch_model-#3.safetensors "
+        "23.8G; "
         "vae/diffusion_pytorch_model.safetensors 168M; model_index.json",
         "",
         "text_encoder/model.safetensors; text_encoder_2/model-#2.safetensors; "
@@ -718,6 +786,61 @@ LISTINGS = [
         "",
         "model.safetensors",
         "the only weights there are",
+    ),
+    Entry(
+        "facebook/opt-125m",
+        "flax_model.msgpack 250M; pytorch_model.bin 251M; tf_model.h5 501M; config.json; merges.txt; "
+        "vocab.json",
+        "",
+        "pytorch_model.bin",
+        "no safetensors: the pickle goes before flax and tensorflow",
+    ),
+    Entry(
+        "EleutherAI/gpt-neox-20b",
+        "model-#46.safetensors 41G; pytorch_model-#46.bin 41G; model.safetensors.index.json; "
+        "pytorch_model.bin.index.json; config.json",
+        "",
+        "model-#46.safetensors",
+        "all 46 shards, once",
+    ),
+    Entry(
+        "google-t5/t5-small",
+        "flax_model.msgpack 242M; model.safetensors 242M; onnx/decoder_model.onnx 232M; "
+        "onnx/encoder_model.onnx 141M; "
+        "pytorch_model.bin 242M; rust_model.ot 242M; tf_model.h5 242M; spiece.model; config.json",
+        "--format tensorflow",
+        "tf_model.h5",
+        "asked for",
+    ),
+    Entry(
+        "Helsinki-NLP/opus-mt-en-de",
+        "flax_model.msgpack 297M; pytorch_model.bin 298M; rust_model.ot 302M; tf_model.h5 298M; "
+        "source.spm; target.spm; "
+        "config.json; vocab.json",
+        "",
+        "pytorch_model.bin",
+        "with both tokenizers, which belong to no format",
+    ),
+    Entry(
+        "tloen/alpaca-lora-7b",
+        "adapter_model.bin 67M; adapter_config.json",
+        "",
+        "adapter_model.bin",
+        "an adapter is what this repository is about",
+    ),
+    Entry(
+        "timm/resnet50.a1_in1k",
+        "model.safetensors 102M; pytorch_model.bin 102M; config.json",
+        "--format pytorch",
+        "pytorch_model.bin",
+        "asked for",
+    ),
+    Entry(
+        "Xenova/all-MiniLM-L6-v2",
+        "onnx/model{ 90M, _fp16 45M, _quantized 23M}.onnx; config.json; tokenizer.json",
+        "",
+        "onnx/model.onnx",
+        "the plain one; --include 'onnx/model_quantized.onnx' takes another",
     ),
     # GGML
     Entry(

@@ -1,7 +1,8 @@
 """What comes with a quantization: the projector through which it sees and hears, its vae, its codec.
 
 Each kind gives one file: of those in the nearest folder that are named after no other model, the first by
-precision: F16, BF16, F32, Q8_0, then what is left. A vae and a codec are needed, so they are never left
+precision: F16, BF16, F32, Q8_0, then what is left. Where several are named after other models nobody guesses,
+and the user is told. A vae and a codec are needed, so they are never left
 out; a model is of use without its projector, so a budget may leave that out, and it is said. Draft heads,
 importance matrices, vocabularies and adapters stay away: pulled by `include` they are at hand.
 """
@@ -32,9 +33,8 @@ class Companions:
 
     def beside(self, model: str) -> list[tuple[Role, RemoteFile]]:
         """Return the vae and the codec that go with a model."""
-        return [
-            (role, min(files, key=lambda file: _fitness(file.path, model))) for role, files in self.needed
-        ]
+        found = [(role, _own(files, model)) for role, files in self.needed]
+        return [(role, min(own, key=lambda file: _fitness(file.path, model))) for role, own in found if own]
 
     def projector(self, model: str, room: int | None = None) -> RemoteFile | None:
         """Return the projector of a model.
@@ -42,10 +42,16 @@ class Companions:
         :param room: bytes that it may take; None sets no limit
         """
         fitting = [
-            file for file in self.projectors if room is None or (file.size is not None and file.size <= room)
+            file
+            for file in _own(self.projectors, model)
+            if room is None or (file.size is not None and file.size <= room)
         ]
-        named = [file for file in fitting if not _of_another(file.path, model, self.projectors)]
-        return min(named, key=lambda file: _fitness(file.path, model), default=None)
+        return min(fitting, key=lambda file: _fitness(file.path, model), default=None)
+
+    def unclear(self, model: str) -> list[tuple[Role, tuple[RemoteFile, ...]]]:
+        """Return the kinds of which there are several, none of them told to be of this model."""
+        kinds = [(Role.PROJECTOR, self.projectors), *self.needed]
+        return [(role, files) for role, files in kinds if files and not _own(files, model)]
 
 
 def companions_of(files: Sequence[RemoteFile], models: Sequence[str]) -> Companions:
@@ -66,24 +72,21 @@ def _role(path: str) -> Role:
     return name.role if name else role_of(path[: path.rindex(".")])
 
 
-def _fitness(path: str, model: str) -> tuple[int, int, int, int, str]:
+def _own(files: Sequence[RemoteFile], model: str) -> Sequence[RemoteFile]:
+    """Return those named after the model or after none, else all if they are one at several precisions."""
+    alike = [file for file in files if not _names_another(_core(file.path), _core(model))]
+    return alike or (files if len({_core(file.path) for file in files}) == 1 else [])
+
+
+def _fitness(path: str, model: str) -> tuple[int, int, int, str]:
     near = len(os.path.commonpath([str(PurePosixPath("/", p).parent) for p in (path, model)]))
-    own, its = _core(path), _core(model)
     label = label_of(_WEIGHTS.sub("", path))
     rank = _PRECISIONS.index(label) if label in _PRECISIONS else len(_PRECISIONS)
-    return int(_names_another(own, its)), -near, rank, -_shared(own, its), path
+    return -near, rank, -_shared(_core(path), _core(model)), path
 
 
 def _names_another(own: str, its: str) -> bool:
     return not (own.startswith(its) or its.startswith(own))
-
-
-def _of_another(path: str, model: str, all_of_kind: Sequence[RemoteFile]) -> bool:
-    """Return whether a file is named after another model, while some file is not."""
-    its = _core(model)
-    if not _names_another(_core(path), its):
-        return False
-    return any(not _names_another(_core(file.path), its) for file in all_of_kind)
 
 
 def _core(path: str) -> str:

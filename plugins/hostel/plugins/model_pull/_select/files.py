@@ -119,6 +119,9 @@ class Offer:
         for role, file in self.companions.beside(paths[0]):
             wanted.append(file)
             notices.append(f"{file.path} ({_size(file)}) comes along: the model needs its {role}.")
+        for role, several in self.companions.unclear(paths[0]):
+            named = ", ".join(file.path for file in several)
+            notices.append(f"No {role} is named after the model: {named}; --include takes the right one.")
         wanted += self._settings
         files = tuple(dict.fromkeys(wanted))
         return Selection(files, choice, paths[0], self.format, tuple(notices))

@@ -27,7 +27,7 @@ _LABEL = re.compile(
           | Q[1-8]_[01](?:_R[48]|_[48]_[48])?
           | (?:MX|NV)FP[468](?:_MOE)?
           | BF16 | FP?(?:16|32|64)
-          | I?Q[1-8]
+          | I?Q[1-8] | INT[48]
         )
     )
     (?![A-Za-z0-9])
@@ -51,7 +51,8 @@ _DRAFT = re.compile(
 )
 _VAE = re.compile(r"(?:^|[-._])vae(?:$|[-._])|^ae$", re.IGNORECASE)
 _CODEC = re.compile(
-    r"(?:^|[-._])(?:codec|vocoder|(?:neu|x)codec|wavtokenizer|snac|mimi|dac)(?:$|[-._])", re.IGNORECASE
+    r"(?:^|[-._])(?:codec|vocoder|(?:neu|x)codec|wavtokenizer|tts[-_]tokenizer|snac|mimi|dac)(?:$|[-._])",
+    re.IGNORECASE,
 )
 _FOLDERS = re.compile(
     r"(?P<mmproj>mmproj)|(?P<draft>mtp|eagle3?|drafts?|speculator)|(?P<vae>vae)|(?P<codec>codec|vocoder)",
@@ -197,7 +198,9 @@ def _group(members: list[GgufName]) -> GgufGroup:
 
 def _canonical(found: re.Match[str]) -> str:
     tag = found["tag"].upper()
-    # two spellings of one type
+    # other spellings of one type
     if re.fullmatch(r"FP(16|32|64)", tag):
         tag = tag.replace("FP", "F")
+    if tag.startswith("INT"):
+        tag = tag.replace("INT", "Q")
     return f"UD-{tag}" if found["ud"] else tag
