@@ -2,7 +2,7 @@
 
 One entry each: the repository, its files, what is asked, what is taken, and why. Names follow public
 listings, which change; many that are alike are left out. Sizes are rounded and matter only with a budget.
-Files are divided by `; `, `{a 5G, b}` stands for each of these with its size, and `#3` for the three shards of
+Files are divided by `; `; `{a 5G, b}` stands for each of these with its size, `#3` for the three shards of
 a set, of that size together. Small files without a size are left out of what is taken: they come along.
 """
 

@@ -58,7 +58,6 @@ class DryRun:
 
 def plan_all(requests: Sequence[DownloadRequest], *, as_json: bool) -> None:
     """Print the plan of each model; what cannot be planned is one sentence, and the exit code is 1."""
-    _check(requests)
     found = console.run(lambda: _plans(requests))
     for one in found:
         if isinstance(one, PullError):
@@ -111,12 +110,6 @@ def to_json(run: DryRun) -> dict[str, object]:
         "rate": run.last.rate if run.last else None,
         "seconds": run.seconds,
     }
-
-
-def _check(requests: Sequence[DownloadRequest]) -> None:
-    from .pull_command import check_all
-
-    check_all(requests)
 
 
 async def _plans(requests: Sequence[DownloadRequest]) -> list[DryRun | PullError]:
