@@ -12,7 +12,7 @@ from hostel.sessions import (
     TaskState,
     UnknownCursor,
 )
-from hostel.sessions._journal.schema import SCANNED
+from hostel.sessions._journal.selects import SCANNED
 
 STATES = (TaskState.COMPLETED, TaskState.FAILED, TaskState.CANCELLED)
 
@@ -98,7 +98,7 @@ async def test_a_page_of_nothing_is_refused(host: BackgroundTaskHost) -> None:
 async def test_far_apart_ends_are_found_over_several_pages(
     host: LocalBackgroundTaskHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hostel.sessions._journal.schema.SCANNED", 5)
+    monkeypatch.setattr("hostel.sessions._journal.selects.SCANNED", 5)
     monkeypatch.setattr("hostel.sessions._journal.queries.SCANNED", 5)
     await end_some(host, "a")
     for number in range(SCANNED // 1_000):

@@ -9,6 +9,7 @@ sqlite     the journal of a host
 rescue     reading what is left of a damaged file
 unread     what of it inboxes live on
 queries    what is asked of it: live tasks, finished ones, sessions, one value
+selects    which tasks are asked for, as statements
 file       the file: locks, connections, migrations, errors translated
 schema     the tables of the SQLite journal and its statements, the states' table repeated in them
 writer     the way of a host's events into a journal: group commit, retries, receipts

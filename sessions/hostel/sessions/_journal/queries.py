@@ -16,19 +16,8 @@ from .._records import SessionSummary, TaskFilter
 from ..states import TaskState
 from .file import UNREADABLE, Torn, event_from_text
 from .protocol import Finished, Kept, Summaries, TaskQuery
-from .schema import (
-    IS_KNOWN,
-    LAST_SEQ,
-    LEFT_BEHIND,
-    PROBES,
-    PRUNE,
-    SCANNED,
-    SUMMARIES,
-    SURPLUS,
-    VALUE,
-    select_latest,
-    select_tasks,
-)
+from .schema import IS_KNOWN, LAST_SEQ, LEFT_BEHIND, PROBES, PRUNE, SUMMARIES, SURPLUS, VALUE
+from .selects import SCANNED, select_latest, select_tasks
 
 if TYPE_CHECKING:
     import sqlite3

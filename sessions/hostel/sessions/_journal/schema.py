@@ -15,12 +15,7 @@ does not find its task as expected fails the whole batch; only what is to be for
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ..states import LIVE, TERMINAL, TaskState, predecessors
-
-if TYPE_CHECKING:
-    from .protocol import TaskQuery
 
 APPLICATION_ID = 0x686F7374
 """`host`, in the header of the file."""
@@ -167,8 +162,8 @@ _ROW = "NEW.seq, born, NEW.session, NEW.task, NEW.type, NEW.at, NEW.json"
 _FAIL_IF_UNCHANGED = "SELECT RAISE(ABORT, 'not as expected') WHERE changes() <> 1"
 _LEGAL = f"CASE NEW.state {' '.join(_may_become(state) for state in TaskState)} END"
 
-_LIVE = f"state IN ({_texts(LIVE)})"
-_ENDED = f"state IN ({_texts(TERMINAL)})"
+IS_LIVE = f"state IN ({_texts(LIVE)})"
+IS_ENDED = f"state IN ({_texts(TERMINAL)})"
 MOST_NOTICES = 1_000
 """How many notices that tasks gave themselves are kept of one session."""
 _UNREAD = """session = OLD.session AND through < OLD.seq AND NOT EXISTS (
@@ -177,7 +172,7 @@ _UNREAD = """session = OLD.session AND through < OLD.seq AND NOT EXISTS (
     )"""
 _FORGET_ACKS = """DELETE FROM acks WHERE session = OLD.session AND seq = OLD.seq
         AND consumer IN (SELECT consumer FROM consumers WHERE session = OLD.session)"""
-_MAKE_ROOM = f"""DELETE FROM tasks WHERE session = NEW.session AND task = NEW.task AND {_ENDED};
+_MAKE_ROOM = f"""DELETE FROM tasks WHERE session = NEW.session AND task = NEW.task AND {IS_ENDED};
     DELETE FROM moves WHERE session = NEW.session AND task = NEW.task"""
 
 CHANGES = f"""
@@ -193,14 +188,14 @@ CREATE TEMP TRIGGER registered INSTEAD OF INSERT ON change WHEN NEW.type = 'regi
 END;
 
 CREATE TEMP TRIGGER moved INSTEAD OF INSERT ON change
-WHEN NEW.type NOT IN ('registered', 'progress', 'transferred', '{FORGET}') AND NEW.{_LIVE} BEGIN
+WHEN NEW.type NOT IN ('registered', 'progress', 'transferred', '{FORGET}') AND NEW.{IS_LIVE} BEGIN
     UPDATE tasks SET seq = NEW.seq, state = NEW.state
     WHERE session = NEW.session AND task = NEW.task AND seq = NEW.follows AND {_LEGAL};
     {_FAIL_IF_UNCHANGED};
     INSERT INTO events SELECT {_ROW} FROM tasks WHERE session = NEW.session AND task = NEW.task;
 END;
 
-CREATE TEMP TRIGGER ended INSTEAD OF INSERT ON change WHEN NEW.type <> 'registered' AND NEW.{_ENDED} BEGIN
+CREATE TEMP TRIGGER ended INSTEAD OF INSERT ON change WHEN NEW.type <> 'registered' AND NEW.{IS_ENDED} BEGIN
     UPDATE tasks SET seq = NEW.seq, state = NEW.state, params = NULL
     WHERE session = NEW.session AND task = NEW.task AND seq = NEW.follows AND {_LEGAL};
     {_FAIL_IF_UNCHANGED};
@@ -212,7 +207,7 @@ CREATE TEMP TRIGGER ended INSTEAD OF INSERT ON change WHEN NEW.type <> 'register
     ON CONFLICT (session, state) DO UPDATE
     SET count = count + 1, first = min(first, excluded.first), last = excluded.last;
     DELETE FROM tasks WHERE born IN (
-        SELECT born FROM tasks WHERE session = NEW.session AND {_ENDED}
+        SELECT born FROM tasks WHERE session = NEW.session AND {IS_ENDED}
         AND (SELECT sum(count) FROM ended WHERE session = NEW.session) > NEW.retain
         ORDER BY seq DESC LIMIT -1 OFFSET coalesce(NEW.retain, 0)
     );
@@ -221,7 +216,7 @@ END;
 CREATE TEMP TRIGGER progressed INSTEAD OF INSERT ON change WHEN NEW.type = 'progress' BEGIN
     UPDATE tasks SET seq = NEW.seq
     WHERE session = NEW.session AND task = NEW.task AND seq = NEW.follows
-        AND state = NEW.state AND {_LIVE};
+        AND state = NEW.state AND {IS_LIVE};
     {_FAIL_IF_UNCHANGED};
     DELETE FROM events WHERE seq = NEW.follows AND type = 'progress';
     INSERT INTO events SELECT {_ROW} FROM tasks WHERE session = NEW.session AND task = NEW.task;
@@ -236,7 +231,7 @@ CREATE TEMP TRIGGER transferred INSTEAD OF INSERT ON change WHEN NEW.type = 'tra
     {_MAKE_ROOM};
     UPDATE tasks SET session = NEW.session, seq = NEW.seq
     WHERE session = NEW.came_from AND task = NEW.task AND seq = NEW.follows
-        AND state = NEW.state AND {_LIVE};
+        AND state = NEW.state AND {IS_LIVE};
     {_FAIL_IF_UNCHANGED};
     INSERT INTO events SELECT {_ROW} FROM tasks WHERE session = NEW.session AND task = NEW.task;
     INSERT OR REPLACE INTO moves
@@ -253,7 +248,7 @@ CREATE TEMP TRIGGER gone AFTER DELETE ON main.tasks BEGIN
     DELETE FROM results WHERE seq = OLD.seq;
     DELETE FROM moves WHERE born = OLD.born;
     DELETE FROM notices WHERE born = OLD.born;
-    UPDATE consumers SET missed = missed + 1 WHERE OLD.{_ENDED} AND {_UNREAD};
+    UPDATE consumers SET missed = missed + 1 WHERE OLD.{IS_ENDED} AND {_UNREAD};
     {_FORGET_ACKS};
     UPDATE ended SET count = count - 1 WHERE session = OLD.session AND state = OLD.state;
     DELETE FROM ended WHERE session = OLD.session AND state = OLD.state AND count = 0;
@@ -267,78 +262,19 @@ END;
 """
 
 
-def select_tasks(query: TaskQuery, *, ended: bool = False) -> tuple[str, dict[str, str | int]]:
-    """Return the statement that reads the tasks `query` asks for, in the order they came, of finished ones
-    only those that have `ended`, and its values.
-    """
-    conditions, values = _conditions(query)
-    if ended:
-        conditions.append(f"tasks.{_ENDED}")
-    elif not query.filter.shows_ended:
-        conditions.append(f"tasks.{_LIVE}")
-    if query.after:
-        conditions.append("tasks.born > :after")
-    limit = "" if query.limit is None else "LIMIT :limit"
-    wanted = f"{_TASKS} WHERE {' AND '.join(conditions) or 'TRUE'} ORDER BY tasks.born {limit}"
-    return wanted, {**values, "after": query.after, "limit": query.limit or 0}
-
-
-def select_latest(query: TaskQuery) -> tuple[str, str, dict[str, str | int]]:
-    """Return the statement that reads finished tasks by their end, the latest first, the one that tells how
-    many ends it looks at and how far that is, and the values of both.
-    """
-    conditions, values = _conditions(query)
-    seen = _ENDS_OF_SESSION if query.filter.session_id is not None else _LAST_EVENTS
-    wanted = f"""{_SELECT} FROM ({seen}) AS seen
-    CROSS JOIN tasks ON tasks.born = seen.born AND tasks.seq = seen.seq
-    LEFT JOIN events ON events.seq = tasks.seq
-    WHERE {" AND ".join([*conditions, f"tasks.{_ENDED}"])} ORDER BY seen.seq DESC LIMIT :limit"""
-    limit = SCANNED if query.limit is None else query.limit
-    given = {**values, "before": query.before or 0, "limit": limit, "scanned": SCANNED}
-    return wanted, f"SELECT count(*), min(seq) FROM ({seen})", given
-
-
-def _conditions(query: TaskQuery) -> tuple[list[str], dict[str, str | int]]:
-    given = {
-        "session": query.filter.session_id,
-        "kind": query.filter.kind,
-        "parent": query.filter.parent_task_id,
-        "state": query.filter.state,
-        "task": query.task_id,
-        "key": query.key,
-    }
-    values: dict[str, str | int] = {
-        name: storable(value) for name, value in given.items() if value is not None
-    }
-    conditions = [f"tasks.{name} = :{name}" for name in values]
-    if "session" in values and "task" in values:
-        conditions = [_IN_OR_OUT_OF_SESSION, *conditions[1:]]
-    return conditions, values
-
-
 def storable(text: str) -> str:
     """Return `text` without what SQLite cannot keep: halves of characters."""
     return text.encode(errors="backslashreplace").decode()
 
 
-_SELECT = "SELECT tasks.born, tasks.session, tasks.task, tasks.params, events.json"
-_TASKS = f"{_SELECT} FROM tasks LEFT JOIN events ON events.seq = tasks.seq"
-SCANNED = 20_000
-"""How many events one look for the latest ends goes back: some hundredths of a second."""
-_LAST_EVENTS = "SELECT seq, born FROM events WHERE seq < :before ORDER BY seq DESC LIMIT :scanned"
-_ENDS_OF_SESSION = f"""SELECT seq, born FROM tasks
-    WHERE session = :session AND {_ENDED} AND seq < :before ORDER BY seq DESC LIMIT :scanned"""
-_IN_OR_OUT_OF_SESSION = """(tasks.session = :session
-    OR tasks.born = (SELECT born FROM moves WHERE session = :session AND task = :task))"""
-
 LEFT_BEHIND = f"""
-SELECT born, moves.session FROM moves JOIN tasks USING (born) WHERE tasks.{_LIVE}
+SELECT born, moves.session FROM moves JOIN tasks USING (born) WHERE tasks.{IS_LIVE}
 """
 
 SURPLUS = f"""
 SELECT tasks.born, tasks.seq FROM (
     SELECT born, seq, row_number() OVER (PARTITION BY session ORDER BY seq DESC) AS place
-    FROM tasks WHERE {_ENDED} AND (:session IS NULL OR session = :session)
+    FROM tasks WHERE {IS_ENDED} AND (:session IS NULL OR session = :session)
 ) AS tasks LEFT JOIN events ON events.seq = tasks.seq
 WHERE place > :keep AND (:before IS NULL OR coalesce(events.at, 0) < :before)
 """
@@ -359,7 +295,7 @@ SELECT max(coalesce((SELECT max(seq) FROM events), 0), (SELECT through FROM forg
 PROBES = (
     "SELECT max(born) FROM events",
     "SELECT session, task FROM tasks ORDER BY session DESC, task DESC LIMIT 1",
-    f"SELECT seq FROM tasks INDEXED BY ended_tasks WHERE {_ENDED} ORDER BY session DESC, seq DESC LIMIT 1",
+    f"SELECT seq FROM tasks INDEXED BY ended_tasks WHERE {IS_ENDED} ORDER BY session DESC, seq DESC LIMIT 1",
 )
 """Touch the indexes, so that one that is gone is found before anything is written."""
 
@@ -401,7 +337,7 @@ COUNT_ENDED = f"""
 INSERT INTO ended SELECT session, state, count(*),
     min(coalesce((SELECT at FROM events WHERE seq = born), 0)),
     max(coalesce((SELECT at FROM events WHERE events.seq = tasks.seq), 0))
-FROM tasks WHERE {_ENDED} GROUP BY session, state
+FROM tasks WHERE {IS_ENDED} GROUP BY session, state
 """
 
 KEEP_FORGOTTEN = "UPDATE forgotten SET through = ?, times = times + 1"

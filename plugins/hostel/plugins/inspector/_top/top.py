@@ -66,6 +66,7 @@ class Top:
     async def attend(self, screen: Screen) -> Wish:
         """Draw the board and obey keys until one asks for something that needs the screen."""
         self._watch = Watch(self._query, lambda _, __: None, warn=self._note)
+        wish: Wish | None = None
         async with anyio.create_task_group() as group:
             group.start_soon(self._watch.run)
             # until all runtimes have told what they have, the board keeps what it had
