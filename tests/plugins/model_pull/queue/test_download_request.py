@@ -59,3 +59,12 @@ def test_a_senseless_limit_is_refused_by_name(limit: Any) -> None:
 def test_a_senseless_budget_is_refused_by_name(budget: Any) -> None:
     with pytest.raises((ValueError, TypeError), match="budget"):
         DownloadRequest("org/m", budget=budget)
+
+
+def test_a_format_is_kept_as_its_name_and_read_in_any_case() -> None:
+    request = DownloadRequest.from_params({"repo_id": "org/m", "format": "ONNX"})
+
+    assert request.to_params() == {"repo_id": "org/m", "format": "onnx"}
+    assert DownloadRequest.from_params(request.to_params()).format is request.format
+    with pytest.raises(ValueError, match="'zip' is no format"):
+        DownloadRequest.from_params({"repo_id": "org/m", "format": "zip"})
