@@ -149,7 +149,7 @@ def test_watch_draws_them_as_text(program: Program, folder: Path, width: int) ->
 def test_top_draws_them_as_text_down_to_the_last(program: Program, folder: Path, width: int) -> None:
     terminal = Terminal(folder, "top", width=width)
     try:
-        first = terminal.wait("live tasks", "q quit")
+        first = terminal.wait(f"{2 * (len(TEXTS) + 1)} asking", "q quit")
         terminal.press("G")
         terminal.wait("running")
         terminal.press("c")
