@@ -64,6 +64,23 @@ asyncio.run(main())
 """
 
 
+CATCHING_UP = """
+import socket, sys, time
+host, port, token, count = sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4])
+peer = socket.create_connection((host, port))
+head = f"Host: {host}:{port}\\r\\nAuthorization: Bearer {token}"
+begun, events, tail = time.perf_counter(), 0, b""
+peer.sendall(f"GET /api/events?after=start HTTP/1.1\\r\\n{head}\\r\\n\\r\\n".encode())
+while events < count:
+    data = peer.recv(1 << 18)
+    assert data, "the stream has ended"
+    data = tail + data
+    events += data.count(b"\\nevent: ")
+    tail = data[-7:]  # a frame may be cut anywhere
+print(time.perf_counter() - begun, flush=True)
+"""
+
+
 def row(*cells: str) -> None:
     print("  ".join(f"{cell:>18}" if place else f"{cell:<54}" for place, cell in enumerate(cells)))
 
@@ -98,6 +115,41 @@ async def streams() -> None:
                 f"publisher / {statistics.median(slowdowns):.2f}",
                 "at most 1.5",
             )
+
+
+async def catching_up() -> None:
+    """Let one reader read all that is kept while nobody else wants the loop."""
+    inspector = Inspector()
+    async with Runtime(
+        plugins=[inspector],
+        load_installed=False,
+        blocked=["model_pull"],
+        retain_events=2 * MANY,
+        retain_bytes=1 << 32,
+    ) as runtime:
+        for number in range(TASKS):
+            await runtime.tasks.register("s", TaskSpec(id=f"t{number}"))
+        for number in range(MANY - TASKS):
+            progress = Progress(f"step {number}", number, MANY)
+            await runtime.tasks.update(f"t{number % TASKS}", progress=progress)
+        rates, used = [], []
+        for _ in range(ROUNDS):
+            begun = time.process_time()
+            rates.append(MANY / await _caught_up(inspector))
+            used.append((time.process_time() - begun) / MANY)
+    row(
+        f"one reader catches up {MANY:,} events",
+        f"{statistics.median(rates):,.0f} events/s",
+        f"{statistics.median(used) * 1e6:.0f} us each",
+        "at least 20,000/s",
+    )
+
+
+async def _caught_up(inspector: Inspector) -> float:
+    """Return the seconds it took; there may be events of other tasks too."""
+    url = httpx.URL(inspector.url)
+    command = [sys.executable, "-c", CATCHING_UP, url.host, str(url.port), inspector.token, str(MANY)]
+    return float((await anyio.run_process(command, stderr=None)).stdout)
 
 
 async def _publish_to(readers: int, inspector: Inspector, host: BackgroundTaskHost) -> tuple[float, float]:
@@ -229,6 +281,7 @@ def main() -> None:
         for loop in ("asyncio", "trio"):
             if loop in wanted:
                 row(f"on {loop}", "", "")
+                anyio.run(catching_up, backend=loop)
                 anyio.run(streams, backend=loop)
                 anyio.run(a_million_past_a_reader_that_never_reads, backend=loop)
                 anyio.run(lists, backend=loop)

@@ -118,6 +118,19 @@ def test_a_plugin_uses_of_the_house_what_strangers_may() -> None:
     assert [*imports(files, "hostel.runtime._"), *imports(files, "hostel.sessions._")] == []
 
 
+def test_a_test_looks_into_no_other_package_than_the_one_it_tests() -> None:
+    private = {
+        (str(path.relative_to(ROOT)), name)
+        for path in (ROOT / "tests").rglob("*.py")
+        for name in imported_modules(path)
+        if re.match(r"hostel\.[\w.]*\._", name)
+    }
+    assert private  # the pure parts have tests of their own
+    for path, name in private:
+        public = name.partition("._")[0].removeprefix("hostel.").replace(".", "/")
+        assert path.startswith(f"tests/{public}/"), (path, name)
+
+
 def test_no_file_outgrows_four_hundred_lines() -> None:
     # a host has its verbs one after the other, each with its contract; the table of tasks is what they share
     longer_by_design = {"_host/host.py": 600, "_tasks/table.py": 430, "model_pull/_manager.py": 430}

@@ -122,6 +122,16 @@ def test_a_plugin_that_loads_and_does_not_work_is_shown(site: Site, hostel: Host
             return [1]
         """,
     )
+    site.install(
+        "showing",
+        """
+        from hostel.runtime import hookimpl
+
+        @hookimpl
+        def register_panels():
+            return [1]
+        """,
+    )
     site.install("idle", "")
     found = listed(hostel("plugins", "--json"))
 
@@ -129,6 +139,9 @@ def test_a_plugin_that_loads_and_does_not_work_is_shown(site: Site, hostel: Host
     assert found["starting"]["active"] is False
     assert found["serving"]["failure"] == (
         "register_routes: answered with an object of type 'int' where Endpoint or Mount is expected"
+    )
+    assert found["showing"]["failure"] == (
+        "register_panels: answered with an object of type 'int' where Panel is expected"
     )
     assert "has no hooks" in str(found["idle"]["failure"])
 

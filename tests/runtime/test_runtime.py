@@ -40,6 +40,39 @@ async def test_a_task_is_started_by_the_name_of_its_kind() -> None:
         assert (handle.record.kind, handle.record.producer, handle.record.label) == ("add", "Adding", "sum")
 
 
+class Titled:
+    @hookimpl
+    def register_task_kinds(self) -> Iterable[TaskKind]:
+        def title(left: int, right: int) -> str:
+            return f"{left} and {right // (right - 2)}"
+
+        return [TaskKind("add", add, title=title)]
+
+
+async def test_a_task_without_a_label_has_the_title_its_kind_gives_it() -> None:
+    async with bare_runtime(Titled()) as runtime:
+        titled = await runtime.start("s1", "add", {"left": 1, "right": 3})
+        labelled = await runtime.start("s1", "add", {"left": 1, "right": 3}, label="sum")
+
+        assert (titled.record.label, labelled.record.label) == ("1 and 3", "sum")
+
+
+async def test_a_title_that_cannot_be_had_is_noted_and_the_task_starts() -> None:
+    async with bare_runtime(Titled()) as runtime:
+        handle = await runtime.start("s1", "add", {"left": 1, "right": 2})
+
+        assert await handle.wait() == 3
+        assert handle.record.label == ""
+        noted = {info.name: info.failure for info in runtime.plugins}["Titled"]
+        assert noted is not None
+        assert noted.startswith("title of add: ZeroDivisionError")
+
+
+def test_a_title_that_cannot_be_called_is_refused() -> None:
+    with pytest.raises(TypeError, match="`title`"):
+        TaskKind("add", add, title="sum")  # type: ignore[arg-type]
+
+
 async def test_an_unknown_kind_names_those_there_are() -> None:
     async with bare_runtime(Adding()) as runtime:
         with pytest.raises(UnknownKind, match=r"there is .*add") as unknown:

@@ -113,7 +113,7 @@ TOLD = (
     "on_task_event",
     "on_download_event",
 )
-LISTS = ("register_task_kinds", "register_routes", "register_model_sources")
+LISTS = ("register_task_kinds", "register_routes", "register_panels", "register_model_sources")
 CHOICES = ("choose_quantization", "choose_batch_sender")
 
 
@@ -188,6 +188,7 @@ async def live(hook: str, bad: object | None, caplog: pytest.LogCaptureFixture) 
     caplog.set_level(logging.WARNING, "hostel.runtime")
     async with Runtime(given, blocked=blocked) as runtime:
         runtime.plugins.collect(hookspecs.register_routes, runtime)
+        runtime.plugins.collect(hookspecs.register_panels)
         async with runtime.session("s1") as session:
             handle = await session.spawn_managed(TaskSpec(), anyio.lowlevel.checkpoint)
             assert (await session.wait(handle.id)).state is TaskState.COMPLETED

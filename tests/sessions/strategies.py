@@ -82,6 +82,9 @@ records: st.SearchStrategy[TaskRecord] = st.builds(
     completed_at=maybe_times,
     host_id=texts,
     seq=seqs,
+    cancel_requested_at=maybe_times,
+    heartbeat_ttl=maybe_times,
+    heartbeat_at=maybe_times,
 )
 
 events: st.SearchStrategy[TaskEvent] = st.builds(

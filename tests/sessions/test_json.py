@@ -57,6 +57,9 @@ RECORD: dict[str, JsonValue] = {
     "completed_at": None,
     "host_id": "h1",
     "seq": 5,
+    "cancel_requested_at": None,
+    "heartbeat_ttl": None,
+    "heartbeat_at": None,
 }
 
 
@@ -136,7 +139,15 @@ def test_a_reader_ignores_what_a_newer_writer_adds() -> None:
     assert record_from_json(newer).result == TaskOutcome("fine", 1)
 
 
-SINCE = {"question": None, "output_bytes": 0, "priority": Priority.NORMAL, "not_before": None}
+SINCE = {
+    "question": None,
+    "output_bytes": 0,
+    "priority": Priority.NORMAL,
+    "not_before": None,
+    "cancel_requested_at": None,
+    "heartbeat_ttl": None,
+    "heartbeat_at": None,
+}
 
 
 @pytest.mark.parametrize(("field", "value"), SINCE.items())

@@ -50,11 +50,11 @@ def test_a_move_changes_the_state_alone_or_nothing(was: TaskState, wanted: TaskS
     record = record_in(was)
     if wanted not in MOVES[was] or wanted is TaskState.PENDING:
         with pytest.raises(IllegalTransition) as illegal:
-            changes.moved(record, wanted, NOW)
+            changes.moved(record, NOW, wanted)
         assert (illegal.value.was, illegal.value.wanted) == (was, wanted)
         return
 
-    event = changes.moved(record, wanted, NOW)
+    event = changes.moved(record, NOW, wanted)
 
     assert event.record is not None
     assert (event.type, event.previous, event.seq, event.at) == (EventType.STATE_CHANGED, was, 17, 9.0)
@@ -69,10 +69,10 @@ def test_an_end_is_final_and_keeps_what_was_said(state: TaskState, end: TaskStat
     record, result = record_in(state), TaskOutcome("fine", 1)
     if end.is_live or state.is_terminal:
         with pytest.raises(IllegalTransition):
-            changes.ended(record, end, NOW)
+            changes.ended(record, NOW, end)
         return
 
-    event = changes.ended(record, end, NOW, result=result)
+    event = changes.ended(record, NOW, end, result=result)
 
     assert event.record is not None
     assert event.type is END_EVENTS[end]
@@ -85,15 +85,17 @@ def test_the_first_request_is_kept_and_a_second_refused(state: TaskState) -> Non
     record = record_in(state)
     if TaskState.CANCEL_REQUESTED not in MOVES[state]:
         with pytest.raises(IllegalTransition):
-            changes.cancel_requested(record, "why", "who", NOW)
+            changes.cancel_requested(record, NOW, "why", "who")
         return
 
-    event = changes.cancel_requested(record, "why", "who", NOW)
+    event = changes.cancel_requested(record, NOW, "why", "who")
 
     assert event.record is not None
     assert (event.reason, event.previous) == ("why", state)
     assert (event.record.cancel_reason, event.record.cancel_actor) == ("why", "who")
-    assert untouched(record, event.record, "state", "cancel_reason", "cancel_actor", "updated_at", "seq")
+    assert event.record.cancel_requested_at == NOW[0]
+    asked = ("cancel_reason", "cancel_actor", "cancel_requested_at")
+    assert untouched(record, event.record, "state", *asked, "updated_at", "seq")
 
 
 @EVERY_STATE
@@ -101,14 +103,14 @@ def test_progress_and_place_change_while_a_task_is_live(state: TaskState) -> Non
     record = record_in(state)
     if state.is_terminal:
         with pytest.raises(IllegalTransition):
-            changes.progressed(record, Progress("half"), NOW)
+            changes.progressed(record, NOW, Progress("half"))
         with pytest.raises(IllegalTransition):
-            changes.transferred(record, "s2", NOW)
+            changes.transferred(record, NOW, "s2")
         return
 
     progress, transfer = (
-        changes.progressed(record, Progress("half"), NOW),
-        changes.transferred(record, "s2", NOW),
+        changes.progressed(record, NOW, Progress("half")),
+        changes.transferred(record, NOW, "s2"),
     )
 
     assert progress.record is not None
@@ -125,10 +127,10 @@ def test_another_attempt_counts_and_needs_a_task_nobody_stopped(state: TaskState
         with pytest.raises(IllegalTransition):
             changes.retried(record, NOW)
         with pytest.raises(IllegalTransition):
-            changes.resumed(record, "h2", NOW)
+            changes.resumed(record, NOW, "h2")
         return
 
-    retried, resumed = changes.retried(record, NOW).record, changes.resumed(record, "h2", NOW).record
+    retried, resumed = changes.retried(record, NOW).record, changes.resumed(record, NOW, "h2").record
 
     assert retried is not None
     assert resumed is not None
@@ -160,10 +162,10 @@ def test_a_question_needs_a_task_nobody_stopped_and_makes_it_wait(state: TaskSta
     question = Question("?", id="q")
     if TaskState.CANCEL_REQUESTED not in MOVES[state]:
         with pytest.raises(IllegalTransition):
-            changes.asked(record, question, NOW)
+            changes.asked(record, NOW, question)
         return
 
-    event = changes.asked(record, question, NOW)
+    event = changes.asked(record, NOW, question)
 
     after = reduce(record, event)
     assert after is not None
@@ -174,8 +176,8 @@ def test_a_question_needs_a_task_nobody_stopped_and_makes_it_wait(state: TaskSta
 def test_an_answer_takes_the_question_out_of_the_record(to: TaskState) -> None:
     asking = record_in(TaskState.WAITING, question=Question("?", id="q"))
 
-    answered = changes.answered(asking, to, "me", NOW, value=1)
-    withdrawn = changes.withdrawn(asking, to, NOW)
+    answered = changes.answered(asking, NOW, to, "me", value=1)
+    withdrawn = changes.withdrawn(asking, NOW, to)
 
     for event in (answered, withdrawn):
         after = reduce(asking, event)
@@ -190,23 +192,23 @@ def test_nothing_answers_what_is_not_asked(state: TaskState) -> None:
     record = record_in(state)
     asking = record_in(TaskState.WAITING, question=Question("?"))
 
-    for change in (changes.answered(asking, TaskState.RUNNING, None, NOW), changes.withdrawn):
+    for change in (changes.answered(asking, NOW, TaskState.RUNNING, None), changes.withdrawn):
         if isinstance(change, TaskEvent):
             with pytest.raises(IllegalTransition):
                 reduce(record, change)
         else:
             with pytest.raises(IllegalTransition):
-                change(record, TaskState.RUNNING, NOW)
+                change(record, NOW, TaskState.RUNNING)
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        lambda record: changes.moved(record, TaskState.RUNNING, NOW),
+        lambda record: changes.moved(record, NOW, TaskState.RUNNING),
         lambda record: changes.retried(record, NOW),
-        lambda record: changes.cancel_requested(record, None, None, NOW),
-        lambda record: changes.interrupted(record, "h", NOW, by_stop=True),
-        lambda record: changes.ended(record, TaskState.COMPLETED, NOW),
+        lambda record: changes.cancel_requested(record, NOW, None, None),
+        lambda record: changes.interrupted(record, NOW, "h", by_stop=True),
+        lambda record: changes.ended(record, NOW, TaskState.COMPLETED),
     ],
 )
 def test_whatever_ends_the_waiting_ends_the_question(change: Callable[[TaskRecord], TaskEvent]) -> None:
@@ -217,13 +219,13 @@ def test_whatever_ends_the_waiting_ends_the_question(change: Callable[[TaskRecor
 
 
 def test_a_task_begins_once_its_turn_has_come() -> None:
-    event = changes.begun(record_in(TaskState.PENDING), "h2", NOW)
+    event = changes.begun(record_in(TaskState.PENDING), NOW, "h2")
 
     assert event.record is not None
     assert (event.record.state, event.record.host_id) == (TaskState.RUNNING, "h2")
     assert (event.record.started_at, event.record.attempt.attempt) == (NOW[0], 1)
     with pytest.raises(IllegalTransition):
-        changes.begun(record_in(TaskState.CANCEL_REQUESTED), "h2", NOW)
+        changes.begun(record_in(TaskState.CANCEL_REQUESTED), NOW, "h2")
 
 
 def test_a_new_record_is_what_its_spec_says() -> None:
@@ -275,22 +277,22 @@ def _next_event(
     verbs: dict[str, Callable[[], TaskEvent | None]] = {
         "continue": lambda: changes.continued(record, stamp),
         "move": lambda: _any_move(draw, record, stamp),
-        "progress": lambda: changes.progressed(record, Progress("p"), stamp),
-        "end": lambda: changes.ended(record, draw(st.sampled_from(sorted(TERMINAL))), stamp),
+        "progress": lambda: changes.progressed(record, stamp, Progress("p")),
+        "end": lambda: changes.ended(record, stamp, draw(st.sampled_from(sorted(TERMINAL)))),
         "retry": lambda: changes.retried(record, stamp) if can_stop else None,
-        "request": lambda: changes.cancel_requested(record, "why", None, stamp) if can_stop else None,
-        "transfer": lambda: changes.transferred(record, other, stamp) if can_move else None,
-        "begin": lambda: changes.begun(record, "h", stamp) if is_new else None,
-        "ask": lambda: changes.asked(record, Question("?", id=str(stamp[1])), stamp) if can_stop else None,
-        "answer": lambda: changes.answered(record, next_state, "me", stamp) if asks else None,
-        "withdraw": lambda: changes.withdrawn(record, next_state, stamp) if asks else None,
+        "request": lambda: changes.cancel_requested(record, stamp, "why", None) if can_stop else None,
+        "transfer": lambda: changes.transferred(record, stamp, other) if can_move else None,
+        "begin": lambda: changes.begun(record, stamp, "h") if is_new else None,
+        "ask": lambda: changes.asked(record, stamp, Question("?", id=str(stamp[1]))) if can_stop else None,
+        "answer": lambda: changes.answered(record, stamp, next_state, "me") if asks else None,
+        "withdraw": lambda: changes.withdrawn(record, stamp, next_state) if asks else None,
     }
     return verbs[draw(st.sampled_from(sorted(verbs)))]()
 
 
 def _any_move(draw: st.DrawFn, record: TaskRecord, stamp: Stamp) -> TaskEvent | None:
     moves = sorted(MOVES[record.state] & {TaskState.RUNNING, TaskState.WAITING})
-    return changes.moved(record, draw(st.sampled_from(moves)), stamp) if moves else None
+    return changes.moved(record, stamp, draw(st.sampled_from(moves))) if moves else None
 
 
 @given(histories())
@@ -316,7 +318,7 @@ def test_a_log_that_tells_something_twice_is_refused(log: list[TaskEvent], data:
 
 
 def end_of(record: TaskRecord) -> TaskEvent:
-    return changes.ended(record, TaskState.COMPLETED, NOW)
+    return changes.ended(record, NOW, TaskState.COMPLETED)
 
 
 @pytest.mark.parametrize("change", ["progressed", "transferred", "moved", "ended"])
@@ -326,10 +328,10 @@ def test_nothing_follows_an_end(change: str) -> None:
     assert ended is not None
     late = (10.0, 18)
     event = {
-        "progressed": changes.progressed(live, Progress("late"), late),
-        "transferred": changes.transferred(live, "s2", late),
-        "moved": changes.moved(live, TaskState.WAITING, late),
-        "ended": changes.ended(live, TaskState.FAILED, late),
+        "progressed": changes.progressed(live, late, Progress("late")),
+        "transferred": changes.transferred(live, late, "s2"),
+        "moved": changes.moved(live, late, TaskState.WAITING),
+        "ended": changes.ended(live, late, TaskState.FAILED),
     }[change]
 
     with pytest.raises(IllegalTransition):
@@ -371,7 +373,7 @@ def test_an_old_event_does_not_follow_a_newer_record() -> None:
 
 def test_a_state_that_changed_to_itself_is_refused_unless_it_is_another_attempt() -> None:
     waiting = record_in(TaskState.WAITING)
-    same = changes.moved(record_in(TaskState.RUNNING), TaskState.WAITING, NOW)
+    same = changes.moved(record_in(TaskState.RUNNING), NOW, TaskState.WAITING)
 
     with pytest.raises(IllegalTransition):
         reduce(waiting, same)
@@ -383,7 +385,7 @@ def test_a_live_task_is_neither_registered_again_nor_overwritten_by_a_transfer()
     again = changes.registered(record_in(TaskState.PENDING, seq=2))
     there = changes.registered(record_in(TaskState.PENDING, session_id="s2", seq=2))
     assert here.record is not None
-    collision = changes.transferred(here.record, "s2", (9.0, 3))
+    collision = changes.transferred(here.record, (9.0, 3), "s2")
 
     with pytest.raises(IllegalTransition):
         fold([here, again])
@@ -401,7 +403,7 @@ def test_what_was_missed_changes_no_record() -> None:
 def test_a_failure_is_kept() -> None:
     failure = TaskFailure(FailureKind.ERROR, "no")
 
-    event = changes.ended(record_in(TaskState.RUNNING), TaskState.FAILED, NOW, failure=failure)
+    event = changes.ended(record_in(TaskState.RUNNING), NOW, TaskState.FAILED, failure=failure)
 
     assert event.record is not None
     assert event.record.failure == failure

@@ -3,7 +3,7 @@
 hookspecs   the hooks, which is the manual of plugin authors
 _plugins/   how plugins are found, checked and called
 _kinds      kinds of tasks that can be started by name
-_routes     what plugins answer over HTTP
+_served/    what plugins answer over HTTP, and show of it
 _upstream   the model endpoint an application offers
 _services   what plugins run beside all tasks
 _session    one session, the host's verbs with it filled in
@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from ._plugins.hooks import expect, hookimpl, hookspec
     from ._plugins.loading import PluginInfo
     from ._plugins.registry import Listener, PluginRegistry
-    from ._routes import AsgiApp, AsgiMessage, Endpoint, Mount
     from ._runtime import Runtime
+    from ._served.actions import Action, Save, Scope
+    from ._served.panels import Column, Format, Icon, Panel
+    from ._served.routes import AsgiApp, AsgiMessage, Endpoint, Mount
     from ._session import Session
     from ._upstream import Upstream
 
@@ -46,8 +48,10 @@ __getattr__ = lazily(
         "_params": ("param_from_text",),
         "_plugins.loading": ("PluginInfo",),
         "_plugins.registry": ("Listener", "PluginRegistry"),
-        "_routes": ("AsgiApp", "AsgiMessage", "Endpoint", "Mount"),
         "_runtime": ("Runtime",),
+        "_served.actions": ("Action", "Save", "Scope"),
+        "_served.panels": ("Column", "Format", "Icon", "Panel"),
+        "_served.routes": ("AsgiApp", "AsgiMessage", "Endpoint", "Mount"),
         "_session": ("Session",),
         "_upstream": ("Upstream",),
     },
@@ -62,13 +66,20 @@ __all__ = [
     "current_task",
     "param_from_text",
     # plugins
+    "Action",
     "AsgiApp",
     "AsgiMessage",
+    "Column",
     "Endpoint",
+    "Format",
+    "Icon",
     "Listener",
     "Mount",
+    "Panel",
     "PluginInfo",
     "PluginRegistry",
+    "Save",
+    "Scope",
     "expect",
     "hookimpl",
     "hookspec",

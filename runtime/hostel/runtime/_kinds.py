@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from hostel.sessions import Backoff, CancelPolicy, ClosePolicy, JsonValue, Limits, Priority
 
 
+LONGEST_TITLE = 200
+
+
 class SpecFields(TypedDict, total=False):
     """The fields of `TaskSpec` that `Runtime.start` takes; the kind and the producer are known."""
 
@@ -44,24 +47,30 @@ class TaskKind:
 
     A `resumable` kind is started again with the same params and the next attempt number when its host has
     died, so its `run` must bear being run twice. Closures cannot be started by name; `spawn_managed` takes
-    them, and they end with their process."""
+    them, and they end with their process.
+
+    `title(**params)` says for people what a task is about: its label, if it is started without one; None
+    leaves it without. Labels are shown everywhere, so a title leaves secrets out."""
 
     name: str
     run: Callable[..., Awaitable[object]]
     resumable: bool = False
     exposed: bool = False
     limit: int | None = None
+    title: Callable[..., str] | None = None
 
     def __attrs_post_init__(self) -> None:
         """Refuse what cannot be started later.
 
-        :raises TypeError: if the name is no text, or `run` cannot be called.
+        :raises TypeError: if the name is no text, or `run` or `title` cannot be called.
         :raises ValueError: if the limit is no whole number or below 1.
         """
         if not isinstance(self.name, str) or not self.name:
             raise TypeError("a task kind's name must be a text")
         if not callable(self.run):
             raise TypeError(f"the `run` of task kind {self.name!r} must be callable")
+        if self.title is not None and not callable(self.title):
+            raise TypeError(f"the `title` of task kind {self.name!r} must be callable")
         if self.limit is not None and (type(self.limit) is not int or self.limit < 1):
             raise ValueError(f"the limit of task kind {self.name!r} is {self.limit!r}, not 1 or more")
 
@@ -122,6 +131,17 @@ class KindTable:
         plugin, kind = known[name]
         check_params(name, kind.params_schema, given)
         return plugin, partial(kind.run, **given)
+
+    def title_of(self, name: str, params: Mapping[str, JsonValue]) -> str:
+        """Return what the kind says a task with such `params` is about; nothing if it does not say.
+
+        :raises TypeError: if what it says is no text.
+        """
+        title = self._known()[name][1].title
+        said = "" if title is None else title(**params)
+        if not isinstance(said, str):
+            raise TypeError(f"a title must be a text, not {said!r}")
+        return said[:LONGEST_TITLE]
 
     def limits(self, own: Limits) -> Limits:
         """Return `own` with what kinds say of themselves, where it says nothing of them."""

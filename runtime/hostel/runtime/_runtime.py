@@ -160,12 +160,14 @@ class Runtime:
         params: Mapping[str, JsonValue] | None = None,
         **spec: Unpack[SpecFields],
     ) -> TaskHandle[object]:
-        """Start a task of a kind that a plugin has registered, by name.
+        """Start a task of a kind that a plugin has registered, by name; without a label it gets the title
+        that the kind has for such `params`.
 
         :raises UnknownKind: if no plugin has, or the one that has was set aside.
         :raises InvalidParams: if `params` are not JSON, or not what the kind takes.
         """
         plugin, body = self._kinds.bind(kind, params or {})
+        spec["label"] = spec.get("label") or self._title(plugin, kind, params or {})
         described = TaskSpec(
             kind=kind,
             producer=plugin,
@@ -175,6 +177,14 @@ class Runtime:
         )
         with as_plugin(plugin):
             return await self.tasks.spawn_managed(session_id, described, body)
+
+    def _title(self, plugin: str, kind: str, params: Mapping[str, JsonValue]) -> str:
+        try:
+            with as_plugin(plugin):
+                return self._kinds.title_of(kind, params)
+        except Exception as error:  # noqa: BLE001 - a task starts without a label rather than not at all
+            self.plugins.note(plugin, f"title of {kind}", error)
+            return ""
 
     @asynccontextmanager
     async def session(self, session_id: str, *, successor: str | None = None) -> AsyncIterator[Session]:

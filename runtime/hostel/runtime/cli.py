@@ -14,7 +14,10 @@ INTERRUPTED = 130
 def main() -> None:
     """Run the command line and exit."""
     try:
-        sys.exit(_run(sys.argv[1:]))
+        from ._cli.output import guarded_output
+
+        with guarded_output():
+            sys.exit(_run(sys.argv[1:]))
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # whoever presses it again wants no more of it
         raise SystemExit(INTERRUPTED) from None

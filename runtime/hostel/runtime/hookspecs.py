@@ -53,7 +53,8 @@ if TYPE_CHECKING:
 
     from . import Runtime
     from ._kinds import TaskKind
-    from ._routes import Endpoint, Mount
+    from ._served.panels import Panel
+    from ._served.routes import Endpoint, Mount
 
 
 def _task_kind(described: object) -> TaskKind:
@@ -63,9 +64,15 @@ def _task_kind(described: object) -> TaskKind:
 
 
 def _route(described: object) -> Endpoint | Mount:
-    from ._routes import Endpoint, Mount
+    from ._served.routes import Endpoint, Mount
 
     return expect(described, Endpoint, Mount)
+
+
+def _panel(described: object) -> Panel:
+    from ._served.panels import Panel
+
+    return expect(described, Panel)
 
 
 @hookspec(each=_task_kind)
@@ -105,6 +112,23 @@ def register_routes(runtime: Runtime) -> Iterable[Endpoint | Mount]:  # type: ig
 
     :param runtime: the one that is served.
     :return: endpoints below `/api/`, or whole ASGI applications. Since 0.1.
+    """
+
+
+@hookspec(each=_panel)
+def register_panels() -> Iterable[Panel]:  # type: ignore[empty-body]
+    """Add views to the inspector's page: tables of what the plugin's endpoints answer, and verbs on them.
+
+    Called after `register_routes`, and where that is called. Descriptions only: the page shows all panels
+    in its own way, and runs nothing of a plugin. A panel that names an endpoint which the plugin does not
+    answer, or describes what cannot be shown, is noted against the plugin and left out.
+
+        @hookimpl
+        def register_panels(self):
+            columns = [Column("Room", "number"), Column("Beds", "beds", Format.NUMBER)]
+            return [Panel("rooms", "Rooms", "rooms", columns, key="number")]
+
+    :return: the panels, in the order they are shown. Since 0.1.
     """
 
 

@@ -39,6 +39,7 @@ from ._host.shutdown import OnStop
 from ._ids import new_id
 from ._output.value import Output
 from ._protocol import BackgroundTaskHost, HostPortal, Inbox, Subscription, TaskHandle
+from ._questions import checked_schema
 from ._records import (
     PREDEFINED_KINDS,
     Backoff,
@@ -103,6 +104,7 @@ __all__ = [
     "TaskSpec",
     "TaskState",
     "Waited",
+    "checked_schema",
     "new_id",
     # errors
     "AmbiguousTaskId",

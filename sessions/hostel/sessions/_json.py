@@ -118,6 +118,9 @@ def record_to_json(record: TaskRecord) -> Json:
         "completed_at": record.completed_at,
         "host_id": record.host_id,
         "seq": record.seq,
+        "cancel_requested_at": record.cancel_requested_at,
+        "heartbeat_ttl": record.heartbeat_ttl,
+        "heartbeat_at": record.heartbeat_at,
     }
 
 
@@ -170,14 +173,17 @@ def record_from_json(data: Json) -> TaskRecord:
         _PRIORITIES[cast("str", data.get("priority", "normal"))],
         data.get("not_before"),
         *_rest_of(data),
+        data.get("cancel_requested_at"),
+        data.get("heartbeat_ttl"),
+        data.get("heartbeat_at"),
     )
     return TaskRecord(*values)
 
 
 _FIELDS = [field.name for field in attrs.fields(TaskRecord)]
-# what lies between has been added since, so that older files lack it
+# what lies between and after these has been added since, so that older files lack it
 _known_of = itemgetter(*_FIELDS[: _FIELDS.index("question")])
-_rest_of = itemgetter(*_FIELDS[_FIELDS.index("cancel_reason") :])
+_rest_of = itemgetter(*_FIELDS[_FIELDS.index("cancel_reason") : _FIELDS.index("seq") + 1])
 _attempt_of = itemgetter("attempt", "max_attempts", "idempotency_key", "interruptions")
 _progress_of = itemgetter("message", "done", "total", "unit")
 _outcome_of = itemgetter("summary", "value")

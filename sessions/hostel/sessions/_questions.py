@@ -47,11 +47,19 @@ def checked_question(question: Question) -> Question:
     :raises InvalidQuestion: if nobody could answer it."""
     schema, choices = question.schema, question.choices
     _check(question.message, schema, choices)
+    kept = None if schema is None else checked_schema(schema)
+    return attrs.evolve(question, schema=kept, choices=None if choices is None else tuple(choices))
+
+
+def checked_schema(schema: Schema) -> dict[str, JsonValue]:
+    """Return the JSON Schema of a flat object as JSON, if a form can show it.
+
+    :raises InvalidQuestion: if none can."""
+    _check_schema(schema)
     try:
-        kept = None if schema is None else cast("dict[str, JsonValue]", as_json(schema))
+        return cast("dict[str, JsonValue]", as_json(schema))
     except (TypeError, ValueError) as error:
         raise InvalidQuestion(f"its schema is no JSON ({error})") from error
-    return attrs.evolve(question, schema=kept, choices=None if choices is None else tuple(choices))
 
 
 def _check(message: str, schema: Schema | None, choices: Sequence[str] | None) -> None:
@@ -63,8 +71,6 @@ def _check(message: str, schema: Schema | None, choices: Sequence[str] | None) -
         isinstance(choices, str) or not choices or not all(isinstance(one, str) for one in choices)
     ):
         raise InvalidQuestion("its choices are texts, at least one")
-    if schema is not None:
-        _check_schema(schema)
 
 
 def check_answer(task_id: str, question: Question, value: JsonValue) -> None:

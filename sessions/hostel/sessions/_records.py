@@ -154,8 +154,9 @@ class TaskRecord:
     """Everything known of one task at one moment. Identity is (`session_id`, `id`).
 
     `question` is what it asks while it waits for the answer, `output_bytes` how much it has written,
-    `not_before` when it may start (seconds since the epoch, UTC; None: at once). `seq` is the sequence number
-    of the event that last changed it; `host_id` names the host that keeps it.
+    `not_before` when it may start (seconds since the epoch, UTC; None: at once). `updated_at` is its last
+    sign: an event, output, a heartbeat. `seq` is the sequence number of the event that last changed it;
+    `host_id` names the host that keeps it. `heartbeat_ttl` seconds may pass from `heartbeat_at` on.
     """
 
     id: str
@@ -187,6 +188,9 @@ class TaskRecord:
 
     host_id: str
     seq: int
+    cancel_requested_at: float | None = None
+    heartbeat_ttl: float | None = None
+    heartbeat_at: float | None = None
 
     @property
     def is_terminal(self) -> bool:
@@ -235,8 +239,7 @@ def _as_priority(given: Priority | str) -> Priority:
     return given if type(given) is Priority else Priority(given)
 
 
-END_OF_TIME = 253_402_300_800.0
-"""Seconds since the epoch: the year 10000, which calendars do not know."""
+END_OF_TIME = 253_402_300_800.0  # the year 10000, which calendars do not know
 
 
 def is_finite(value: object) -> bool:
@@ -373,9 +376,7 @@ EVERYTHING = TaskFilter()
 
 @attrs.frozen
 class TaskPage:
-    """Part of a list of records, in the order the tasks came; `next` asks for what follows, None at the
-    end.
-    """
+    """Part of a list of records in the order the tasks came; `next` asks for the rest, None at the end."""
 
     records: list[TaskRecord]
     next: str | None

@@ -6,7 +6,8 @@ record after it travels inside. The way back, from a log to its records, is `_fo
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Concatenate, ParamSpec
 
 import attrs
 
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 Stamp = tuple[float, int]
 """When a change happens (seconds since the epoch, UTC) and the number of its event."""
 
+P = ParamSpec("P")
+Change = Callable[Concatenate[TaskRecord, Stamp, P], TaskEvent]
+"""A verb of this module: what happens to a record at a time, with what the verb takes besides."""
+
 _new_record, _new_event = maker(TaskRecord), maker(TaskEvent)
 
 
@@ -34,8 +39,11 @@ def new_record(
     policy: CancelPolicy,
     host_id: str,
     stamp: Stamp,
+    heartbeat_ttl: float | None = None,
 ) -> TaskRecord:
-    """Return the first record of a task; `policy` is its cancel policy unless `spec` names one."""
+    """Return the first record of a task; `policy` is its cancel policy unless `spec` names one, and
+    `heartbeat_ttl` is what its owner promised.
+    """
     at, seq = stamp
     return _new_record(  # by position, here and where it ends: keywords double the time
         task_id,
@@ -64,6 +72,9 @@ def new_record(
         None,  # completed_at
         host_id,
         seq,
+        None,  # cancel_requested_at
+        heartbeat_ttl,
+        None if heartbeat_ttl is None else at,
     )
 
 
@@ -76,7 +87,7 @@ def _first_attempt(spec: TaskSpec) -> TaskAttempt:
     return TaskAttempt(1, spec.max_attempts, spec.idempotency_key)
 
 
-def interrupted(record: TaskRecord, host_id: str, stamp: Stamp, *, by_stop: bool) -> TaskEvent:
+def interrupted(record: TaskRecord, stamp: Stamp, host_id: str, *, by_stop: bool) -> TaskEvent:
     """Let a task wait to be run again: its host stops (`by_stop`) or has died.
 
     :raises IllegalTransition: if it has ended, was asked to stop or waits already.
@@ -98,14 +109,22 @@ def interrupted(record: TaskRecord, host_id: str, stamp: Stamp, *, by_stop: bool
     return _event(EventType.INTERRUPTED, after, previous=record.state)
 
 
-def adopted(record: TaskRecord, host_id: str, stamp: Stamp) -> TaskEvent:
+def adopted(record: TaskRecord, stamp: Stamp, host_id: str) -> TaskEvent:
     """Let a pending task that somebody else runs go on, its record kept by another host.
 
     :raises IllegalTransition: if it is not pending.
     """
     at, seq = stamp
     _check(record, TaskState.RUNNING)
-    after = attrs.evolve(record, state=TaskState.RUNNING, host_id=host_id, updated_at=at, seq=seq)
+    after = attrs.evolve(
+        record,
+        state=TaskState.RUNNING,
+        host_id=host_id,
+        updated_at=at,
+        seq=seq,
+        heartbeat_ttl=None,  # that was promised to the host before
+        heartbeat_at=None,
+    )
     return _event(EventType.STATE_CHANGED, after, previous=record.state)
 
 
@@ -116,7 +135,7 @@ def registered(record: TaskRecord) -> TaskEvent:
     )
 
 
-def moved(record: TaskRecord, to: TaskState, stamp: Stamp) -> TaskEvent:
+def moved(record: TaskRecord, stamp: Stamp, to: TaskState) -> TaskEvent:
     """Move a live task to another live state.
 
     :raises IllegalTransition: if the table forbids it, and always back to pending.
@@ -130,7 +149,7 @@ def moved(record: TaskRecord, to: TaskState, stamp: Stamp) -> TaskEvent:
     return _event(EventType.STATE_CHANGED, after, previous=record.state)
 
 
-def begun(record: TaskRecord, host_id: str, stamp: Stamp) -> TaskEvent:
+def begun(record: TaskRecord, stamp: Stamp, host_id: str) -> TaskEvent:
     """Let a pending task run for the first time, its turn having come.
 
     :raises IllegalTransition: if it is not pending.
@@ -143,7 +162,7 @@ def begun(record: TaskRecord, host_id: str, stamp: Stamp) -> TaskEvent:
     return _event(EventType.STATE_CHANGED, after, previous=record.state)
 
 
-def asked(record: TaskRecord, question: Question, stamp: Stamp) -> TaskEvent:
+def asked(record: TaskRecord, stamp: Stamp, question: Question) -> TaskEvent:
     """Let a task wait for the answer to a question.
 
     :raises IllegalTransition: if it has ended or was asked to stop.
@@ -159,14 +178,14 @@ def asked(record: TaskRecord, question: Question, stamp: Stamp) -> TaskEvent:
 
 
 def answered(
-    record: TaskRecord, to: TaskState, actor: str | None, stamp: Stamp, *, value: JsonValue = None
+    record: TaskRecord, stamp: Stamp, to: TaskState, actor: str | None, *, value: JsonValue = None
 ) -> TaskEvent:
     """Let a task whose question is answered go on in state `to`, running or still waiting. `value` is for
     the owner of a task that the host does not run.
 
     :raises IllegalTransition: if it asks nothing.
     """
-    after = _asking_no_more(record, to, stamp)
+    after = _asking_no_more(record, stamp, to)
     return _new_event(
         after.seq,
         after.updated_at,
@@ -184,15 +203,15 @@ def answered(
     )
 
 
-def withdrawn(record: TaskRecord, to: TaskState, stamp: Stamp) -> TaskEvent:
+def withdrawn(record: TaskRecord, stamp: Stamp, to: TaskState) -> TaskEvent:
     """Let a task go on whose question nobody has answered.
 
     :raises IllegalTransition: if it asks nothing.
     """
-    return _event(EventType.STATE_CHANGED, _asking_no_more(record, to, stamp), previous=record.state)
+    return _event(EventType.STATE_CHANGED, _asking_no_more(record, stamp, to), previous=record.state)
 
 
-def _asking_no_more(record: TaskRecord, to: TaskState, stamp: Stamp) -> TaskRecord:
+def _asking_no_more(record: TaskRecord, stamp: Stamp, to: TaskState) -> TaskRecord:
     at, seq = stamp
     if record.question is None or to not in (TaskState.RUNNING, TaskState.WAITING):
         raise IllegalTransition(record.id, record.state, to)
@@ -204,18 +223,18 @@ def retried(record: TaskRecord, stamp: Stamp) -> TaskEvent:
 
     :raises IllegalTransition: if it has ended or was asked to stop.
     """
-    return _next_attempt(record, TaskState.WAITING, record.host_id, stamp)
+    return _next_attempt(record, stamp, TaskState.WAITING, record.host_id)
 
 
-def resumed(record: TaskRecord, host_id: str, stamp: Stamp) -> TaskEvent:
+def resumed(record: TaskRecord, stamp: Stamp, host_id: str) -> TaskEvent:
     """Start a task again in a new host, as its next attempt.
 
     :raises IllegalTransition: if it has ended or was asked to stop.
     """
-    return _next_attempt(record, TaskState.RUNNING, host_id, stamp)
+    return _next_attempt(record, stamp, TaskState.RUNNING, host_id)
 
 
-def _next_attempt(record: TaskRecord, state: TaskState, host_id: str, stamp: Stamp) -> TaskEvent:
+def _next_attempt(record: TaskRecord, stamp: Stamp, state: TaskState, host_id: str) -> TaskEvent:
     at, seq = stamp
     # a body that fails while it is waiting goes on waiting, for its next attempt
     if record.state is not state:
@@ -233,7 +252,7 @@ def _next_attempt(record: TaskRecord, state: TaskState, host_id: str, stamp: Sta
     return _event(EventType.STATE_CHANGED, after, previous=record.state)
 
 
-def progressed(record: TaskRecord, progress: Progress, stamp: Stamp, *, notify: bool = False) -> TaskEvent:
+def progressed(record: TaskRecord, stamp: Stamp, progress: Progress, *, notify: bool = False) -> TaskEvent:
     """Keep the latest progress of a live task; `notify` says that its session is to be told.
 
     :raises IllegalTransition: if it has ended.
@@ -255,7 +274,7 @@ def continued(record: TaskRecord, stamp: Stamp) -> TaskEvent:
     return _event(EventType.PROGRESS, attrs.evolve(record, attempt=attempt, updated_at=at, seq=seq))
 
 
-def cancel_requested(record: TaskRecord, reason: str | None, actor: str | None, stamp: Stamp) -> TaskEvent:
+def cancel_requested(record: TaskRecord, stamp: Stamp, reason: str | None, actor: str | None) -> TaskEvent:
     """Note that somebody asked a live task to stop.
 
     :raises IllegalTransition: if it has ended or was asked already.
@@ -268,6 +287,7 @@ def cancel_requested(record: TaskRecord, reason: str | None, actor: str | None, 
         question=None,
         cancel_reason=reason,
         cancel_actor=actor,
+        cancel_requested_at=at,
         updated_at=at,
         seq=seq,
     )
@@ -276,8 +296,8 @@ def cancel_requested(record: TaskRecord, reason: str | None, actor: str | None, 
 
 def ended(
     record: TaskRecord,
-    state: TaskState,
     stamp: Stamp,
+    state: TaskState,
     *,
     result: TaskOutcome | None = None,
     failure: TaskFailure | None = None,
@@ -317,11 +337,14 @@ def ended(
         at,
         record.host_id,
         seq,
+        record.cancel_requested_at,
+        record.heartbeat_ttl,
+        record.heartbeat_at,
     )
     return _new_event(seq, at, END_EVENTS[state], record.session_id, record.id, after)
 
 
-def transferred(record: TaskRecord, session_id: str, stamp: Stamp) -> TaskEvent:
+def transferred(record: TaskRecord, stamp: Stamp, session_id: str) -> TaskEvent:
     """Move a live task to another session.
 
     :raises IllegalTransition: if it has ended.

@@ -34,7 +34,7 @@ def runtime_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def runtime_with(*plugins: object) -> Runtime:
-    return Runtime(plugins=plugins, load_installed=False, blocked=["model_pull"])
+    return Runtime(plugins=plugins, load_installed=False, blocked=["model_pull", "batch", "process"])
 
 
 def client(inspector: Inspector) -> httpx.AsyncClient:

@@ -10,23 +10,17 @@ import sys
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import anyio
 import anyio.lowlevel
 import anyio.to_thread
-import attrs
 
 from hostel.plugins.inspector import Inspector
-from hostel.plugins.model_pull import DownloadStatus, FailedDownload, QueuedDownload
-from hostel.runtime import Endpoint, Runtime, TaskKind, current_task, hookimpl
+from hostel.runtime import Runtime, TaskKind, current_task, hookimpl
 from hostel.sessions import JsonValue, Progress, Question, TaskFilter, TaskSpec, TaskState
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 sys.path.insert(0, str(Path(__file__).parent))
-agents = import_module("agents")
+agents, shelves = import_module("agents"), import_module("shelf")
 finishing: dict[str, anyio.Event] = {}
 
 
@@ -48,50 +42,6 @@ async def fail() -> None:
 async def ask() -> None:
     async with current_task().waiting("May I?"):
         await anyio.sleep_forever()
-
-
-class Downloads:
-    """Answers as the plugin that pulls models does, with rows of its own types."""
-
-    name = "downloads"
-
-    def __init__(self) -> None:
-        self.shown: list[JsonValue] = []
-        self.is_broken = False
-
-    @hookimpl
-    def register_routes(self) -> list[Endpoint]:
-        async def answer(query: Mapping[str, str], body: JsonValue) -> JsonValue:
-            if self.is_broken:
-                raise ValueError("the queue cannot be read")
-            return self.shown
-
-        return [Endpoint("downloads", answer)]
-
-    def show(self) -> None:
-        pulled = QueuedDownload(
-            id="org/model:Q4_K_M",
-            group_id="org/model:Q4_K_M",
-            model_id="org/model",
-            quantization="Q4_K_M",
-            status=DownloadStatus.DOWNLOADING,
-            position=1,
-            downloaded=3_000_000,
-            total=4_000_000,
-            percent=75.0,
-            rate=500_000.0,
-            eta=2.0,
-            shard_count=2,
-            attempts=1,
-            queued_at=0.0,
-            started_at=0.0,
-            request_ids=(),
-        )
-        failed = FailedDownload("org/other", "org/other", "it is gated", "gated", True, 0, None, 3, 0.0)
-        self.shown = [attrs.asdict(pulled), {**attrs.asdict(failed), "status": "failed"}]
-
-
-downloads = Downloads()
 
 
 class Steady:
@@ -154,12 +104,34 @@ async def many(runtime: Runtime, count: str) -> None:
         await runtime.tasks.register(f"many {number % 10}", spec)
 
 
-async def download(_: Runtime, __: str) -> None:
-    downloads.show()
+async def churn(runtime: Runtime, told: str) -> None:
+    """Change tasks so many times within a second: new ones, reports, moves and ends."""
+    tasks, (part, count) = runtime.tasks, map(int, told.split())
+    start = anyio.current_time()
+    for number in range(count):
+        task_id, home = f"c{part}-{number // 5}", f"churn {number % 3}"
+        match number % 5:
+            case 0:
+                parent = f"c{part}-{number // 5 - 1}" if number % 10 else None
+                spec = TaskSpec(id=task_id, parent_task_id=parent)
+                await tasks.register_external(f"churn {part % 4}", spec)
+            case 3 if number % 2:
+                await tasks.transfer(task_id, home)
+            case 4 if number % 3:
+                await tasks.complete(task_id)
+            case _:
+                await tasks.update(task_id, progress=Progress(done=number))
+        if number % 50 == 0:
+            await anyio.sleep_until(start + number / count)
 
 
-async def break_downloads(_: Runtime, how: str) -> None:
-    downloads.is_broken = how == "yes"
+async def shelf(_: Runtime, what: str) -> None:
+    shelves.shelf.do(what)
+
+
+async def subagent(runtime: Runtime, _: str) -> None:
+    """Let something happen to a task of that kind."""
+    await runtime.tasks.update("parent", progress=Progress("step"))
 
 
 async def steady(runtime: Runtime, name: str) -> None:
@@ -187,6 +159,24 @@ async def hostile(runtime: Runtime, name: str) -> None:
 async def named(runtime: Runtime, task_id: str) -> None:
     await runtime.tasks.register_external("chat", TaskSpec(id=task_id, label=task_id.encode().hex()))
     await runtime.tasks.complete(task_id)
+
+
+async def silence(runtime: Runtime, name: str) -> None:
+    """Start a task that has written and writes no more."""
+    await runtime.tasks.register_external("chat", TaskSpec(id=name))
+    await runtime.tasks.write_output(name, "so far")
+
+
+async def speak(runtime: Runtime, name: str) -> None:
+    """Run a task to its end that writes what few encodings have."""
+    words = "wörter € 界 ░"
+
+    async def body() -> str:
+        await current_task().write(f"{words}\n")
+        return words
+
+    handle = await runtime.tasks.spawn_managed("chat", TaskSpec(id=name, label=words), body)
+    await handle.wait()
 
 
 async def is_waiting(runtime: Runtime, name: str) -> None:
@@ -269,6 +259,13 @@ async def reports(runtime: Runtime, rest: str) -> None:
     await runtime.tasks.update(name, progress=Progress(message))
 
 
+async def ended(runtime: Runtime, count: str) -> None:
+    for number in range(int(count)):
+        spec = TaskSpec(id=f"heap-{number}")
+        await runtime.tasks.register_external(f"heap {number % 3}", spec)
+        await runtime.tasks.complete(spec.id or "")
+
+
 async def long(runtime: Runtime, name: str) -> None:
     task_id = name + "l" * 200
     spec = TaskSpec(id=task_id, kind="k" * 90, label=name + "w" * 400, producer="p" * 90)
@@ -283,8 +280,12 @@ VERBS = {
     "many": many,
     "long": long,
     "named": named,
-    "download": download,
-    "break": break_downloads,
+    "speak": speak,
+    "silence": silence,
+    "churn": churn,
+    "ended": ended,
+    "shelf": shelf,
+    "subagent": subagent,
     "steady": steady,
     "family": family,
     "asks": asks,
@@ -319,7 +320,7 @@ async def main(port: int) -> None:
     if os.environ.get("SCENARIO_STUBBORN"):
         blocked, more = [*blocked, "process"], [*more, agents.Stubborn()]
     async with Runtime(
-        [inspector, downloads, *more, Steady(), Noisy(), Rude()],
+        [inspector, shelves.shelf, *more, Steady(), Noisy(), Rude()],
         data_dir=folder,
         load_installed=False,
         blocked=blocked,

@@ -39,7 +39,7 @@ def registered(log: EventLog, task_id: str = "t1", session_id: str = "s1") -> Ta
 
 def progressed(log: EventLog, of: TaskEvent, done: float = 0) -> TaskEvent:
     assert of.record is not None
-    return tell(log, changes.progressed(of.record, Progress(done=done), (1.0, log.last_seq + 1)))
+    return tell(log, changes.progressed(of.record, (1.0, log.last_seq + 1), Progress(done=done)))
 
 
 def drain(events: LogSubscription) -> list[TaskEvent]:
@@ -177,7 +177,7 @@ def test_the_books_of_progress_are_forgotten_with_the_events() -> None:
         task = registered(log, f"t{number}")
         progress = progressed(log, task)
         assert progress.record is not None
-        tell(log, changes.transferred(progress.record, "s2", (1.0, log.last_seq + 1)))
+        tell(log, changes.transferred(progress.record, (1.0, log.last_seq + 1), "s2"))
 
     assert max(len(session.progress) for session in log._sessions.values()) <= 10
 
@@ -353,7 +353,7 @@ def test_a_transfer_is_kept_for_both_its_sessions() -> None:
     log = EventLog(3)
     task = registered(log, "t", "quiet")
     assert task.record is not None
-    moved = tell(log, changes.transferred(task.record, "noisy", (1.0, log.last_seq + 1)))
+    moved = tell(log, changes.transferred(task.record, (1.0, log.last_seq + 1), "noisy"))
     for number in range(2_000):
         registered(log, f"n{number}", "noisy")
 

@@ -49,22 +49,22 @@ class History:
     def move(self, session_id: str, task_id: str, state: TaskState) -> Append:
         record = self.records[session_id, task_id]
         if state is TaskState.CANCEL_REQUESTED:
-            event = changes.cancel_requested(record, "because", None, self.stamp())
+            event = changes.cancel_requested(record, self.stamp(), "because", None)
         elif state.is_terminal:
-            event = changes.ended(record, state, self.stamp())
+            event = changes.ended(record, self.stamp(), state)
         elif state is TaskState.PENDING:
-            event = changes.interrupted(record, "next", self.stamp(), by_stop=True)
+            event = changes.interrupted(record, self.stamp(), "next", by_stop=True)
         else:
-            event = changes.moved(record, state, self.stamp())
+            event = changes.moved(record, self.stamp(), state)
         return self._append(event, record.seq)
 
     def progress(self, session_id: str, task_id: str, done: float = 1.0) -> Append:
         record = self.records[session_id, task_id]
-        return self._append(changes.progressed(record, Progress(done=done), self.stamp()), record.seq)
+        return self._append(changes.progressed(record, self.stamp(), Progress(done=done)), record.seq)
 
     def transfer(self, session_id: str, task_id: str, to: str) -> Append:
         record = self.records.pop((session_id, task_id))
-        return self._append(changes.transferred(record, to, self.stamp()), record.seq)
+        return self._append(changes.transferred(record, self.stamp(), to), record.seq)
 
     def forget(self, session_id: str, task_id: str) -> Forget:
         record = self.records.pop((session_id, task_id))

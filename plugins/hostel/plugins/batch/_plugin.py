@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import typer
 
-    from hostel.runtime import Runtime
+    from hostel.runtime import Endpoint, Panel, Runtime
     from hostel.sessions import JsonValue
 
     from ._service import Batches
@@ -38,7 +38,7 @@ class BatchRequests:
 
     @hookimpl
     def register_task_kinds(self) -> list[TaskKind]:
-        return [TaskKind(KIND, self._run, resumable=True)]
+        return [TaskKind(KIND, self._run, resumable=True, title=_title)]
 
     @hookimpl
     def register_commands(self, app: typer.Typer) -> None:
@@ -47,10 +47,24 @@ class BatchRequests:
         add_commands(app, BatchRequests)
 
     @hookimpl
-    def register_routes(self) -> list[Mount]:
-        from ._openai.mount import V1
+    def register_routes(self) -> list[Endpoint | Mount]:
+        from ._http_api import BatchesApi
+        from ._openai.description import paths
+        from ._openai.mount import V1, refuse
+        from ._results import results_app
 
-        return [Mount("/v1", V1(self._started()))]
+        batches = self._started()
+        mounts = [
+            Mount("/v1", V1(batches), paths=paths(), refuse=refuse),
+            Mount("/batches", results_app(batches)),
+        ]
+        return [*BatchesApi(batches).endpoints(), *mounts]
+
+    @hookimpl
+    def register_panels(self) -> list[Panel]:
+        from ._panels import panels
+
+        return panels()
 
     @hookimpl
     async def on_startup(self, runtime: Runtime) -> None:
@@ -81,6 +95,11 @@ class BatchRequests:
         if self._batches is None:
             raise RuntimeError("the plugin has not started")
         return self._batches
+
+
+def _title(file: object = None, file_id: object = None, endpoint: object = None, **_: object) -> str:
+    input = file.rpartition("/")[2] if isinstance(file, str) else file_id
+    return " · ".join(part for part in (endpoint, input) if isinstance(part, str))
 
 
 def _upstream_of(runtime: Runtime) -> Upstream | None:

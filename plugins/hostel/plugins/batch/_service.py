@@ -102,6 +102,11 @@ class Batches:
     def _note(self, what: str, error: Exception) -> None:
         self._runtime.plugins.note(NAME, what, error)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the store has been opened."""
+        return self._store is not None
+
     def exists(self) -> bool:
         """Tell whether an earlier run left a store in the runtime's folder."""
         folder = self._runtime.data_dir

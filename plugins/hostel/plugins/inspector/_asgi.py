@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from ._errors import TwoWaysIn
 from ._server.api import Api
 from ._server.app import build
 from ._server.host_names import host_names
@@ -19,20 +20,35 @@ if TYPE_CHECKING:
 
     from hostel.runtime import AsgiApp, Runtime
 
+    from ._users import Auth
+
 CLOSED = Problem(503, "host-closed", "the runtime is not open")
 
 
 class MountedInspector:
-    """Serves a runtime below any path of another server; `token` is what every request must carry.
+    """Serves a runtime below any path of another server; `token` is what every request must carry, empty
+    where `auth` tells who asks.
 
     The runtime may be opened after this was made; until then everything is answered with 503."""
 
-    def __init__(self, runtime: Runtime, token: str | None, allowed_hosts: Iterable[str]) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        token: str | None,
+        allowed_hosts: Iterable[str],
+        auth: Auth | None,
+        *,
+        neighbours: bool,
+    ) -> None:
+        if token is not None and auth is not None:
+            raise TwoWaysIn
         self._runtime = runtime
-        self._tokens = Tokens(token)
+        self._auth = auth
+        self._neighbours = neighbours
+        self._tokens = Tokens(token, opens=auth is None)
         self._allowed = host_names(allowed_hosts)
         self._app: AsgiApp | None = None
-        self.token = self._tokens.token
+        self.token = self._tokens.token if self._tokens.opens else ""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -43,6 +59,9 @@ class MountedInspector:
 
     def _opened(self) -> AsgiApp | None:
         if self._app is None and hasattr(self._runtime, "tasks"):
-            api = Api(self._runtime, self._tokens)
-            self._app = build(self._runtime, api, self._tokens, host="localhost", allowed=self._allowed)
+            # it leaves no card, so none of the runtimes it shows is this one
+            api = Api(self._runtime, self._tokens, own_url="" if self._neighbours else None)
+            self._app = build(
+                self._runtime, api, self._tokens, self._auth, host="localhost", allowed=self._allowed
+            )
         return self._app

@@ -3,6 +3,7 @@
 InspectorError
 ├── PortInUse       another program listens where the inspector should
 ├── WeakToken       a token that could be guessed
+├── TwoWaysIn       a token beside users of the application
 ├── InvalidHost     an allowed host that is neither a name nor an address
 ├── NotReached      no runtime runs, or the one asked does not answer
 └── Refused         a runtime answered with a problem
@@ -46,6 +47,15 @@ class WeakToken(InspectorError, ValueError):
     def __init__(self, shortest: int) -> None:
         super().__init__(f"the token needs at least {shortest} printable ASCII characters and no spaces")
         self.shortest = shortest
+
+
+class TwoWaysIn(InspectorError, ValueError):
+    """Either a token opens a server, or the application knows its users."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "give a token or auth: where the application knows its users, no token opens anything"
+        )
 
 
 class InvalidHost(InspectorError, ValueError):

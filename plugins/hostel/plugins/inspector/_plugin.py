@@ -11,8 +11,8 @@ from anyio.abc import SocketAttribute
 
 from hostel.runtime import cards, hookimpl
 
-from ._errors import PortInUse
-from ._server.host_names import host_names
+from ._errors import PortInUse, TwoWaysIn
+from ._server.host_names import host_names, is_loopback
 from ._server.tokens import Tokens
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from hostel.runtime import AsgiApp, Runtime
 
     from ._server.api import Api
+    from ._users import Auth
 
 NAME = "inspector.server"
 SPARE = 8
@@ -36,10 +37,17 @@ class Inspector:
 
     `host` is the address to listen on; anything but a loopback address lets other machines ask. `port` 0
     takes a free one. `token` is what every request must carry; None makes one up. `allowed_hosts` are the
-    names by which a proxy is asked for it. Once the runtime has started, `url` is the server's address,
-    `page_url` the page's with the token in it, and a card says the same to other processes of the user.
+    names by which a proxy is asked for it. With `auth` there is no token, and requests are of whom `auth`
+    says.
+
+    With `neighbours` who may steer this runtime may steer the user's others on this machine, too; None means
+    yes where only this machine can ask, by the token: on loopback, with no allowed hosts and no `auth`.
+
+    Once the runtime has started, `url` is the server's address, `page_url` the page's with the token in it,
+    and a card says the same to other processes of the user; with `auth` there is no card.
 
     :raises WeakToken: if `token` has fewer than 16 characters.
+    :raises TwoWaysIn: if both `token` and `auth` are given.
     :raises InvalidHost: if one of `allowed_hosts` is neither a name nor an address.
     """
 
@@ -51,11 +59,18 @@ class Inspector:
         port: int = 0,
         token: str | None = None,
         allowed_hosts: Iterable[str] = (),
+        auth: Auth | None = None,
+        neighbours: bool | None = None,
     ) -> None:
-        self.token = Tokens(token).token
+        if token is not None and auth is not None:
+            raise TwoWaysIn
+        self.token = Tokens(token).token if auth is None else ""
+        self._auth = auth
         self.url = ""
         self._allowed = host_names(allowed_hosts)
         self._host = host
+        is_mine = is_loopback(host) and not self._allowed and auth is None
+        self._neighbours = is_mine if neighbours is None else neighbours
         self._port = port
         self.card: Path | None = None
         self._api: Api | None = None
@@ -65,7 +80,7 @@ class Inspector:
     @property
     def page_url(self) -> str:
         """The address to open in a browser. The token is in the fragment, which browsers do not send."""
-        return f"{self.url}/#token={self.token}"
+        return f"{self.url}/#token={self.token}" if self._auth is None else f"{self.url}/"
 
     @hookimpl
     async def on_startup(self, runtime: Runtime) -> None:
@@ -74,13 +89,15 @@ class Inspector:
         from ._server.app import build
         from ._server.http1 import connection_limit
 
-        tokens, connections = Tokens(self.token), connection_limit()
+        tokens, connections = Tokens(self.token or None, opens=self._auth is None), connection_limit()
         api = self._api = Api(runtime, tokens, max_streams=connections - connections // SPARE)
         listener = await self._listen()
         try:
             self.url = f"http://{_reachable(self._host)}:{listener.extra(SocketAttribute.local_port)}"
-            app = build(runtime, api, tokens, host=self._host, allowed=self._allowed)
-            self.card = cards.leave(self.url, self.token, time.time())
+            api.own_url = self.url if self._neighbours else None
+            app = build(runtime, api, tokens, self._auth, host=self._host, allowed=self._allowed)
+            if self._auth is None:
+                self.card = cards.leave(self.url, self.token, time.time())
         except BaseException:
             await listener.aclose()
             raise

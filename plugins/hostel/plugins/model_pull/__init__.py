@@ -5,7 +5,8 @@ commands `hostel pull` and `hostel downloads`. Imports point down this list:
 
     _plugin    what a runtime gets: manager, task kind, sources, commands, paths of its API
     hookspecs  what other plugins may add: sources, advice, listeners
-    _http_api  `/api/downloads` of a runtime that serves
+    _panels    what the inspector's page shows of it
+    _http_api  `/api/downloads` and `/api/models` of a runtime that serves
     _cli       the commands
     _manager   the verbs of downloads
     _once      one model without queue: the shortest way through all below

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import typer
 
-    from hostel.runtime import Endpoint, Listener, PluginRegistry, Runtime
+    from hostel.runtime import Endpoint, Listener, Panel, PluginRegistry, Runtime
 
     from ._events import DownloadEvent
     from ._manager import DownloadManager
@@ -40,7 +40,7 @@ class ModelPull:
 
     @hookimpl
     def register_task_kinds(self) -> list[TaskKind]:
-        return [TaskKind(NAME, self._pull, resumable=True, exposed=True)]
+        return [TaskKind(NAME, self._pull, resumable=True, exposed=True, title=_title)]
 
     @hookimpl
     def register_commands(self, app: typer.Typer) -> None:
@@ -49,10 +49,16 @@ class ModelPull:
         add_commands(app)
 
     @hookimpl
-    def register_routes(self) -> list[Endpoint]:
+    def register_routes(self, runtime: Runtime) -> list[Endpoint]:
         from ._http_api import DownloadsApi
 
-        return DownloadsApi(self._started_manager).endpoints()
+        return DownloadsApi(self._started_manager, runtime.tasks).endpoints()
+
+    @hookimpl
+    def register_panels(self) -> list[Panel]:
+        from ._panels import panels
+
+        return panels()
 
     @hookimpl
     async def on_startup(self, runtime: Runtime) -> None:
@@ -115,6 +121,12 @@ class ModelPull:
         if self._manager is None:
             raise LookupError("the downloads have not started")
         return self._manager
+
+
+def _title(repo_id: str, quantization: str | None = None, **_: object) -> str:
+    from ._sources.secrets import without_secret
+
+    return without_secret(repo_id) + (f":{quantization}" if quantization else "")
 
 
 @attrs.frozen

@@ -4,7 +4,10 @@ goes on when its host dies.
 `await session.start("process", {"argv": ["make", "test"]})` runs a command; docs/processes.md has the rest.
 
 _plugin  the plugin
+_panels  what the inspector's page shows of them
+_http_api what is answered over HTTP
 _task    the body of its task
+_running what tasks attend to now, as it is shown
 _registry what goes on without its host
 _kept    a command, as its host sees it
 _launch  starting a keeper, finding one, and what is left of one

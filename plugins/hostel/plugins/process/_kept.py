@@ -44,6 +44,11 @@ class KeptCommand:
         self._exit: Exit | None = None
 
     @property
+    def pid(self) -> int:
+        """The command's pid, in whose process group it is."""
+        return self._state.command
+
+    @property
     def outlives_host(self) -> bool:
         """Whether it goes on when its host is gone."""
         return self._state.on_host_loss == OnHostLoss.ADOPT

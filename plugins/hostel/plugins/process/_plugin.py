@@ -9,7 +9,7 @@ from hostel.runtime import hookimpl
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from hostel.runtime import Runtime, TaskKind
+    from hostel.runtime import Endpoint, Panel, Runtime, TaskKind
 
     from ._task import ProcessKind
 
@@ -27,10 +27,24 @@ class Processes:
         """Add `process`."""
         from hostel.runtime import TaskKind  # every command of the command line imports this module
 
-        from ._task import ProcessKind
+        from ._task import ProcessKind, title
 
         self._kind = ProcessKind()
-        return [TaskKind("process", self._kind.run, resumable=True, exposed=True)]
+        return [TaskKind("process", self._kind.run, resumable=True, exposed=True, title=title)]
+
+    @hookimpl
+    def register_routes(self, runtime: Runtime) -> Iterable[Endpoint]:
+        """Answer at `/api/processes`."""
+        from ._http_api import ProcessesApi
+
+        return [] if self._kind is None else ProcessesApi(runtime.tasks, self._kind.running).endpoints()
+
+    @hookimpl
+    def register_panels(self) -> Iterable[Panel]:
+        """Show commands."""
+        from ._panels import panels
+
+        return panels()
 
     @hookimpl
     async def on_startup(self, runtime: Runtime) -> None:

@@ -23,6 +23,7 @@ from ._command import INTERRUPT_GRACE, TERMINATE_GRACE, Command, OnHostLoss, che
 from ._errors import InvalidCommand, ProcessFailed, ProcessLost, ProcessTimedOut
 from ._kept import kept
 from ._registry import entry
+from ._running import RunningCommand, RunningCommands
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,11 +46,17 @@ _WHYS = {
 }
 
 
+def title(argv: list[str] | None = None, shell: str | None = None, **_: object) -> str:
+    """Return the command as `hostel run` labels it."""
+    return shell or " ".join(argv or ())
+
+
 class ProcessKind:
     """The task kind `process`. What runs is written down in the folder `registry`, once it is set."""
 
     def __init__(self) -> None:
         self.registry: Path | None = None
+        self.running = RunningCommands()
 
     async def run(
         self,
@@ -88,7 +95,9 @@ class ProcessKind:
         output = await task.spool()
         run = _Run(params, task, output, self.registry)
         async with kept(output, run.describe) as process:
-            ended = await _Attendance(task, process).until_over()
+            command = RunningCommand.of(params, run.cwd, process.pid)
+            with self.running.noted(task.record, command):
+                ended = await _Attendance(task, process).until_over()
         if ended is None:
             return None
         await to_thread.run_sync(run.strike)
@@ -105,10 +114,13 @@ class _Run:
     ) -> None:
         self._params, self._durable = params, task.durable
         self._note = entry(registry, task.id, output) if registry is not None else None
+        self.cwd: str | None = None
+        """The folder of a command that was started here."""
 
     def describe(self) -> tuple[Command, OnHostLoss]:
         """Check what is to run, and write down what will go on without its host."""
         command = check(self._params)
+        self.cwd = command.cwd
         loss = command.on_host_loss or (OnHostLoss.ADOPT if self._durable else OnHostLoss.KILL)
         if loss is OnHostLoss.ADOPT and not self._durable:
             raise InvalidCommand("on_host_loss", "nobody could adopt it: the runtime has no data_dir")

@@ -50,6 +50,7 @@ async def _try(build: Callable[[PluginRegistry], object]) -> PluginRegistry:
         try:
             async with runtime:
                 runtime.plugins.collect(hookspecs.register_routes, runtime)
+                runtime.plugins.collect(hookspecs.register_panels)
                 build(runtime.plugins)
         except PluginFailed as error:
             console.warn(error)

@@ -18,7 +18,7 @@ import attrs
 import pluggy
 
 from .. import hookspecs
-from .._errors import PluginFailed
+from .._errors import PluginFailed, RuntimeFault
 from .calling import Implementation, elsewhere, here
 from .hooks import PROJECT, Expected, expected, specifications
 from .loading import Origin, Plugin, PluginInfo, given_name, installed, is_optional, load
@@ -78,6 +78,7 @@ class PluginRegistry:
         self._plugins: list[Plugin] = []
         self._manager = pluggy.PluginManager(PROJECT)
         self._specs: dict[str, Callable[..., object]] = {}
+        self._said: dict[str, str] = {}
         self._add_specs(specifications(hookspecs))
 
     def __iter__(self) -> Iterator[PluginInfo]:
@@ -208,6 +209,25 @@ class PluginRegistry:
         except Misbehaved as fault:
             self._note(plugin, phase, fault)
             raise plugin.failed(phase, fault) from fault.__cause__
+
+    async def ask_other(self, who: str, func: Callable[[], Awaitable[T]], *, seconds: float) -> T:
+        """Call what the application brought and no plugin did, in a task of its own, for a limited time.
+
+        :param who: what is called, for the log, which has the same fault once in a row
+        :raises RuntimeFault: if it raises, or is not done after `seconds`.
+        """
+        from .apart import in_task
+
+        try:
+            value = (await in_task(func, seconds)).result()
+        except Misbehaved as fault:
+            failed = RuntimeFault(f"{who} failed: {fault}")
+            if self._said.get(who) != str(failed):
+                self._said[who] = str(failed)
+                log.error("%s", failed, exc_info=fault.__cause__)
+            raise failed from fault.__cause__
+        self._said.pop(who, None)
+        return value
 
     def implementations(
         self, hook: Callable[..., object], *, incomplete: bool = False

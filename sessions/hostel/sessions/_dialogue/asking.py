@@ -24,7 +24,6 @@ from ..states import TaskState
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .._events import TaskEvent
     from .._records import JsonValue, Question
     from .._tasks.entry import Entry, Run
 
@@ -37,7 +36,7 @@ class Deadlines(Protocol):
     def dismiss(self, entry: Entry) -> None: ...
 
 
-class Publishes(Protocol):
+class Applies(Protocol):
     """What a host does for a task that asks."""
 
     @property
@@ -45,12 +44,16 @@ class Publishes(Protocol):
 
     def stamp(self) -> changes.Stamp: ...
 
-    def publish(self, entry: Entry, event: TaskEvent) -> None: ...
+    def apply(
+        self,
+        entry: Entry,
+        change: changes.Change[changes.P],
+        *args: changes.P.args,
+        **more: changes.P.kwargs,
+    ) -> None: ...
 
 
-async def ask(
-    host: Publishes, entry: Entry, run: Run, question: Question, timeout: float | None
-) -> JsonValue:
+async def ask(host: Applies, entry: Entry, run: Run, question: Question, timeout: float | None) -> JsonValue:
     """Ask a question of a task and return what it is answered within `timeout` seconds.
 
     :raises TimeoutError: if nobody answers in time.
@@ -61,7 +64,7 @@ async def ask(
         if entry.must_stop:
             raise QuestionWithdrawn(entry.record.id)
         run.waits += 1
-        host.publish(entry, changes.asked(entry.record, question, host.stamp()))
+        host.apply(entry, changes.asked, question)
         entry.notify()
         try:
             with _stopped_clock(host.heartbeats, entry, run), anyio.move_on_after(timeout):
@@ -71,7 +74,7 @@ async def ask(
         finally:
             run.waits -= 1
             if entry.record.question is question:
-                host.publish(entry, changes.withdrawn(entry.record, _next_state(run), host.stamp()))
+                host.apply(entry, changes.withdrawn, _next_state(run))
 
 
 def _answer_to(entry: Entry, run: Run, question: Question) -> JsonValue:
@@ -85,9 +88,7 @@ def _answer_to(entry: Entry, run: Run, question: Question) -> JsonValue:
     return answer
 
 
-def answer(
-    host: Publishes, entry: Entry, value: JsonValue, question_id: str | None, actor: str | None
-) -> None:
+def answer(host: Applies, entry: Entry, value: JsonValue, question_id: str | None, actor: str | None) -> None:
     """Answer the question of a task.
 
     :raises AsksNothing: if it asks nothing.
@@ -106,13 +107,13 @@ def answer(
     state = TaskState.RUNNING if run is None or run.waits <= 1 else TaskState.WAITING
     # the owner of an external task reads it from the event; nobody else has to know it
     told = given if run is None else None
-    host.publish(entry, changes.answered(entry.record, state, actor, host.stamp(), value=told))
+    host.apply(entry, changes.answered, state, actor, value=told)
     if run is not None:
         run.answer = given
     entry.notify()
 
 
-def pose(host: Publishes, entry: Entry, question: Question, state: TaskState | None) -> None:
+def pose(host: Applies, entry: Entry, question: Question, state: TaskState | None) -> None:
     """Ask a question for a task that somebody else runs.
 
     :raises InvalidQuestion: if nobody could answer it.
@@ -123,7 +124,7 @@ def pose(host: Publishes, entry: Entry, question: Question, state: TaskState | N
         raise ValueError("a question needs state=WAITING and a task that somebody else runs")
     at = host.stamp()[0]
     posed = attrs.evolve(checked_question(question), id=question.id or new_id(at), asked_at=at)
-    host.publish(entry, changes.asked(entry.record, posed, host.stamp()))
+    host.apply(entry, changes.asked, posed)
     entry.notify()
 
 

@@ -125,7 +125,7 @@ async def call_hook(
 def _ask_one(host: OpenHost, entry: Entry, reason: str | None, actor: str | None) -> bool:
     if not entry.live or entry.cancel_requested:
         return False
-    host.table.publish(entry, changes.cancel_requested(entry.record, reason, actor, host.stamp()))
+    host.apply(entry, changes.cancel_requested, reason, actor)
     entry.notify()
     if entry.run is None:
         has_hook = entry.external is not None and entry.external.hook is not None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 import anyio.lowlevel
 import attrs
 
-from .._dialogue.asking import Publishes, ask
+from .._dialogue.asking import Applies, ask
 from .._dialogue.mailbox import Messages
 from .._ids import new_id
 from .._loop.current import current
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .._tasks.entry import Entry, Run
 
 
-class Reports(Publishes, Protocol):
+class Reports(Applies, Protocol):
     """Who keeps what a running task tells of itself."""
 
     def report(self, entry: Entry, progress: Progress, *, notify: bool = False) -> None: ...

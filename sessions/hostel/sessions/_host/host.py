@@ -321,7 +321,7 @@ class LocalBackgroundTaskHost(ReadingVerbs, WaitingVerbs, TalkingVerbs):
         elif state is not None and state is not record.state:
             if entry.body_asks:
                 raise IllegalTransition(task_id, record.state, state)
-            host.table.publish(entry, changes.moved(record, state, host.stamp()))
+            host.apply(entry, changes.moved, state)
         if progress is not None:
             host.report(entry, progress, notify=notify)
         return entry.record
@@ -428,7 +428,7 @@ class LocalBackgroundTaskHost(ReadingVerbs, WaitingVerbs, TalkingVerbs):
 
     async def heartbeat(self, session_id: str, task_id: str) -> None:
         """Keep an external task alive for another `heartbeat_ttl` seconds."""
-        self._host.heartbeats.beat(await self._host.table.get(task_id, session_id))
+        self._host.beat(await self._host.table.get(task_id, session_id))
 
     async def unregister_external(self, session_id: str, task_id: str) -> None:
         """Forget a task that the host does not run; one that is live is abandoned first.

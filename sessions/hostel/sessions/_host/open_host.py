@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
+import attrs
+
 from .. import _transitions as changes
 from .._dialogue.notice import OUTPUT_BYTES
 from .._errors import HostClosed, SessionClosing
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from .._admission.limits import Limits
-    from .._events import TaskEvent
     from .._journal.protocol import Unread
     from .._journal.writer import Receipt
     from .._records import CancelPolicy, JsonValue, Progress, TaskFilter, TaskSpec
@@ -67,7 +68,7 @@ class OpenHost:
         self.uncollected: OrderedDict[str, SessionTasks] = OrderedDict()
         """Sessions in which hidden tasks failed, until somebody hears of it."""
         self._watching = False
-        self.outputs = TaskOutputs(output_dir, self._start_service, table.known)
+        self.outputs = TaskOutputs(output_dir, self._start_service, table.known, now)
         table.on_forget = self.outputs.forget
 
     @property
@@ -141,12 +142,13 @@ class OpenHost:
         else:
             task_id = checked_id(spec.id)
             self.table.check_free(session_id, task_id)
-        record = changes.new_record(session_id, task_id, spec, state, policy, self.host_id, stamp)
+        ttl = spec.heartbeat_ttl if run is None else None
+        record = changes.new_record(session_id, task_id, spec, state, policy, self.host_id, stamp, ttl)
         entry = Entry(record, run, restart=restart, resumable=spec.resumable, fence=record.seq)
         self.table.add(entry, changes.registered(record))
         if run is None:
-            entry.external = External(spec.heartbeat_ttl)
-            self.expect(entry, spec.heartbeat_ttl)
+            entry.external = External(ttl)
+            self.expect(entry, ttl)
         return entry
 
     def move(self, entries: Sequence[Entry], session_id: str) -> None:
@@ -160,14 +162,13 @@ class OpenHost:
         if entries:
             self.check_takes(session_id)
         for entry in entries:
-            self.table.move(entry, changes.transferred(entry.record, session_id, self.stamp()))
+            self.table.move(entry, changes.transferred(entry.record, self.stamp(), session_id))
             self.turns.move(entry, session_id)
 
     def park(self, entry: Entry, *, by_stop: bool) -> None:
         """Let a task wait for a later host, if it is not waiting or asked to stop already."""
         if entry.record.state in _INTERRUPTIBLE:
-            event = changes.interrupted(entry.record, self.host_id, self.stamp(), by_stop=by_stop)
-            self.table.publish(entry, event)
+            self.apply(entry, changes.interrupted, self.host_id, by_stop=by_stop)
 
     def end(self, entry: Entry, how: End, *, keep: bool = True) -> None:
         """End a live task, and forget it at once if it is not to `keep`; one that has ended stays as it is.
@@ -177,7 +178,7 @@ class OpenHost:
             return
         self.table.publish(
             entry,
-            changes.ended(entry.record, how.state, self.stamp(), result=how.result, failure=how.failure),
+            changes.ended(entry.record, self.stamp(), how.state, result=how.result, failure=how.failure),
             keep=keep,
         )
         if entry.output is not None:
@@ -190,9 +191,18 @@ class OpenHost:
         if not entry.is_done:
             entry.notify()
 
-    def publish(self, entry: Entry, event: TaskEvent) -> None:
-        """Let a task change, and everybody see it."""
-        self.table.publish(entry, event)
+    def apply(
+        self,
+        entry: Entry,
+        change: changes.Change[changes.P],
+        *args: changes.P.args,
+        **more: changes.P.kwargs,
+    ) -> None:
+        """Let a task change now, and everybody see it.
+
+        :raises IllegalTransition: if it cannot change so.
+        """
+        self.table.publish(entry, change(entry.record, self.stamp(), *args, **more))
 
     def flip(self, entry: Entry, state: TaskState) -> None:
         """Move a task between running and waiting, if that is a move."""
@@ -204,7 +214,7 @@ class OpenHost:
             and not entry.waits_for_body
             and not entry.body_asks
         ):
-            self.table.publish(entry, changes.moved(entry.record, state, self.stamp()))
+            self.apply(entry, changes.moved, state)
 
     async def unread(self, session_id: str, consumer: str, limit: int) -> Unread:
         """Return what the consumer of a session has not acknowledged."""
@@ -229,12 +239,19 @@ class OpenHost:
     def report(self, entry: Entry, progress: Progress, *, notify: bool = False) -> None:
         """Keep the progress of a task that is alive; tell its session with `notify`."""
         if entry.live:
-            self.table.publish(entry, changes.progressed(entry.record, progress, self.stamp(), notify=notify))
+            self.apply(entry, changes.progressed, progress, notify=notify)
 
     def go_on(self, entry: Entry) -> None:
         """Count the run of a task that is alive as the continuation of the one before."""
         if entry.live:
-            self.table.publish(entry, changes.continued(entry.record, self.stamp()))
+            self.apply(entry, changes.continued)
+
+    def beat(self, entry: Entry) -> None:
+        """Note a heartbeat of a task's owner."""
+        if entry.live and entry.record.heartbeat_ttl is not None:
+            at = self.now()
+            entry.record = attrs.evolve(entry.record, heartbeat_at=at, updated_at=at)
+        self.heartbeats.beat(entry)
 
     def expect(self, entry: Entry, seconds: float | None) -> None:
         """End the task when it has not been heard of for that long; None expects nothing."""
@@ -247,7 +264,7 @@ class OpenHost:
 
     def begin(self, entry: Entry) -> None:
         """Let a task run that has waited for its turn."""
-        self.table.publish(entry, changes.begun(entry.record, self.host_id, self.stamp()))
+        self.apply(entry, changes.begun, self.host_id)
         entry.fence = entry.record.seq
 
     def _watch_turns(self) -> None:

@@ -8,13 +8,16 @@ from .._errors import UnknownCursor
 from .._event_log.cursor import LogSubscription
 from .._loop.portal import LoopPortal
 from .._records import EVERYTHING, SessionSummary, TaskFilter, TaskPage, TaskRecord
-from .._tasks.lists import page_of, select, summaries
+from .._tasks.lists import latest, page_of, select, summaries
 from .opened import OpenedHost
 
 if TYPE_CHECKING:
     import builtins
 
     from .._admission.limits import Place
+
+LATEST = 2**63 - 1
+"""No event has a larger number."""
 
 
 class ReadingVerbs(OpenedHost):
@@ -46,11 +49,24 @@ class ReadingVerbs(OpenedHost):
         :raises ValueError: if `limit` is less than 1.
         :raises UnknownCursor: if `after` is not a page's `next`.
         """
-        if limit < 1:
-            raise ValueError(f"a page has at least one record, not {limit}")
-        if after is not None and not (after.isascii() and after.isdecimal() and len(after) < 20):
-            raise UnknownCursor(after)
+        _check_page(limit, after)
         return await page_of(self._host.table, filter or EVERYTHING, limit, int(after or 0))
+
+    async def ended(
+        self, filter: TaskFilter | None = None, *, limit: int = 100, before: str | None = None
+    ) -> TaskPage:
+        """Return at most `limit` finished tasks that match, the latest end first, from the latest on or from
+        where an earlier page's `next` says.
+
+        Costs no more when there are many: a page looks at a bounded number of tasks, so it may hold few or
+        none of those that match and still have a `next`.
+
+        :raises ValueError: if `limit` is less than 1.
+        :raises UnknownCursor: if `before` is not a page's `next`.
+        """
+        _check_page(limit, before)
+        place = LATEST if before is None else int(before)
+        return await latest(self._host.table, filter or EVERYTHING, limit, place)
 
     async def get_managed(self, session_id: str, task_id: str) -> TaskRecord | None:
         """Return the record of a task of the session, or None if it has none of that id."""
@@ -87,3 +103,13 @@ class ReadingVerbs(OpenedHost):
         if pruned:
             host.outputs.sweep()
         return pruned
+
+
+def _check_page(limit: int, cursor: str | None) -> None:
+    if limit < 1:
+        raise ValueError(f"a page has at least one record, not {limit}")
+    if cursor is None:
+        return
+    is_number = cursor.isascii() and cursor.isdecimal() and len(cursor) < 20
+    if not is_number or int(cursor) > LATEST:
+        raise UnknownCursor(cursor)

@@ -79,7 +79,7 @@ def _begin_again(
     if entry.record.started_at is None:
         host.begin(entry)
     else:
-        host.table.publish(entry, changes.resumed(entry.record, host.host_id, host.stamp()))
+        host.apply(entry, changes.resumed, host.host_id)
         entry.fence = entry.record.seq
     start(host, entry, run, info.spec(entry.record.attempt), body, ())
 
@@ -88,7 +88,7 @@ def adopt(host: OpenHost, entry: Entry) -> None:
     """Let an external task go on, now that its owner has registered it again."""
     entry.parked = False
     if entry.record.state is TaskState.PENDING:
-        host.table.publish(entry, changes.adopted(entry.record, host.host_id, host.stamp()))
+        host.apply(entry, changes.adopted, host.host_id)
 
 
 def _abandon(host: OpenHost, entry: Entry, kind: FailureKind, why: str) -> None:

@@ -126,7 +126,7 @@ def not_started(host: OpenHost, entry: Entry, error: JournalError) -> None:
 
 async def _back_off(host: OpenHost, entry: Entry, backoff: Backoff) -> None:
     attempt = entry.record.attempt.attempt + 1
-    host.table.publish(entry, changes.retried(entry.record, host.stamp()))
+    host.apply(entry, changes.retried)
     with anyio.move_on_after(backoff.delay(attempt, random.random())):
         await entry.wait_stop()
     host.flip(entry, TaskState.RUNNING)

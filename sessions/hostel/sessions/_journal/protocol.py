@@ -61,6 +61,9 @@ class TaskQuery:
     """Which tasks to read from a journal: those a list by `filter` has, of that id, of that idempotency
     key, that came after number `after`, at most `limit`. A task of that id is found in a session that it has
     left as well.
+
+    With `before` those that ended before the event of that number, the latest first. Then only so many ends
+    are looked at as can be in a moment, and the answer says how far that was.
     """
 
     filter: TaskFilter
@@ -68,14 +71,18 @@ class TaskQuery:
     key: str | None = None
     after: int = 0
     limit: int | None = None
+    before: int | None = None
 
 
 @attrs.frozen
 class Finished:
-    """Finished tasks in the order they came, as of event number `through`."""
+    """Finished tasks in the order they came, as of event number `through`; with `TaskQuery.before` the latest
+    end first: all ends from the event number `reached` on were looked at, 0 if none is left.
+    """
 
     tasks: Sequence[Kept] = ()
     through: int = 0
+    reached: int = 0
 
 
 @attrs.frozen

@@ -16,7 +16,19 @@ from .._records import SessionSummary, TaskFilter
 from ..states import TaskState
 from .file import UNREADABLE, Torn, event_from_text
 from .protocol import Finished, Kept, Summaries, TaskQuery
-from .schema import IS_KNOWN, LAST_SEQ, LEFT_BEHIND, PROBES, PRUNE, SUMMARIES, SURPLUS, VALUE, select_tasks
+from .schema import (
+    IS_KNOWN,
+    LAST_SEQ,
+    LEFT_BEHIND,
+    PROBES,
+    PRUNE,
+    SCANNED,
+    SUMMARIES,
+    SURPLUS,
+    VALUE,
+    select_latest,
+    select_tasks,
+)
 
 if TYPE_CHECKING:
     import sqlite3
@@ -64,7 +76,18 @@ def read_finished(connection: sqlite3.Connection, query: TaskQuery) -> Finished:
     :raises Torn: if one of them cannot be read.
     """
     with _snapshot(connection) as last:
-        return Finished(read_tasks(connection, query, ended=True), last)
+        if query.before is None:
+            return Finished(read_tasks(connection, query, ended=True), last)
+        return _read_latest(connection, query, last)
+
+
+def _read_latest(connection: sqlite3.Connection, query: TaskQuery, last: int) -> Finished:
+    wanted, extent, values = select_latest(query)
+    tasks = [_kept(*row) for row in connection.execute(wanted, values)]
+    if query.limit is not None and len(tasks) == query.limit:
+        return Finished(tasks, last, tasks[-1].record.seq if tasks else 0)
+    seen, reached = connection.execute(extent, values).fetchone()
+    return Finished(tasks, last, reached if seen == SCANNED else 0)
 
 
 def read_summaries(connection: sqlite3.Connection) -> Summaries:

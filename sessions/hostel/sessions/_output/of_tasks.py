@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from .value import Output
 
     Start = Callable[[Callable[[], Awaitable[object]]], None]
+    Now = Callable[[], float]
     Known = Callable[[Sequence[int]], Awaitable[set[int]]]
 
 log = logging.getLogger("hostel.sessions")
@@ -43,12 +44,13 @@ SWEEP_AFTER = 100
 
 class TaskOutputs:
     """The outputs of one open host, in `folder` (None: in memory). `start` starts a service of the host,
-    `known` tells which tasks its journal still knows.
+    `known` tells which tasks its journal still knows, `now` what time it is.
     """
 
-    def __init__(self, folder: Path | None, start: Start, known: Known | None) -> None:
+    def __init__(self, folder: Path | None, start: Start, known: Known | None, now: Now) -> None:
         self._outputs = Outputs(folder)
         self._start = start
+        self._now = now
         self._known = known if folder is not None else None
         self._runs = False
         self._ended = 0
@@ -74,7 +76,7 @@ class TaskOutputs:
             raise IllegalTransition(entry.record.id, entry.record.state, entry.record.state)
         output = self.of(entry)
         output.add(text, stream)
-        _note(entry, output.total)
+        self._note(entry, output.total)
         await output.room()
         await anyio.lowlevel.checkpoint()
 
@@ -112,7 +114,11 @@ class TaskOutputs:
         if entry.live:
             output = self.of(entry)
             output.note_total(total)
-            _note(entry, output.total)
+            self._note(entry, output.total)
+
+    def _note(self, entry: Entry, total: int) -> None:
+        if total != entry.record.output_bytes:
+            entry.record = attrs.evolve(entry.record, output_bytes=total, updated_at=self._now())
 
     async def settle(self, entry: Entry) -> None:
         """Wait until what a task has written is in its files, so that its end tells of nothing that a crash
@@ -184,7 +190,3 @@ class Following:
         if self._over and not part.text and not part.dropped:
             raise StopAsyncIteration
         return part
-
-
-def _note(entry: Entry, total: int) -> None:
-    entry.record = attrs.evolve(entry.record, output_bytes=total)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from heapq import nlargest
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from ..states import TaskState
     from .entry import Entry
+    from .session_tasks import SessionTasks
     from .table import TaskTable
 
 MANY = 1_000
@@ -56,6 +58,34 @@ def _first(table: TaskTable, filter: TaskFilter, count: int, after: int) -> list
         tasks = session.tasks.values() if session is not None else ()
         entries = sorted((entry for entry in tasks if entry.number > after), key=number_of)
     return list(islice((entry for entry in entries if filter.lists(entry.record)), count))
+
+
+async def latest(table: TaskTable, filter: TaskFilter, limit: int, before: int) -> TaskPage:
+    """Return finished tasks that match and ended before event number `before`, the latest end first."""
+    if filter.state is not None and filter.state.is_live:
+        return TaskPage([], None)
+    if table.journal is None:
+        return _latest_here(table, filter, limit, before)
+    # what has ended is the journal's: here is only what nobody is told of yet
+    found = await table.journal.finished(TaskQuery(filter, before=before, limit=limit))
+    return TaskPage([kept.record for kept in found.tasks], str(found.reached) if found.reached else None)
+
+
+def _latest_here(table: TaskTable, filter: TaskFilter, limit: int, before: int) -> TaskPage:
+    sessions = table.sessions.values() if filter.session_id is None else _named(table, filter.session_id)
+    records = (entry.record for session in sessions for entry in session.finished.values())
+    matching = (record for record in records if record.seq < before and filter.matches(record))
+    found = nlargest(limit + 1, matching, key=by_seq)
+    return TaskPage(found[:limit], str(found[limit - 1].seq) if len(found) > limit else None)
+
+
+def by_seq(record: TaskRecord) -> int:
+    return record.seq
+
+
+def _named(table: TaskTable, session_id: str) -> list[SessionTasks]:
+    session = table.sessions.get(session_id)
+    return [] if session is None else [session]
 
 
 async def summaries(table: TaskTable) -> list[SessionSummary]:

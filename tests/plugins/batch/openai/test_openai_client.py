@@ -16,8 +16,8 @@ import pytest
 
 from hostel.plugins.batch import Batches
 from hostel.plugins.batch.testing import Answer, Upstream, eventually
-from hostel.plugins.inspector import Inspector
-from hostel.runtime import Runtime
+from hostel.plugins.inspector import Inspector, Role, User
+from hostel.runtime import AsgiMessage, Runtime
 from hostel.sessions import TaskState
 
 T = TypeVar("T")
@@ -61,7 +61,12 @@ class Client:
 
 @asynccontextmanager
 async def serving(upstream: Upstream, data_dir: Path) -> AsyncIterator[Client]:
-    inspector = Inspector(token=TOKEN)
+    async with serving_by(Inspector(token=TOKEN), upstream, data_dir) as client:
+        yield client
+
+
+@asynccontextmanager
+async def serving_by(inspector: Inspector, upstream: Upstream, data_dir: Path) -> AsyncIterator[Client]:
     async with Runtime([inspector], data_dir=data_dir, load_installed=False) as runtime:
         batches = runtime.get(Batches)
         await batches.work(upstream.url, poll=0.05, grace=0.2)
@@ -357,3 +362,20 @@ async def test_batches_go_on_after_a_restart(upstream: Upstream, tmp_path: Path)
 
     assert record is not None
     assert (record.session_id, done.status) == ("batches", "completed")
+
+
+async def test_a_user_of_the_application_cancels_a_batch_in_her_own_name(
+    upstream: Upstream, tmp_path: Path
+) -> None:
+    async def ada(scope: AsgiMessage) -> User | None:
+        return User("Ada", Role.STEER)
+
+    upstream.script = lambda _: Answer(hold=anyio.Event())
+    async with serving_by(Inspector(auth=ada), upstream, tmp_path) as client:
+        client.openai = client.openai.with_options(default_headers={"origin": client.url})
+        created = await client.create((await client.upload(jsonl(line("a")))).id)
+        await client(lambda api: api.batches.cancel(created.id))
+        with anyio.fail_after(120):
+            record = await client.runtime.tasks.wait(created.id)
+
+    assert (record.state, record.cancel_actor) == (TaskState.CANCELLED, "Ada")

@@ -51,7 +51,7 @@ def test_ps_lists_the_tasks_of_every_runtime(program: Program, folder: Path) -> 
 
     assert set(found) >= {"parent", "child", "hostile"}
     assert found["parent"][1:4] == ["build", "subagent", "waiting"]
-    assert found["parent"][7:] == ["Build it all", "May I?", program.page_url.partition("/#")[0]]
+    assert found["parent"][7:] == ["Build it all", "May I?", "", program.page_url.partition("/#")[0]]
 
 
 def test_ps_lets_no_text_of_a_task_reach_the_terminal_as_a_command(program: Program, folder: Path) -> None:
@@ -59,7 +59,7 @@ def test_ps_lets_no_text_of_a_task_reach_the_terminal_as_a_command(program: Prog
     found = next(row for row in rows(done) if row[0] == "hostile")
 
     assert "\x1b" not in done.stdout
-    assert len(found) == 10
+    assert len(found) == 11
 
 
 NASTY = "\x1b[31m\x07\x9b2J\u202e\u2066\r"
@@ -120,10 +120,19 @@ def test_ps_puts_tasks_below_those_that_started_them(program: Program, folder: P
     assert names == ["parent", "  child"]
 
 
-def test_ps_finds_what_is_stuck(program: Program, folder: Path) -> None:
-    assert rows(hostel(folder, "ps", "--stuck", "1h")) == []
-    assert "parent" in {row[0] for row in rows(hostel(folder, "ps", "--stuck", "0s"))}
-    assert "--stuck" in hostel(folder, "ps", "--stuck", "soon", code=2).stderr
+def test_ps_warns_of_what_looks_wrong(program: Program, folder: Path) -> None:
+    program.tell("silence quiet")
+
+    assert "quiet" not in {row[0] for row in rows(hostel(folder, "ps", "--warn", "--silent-after", "1h"))}
+    found = {row[0]: row for row in rows(hostel(folder, "ps", "--warn", "--silent-after", "0s"))}
+    told = json.loads(hostel(folder, "ps", "--json", "--warn", "--silent-after", "0s").stdout)
+
+    assert "parent" not in found  # it waits, and may
+    assert found["quiet"][-2].startswith("no sign of it for ")
+    assert {one["lint"] for record in told if record["id"] == "quiet" for one in record["lints"]} == {
+        "silent"
+    }
+    assert "--silent-after" in hostel(folder, "ps", "--silent-after", "soon", code=2).stderr
 
 
 def test_show_tells_a_task_from_its_beginning(program: Program, folder: Path) -> None:
@@ -150,6 +159,16 @@ def test_an_unknown_task_is_one_sentence_and_exit_code_1(
     done = hostel(folder, command[0], "nope", *command[1:], code=1)
 
     assert done.stderr == "hostel: no runtime has a task 'nope'\n"
+
+
+@pytest.mark.parametrize("task_id", [".", "..", "a/..", "%2e"])
+def test_a_task_may_be_called_as_places_in_a_path_are(program: Program, folder: Path, task_id: str) -> None:
+    program.tell(f"work {task_id}")
+    shown = json.loads(hostel(folder, "show", task_id, "--json").stdout)
+    cancelled = rows(hostel(folder, "cancel", task_id))
+
+    assert shown["id"] == task_id
+    assert [row[0] for row in cancelled] == [task_id]
 
 
 def test_cancel_keeps_who_and_why(program: Program, folder: Path) -> None:

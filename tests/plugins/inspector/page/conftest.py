@@ -9,7 +9,8 @@ from ..program import SECONDS, Program, running
 from .tab import CHROMIUM, FLAGS, Visit
 
 
-@pytest.fixture(scope="session")
+# of a module and not of the session: as long as it lasts, its loop keeps other loops from running
+@pytest.fixture(scope="module")
 def browser() -> Iterator[sync_api.Browser]:
     with sync_api.sync_playwright() as playwright:
         sync_api.expect.set_options(timeout=SECONDS * 1_000)

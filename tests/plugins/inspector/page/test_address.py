@@ -27,7 +27,7 @@ def test_back_and_forward_go_through_what_was_seen(visit: Visit) -> None:
 def test_a_page_that_is_loaded_again_shows_the_same(visit: Visit) -> None:
     page = visit.page
     visit.pill("all").click()
-    page.get_by_label("Find").fill("build")
+    page.get_by_label("Find", exact=True).fill("build")
     visit.row("Build it all").click()
     sync_api.expect(page.locator(".detail h2")).to_have_text("Build it all")
     sync_api.expect(page.locator(TASK)).to_have_count(2)
@@ -35,7 +35,7 @@ def test_a_page_that_is_loaded_again_shows_the_same(visit: Visit) -> None:
     page.reload()
 
     sync_api.expect(page.locator(".detail h2")).to_have_text("Build it all")
-    sync_api.expect(page.get_by_label("Find")).to_have_value("build")
+    sync_api.expect(page.get_by_label("Find", exact=True)).to_have_value("build")
     sync_api.expect(visit.pill("all")).to_have_attribute("aria-pressed", "true")
     sync_api.expect(page.locator(TASK)).to_have_count(2)
 
@@ -43,7 +43,7 @@ def test_a_page_that_is_loaded_again_shows_the_same(visit: Visit) -> None:
 def test_what_one_types_is_no_step_back(visit: Visit) -> None:
     page = visit.page
     visit.row("Build it all").click()
-    page.get_by_label("Find").fill("build")
+    page.get_by_label("Find", exact=True).fill("build")
     sync_api.expect(page.locator(".detail h2")).to_have_text("Build it all")
 
     page.go_back()

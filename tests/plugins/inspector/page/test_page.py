@@ -1,6 +1,7 @@
 """The page and the event stream in a real browser."""
 
 import json
+import re
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -63,6 +64,17 @@ def test_cancelling_asks_first_and_keeps_the_reason(visit: Visit, program: Progr
     sync_api.expect(visit.page.locator(".detail .state")).to_have_text("cancelled")
     sync_api.expect(visit.page.locator(".detail .box.cancel")).to_contain_text("by inspector page")
     sync_api.expect(visit.page.locator(".detail .box.cancel")).to_contain_text("it is too slow")
+    sync_api.expect(visit.page.locator(".timeline")).to_contain_text("asked to stop")
+
+
+@pytest.mark.parametrize("task_id", [".", ".."])
+def test_a_task_may_be_called_as_places_in_a_path_are(visit: Visit, program: Program, task_id: str) -> None:
+    program.tell(f"work {task_id}")
+    visit.page.locator(TASK, has_text=re.compile(rf"Work {re.escape(task_id)}(?!\.)")).click()
+    visit.page.locator(".detail").get_by_role("button", name="Cancel").click()
+    visit.page.get_by_role("button", name="Cancel the task").click()
+
+    sync_api.expect(visit.page.locator(".detail .state")).to_have_text("cancelled")
     sync_api.expect(visit.page.locator(".timeline")).to_contain_text("asked to stop")
 
 
@@ -157,32 +169,19 @@ def test_everything_can_be_done_from_the_keyboard(visit: Visit) -> None:
     sync_api.expect(page.locator(".detail")).to_be_hidden()
     page.keyboard.press("ArrowLeft")
     sync_api.expect(visit.row("child")).to_have_count(0)
-    page.keyboard.press("3")
+    page.keyboard.press("4")
     sync_api.expect(page.get_by_role("heading", name="Plugins")).to_be_visible()
-    page.keyboard.press("2")
-    sync_api.expect(page.get_by_role("heading", name="Downloads")).to_be_visible()
+    page.keyboard.press("3")
+    sync_api.expect(page.get_by_role("heading", name="Books")).to_be_visible()
     page.keyboard.press("1")
     page.keyboard.press("?")
     sync_api.expect(page.get_by_role("heading", name="Keys")).to_be_visible()
 
 
-def test_downloads_are_shown_with_how_far_they_are_and_why_they_failed(
-    visit: Visit, program: Program
-) -> None:
-    program.tell("download")
-    visit.page.get_by_role("button", name="Downloads").click()
-    pulled = visit.page.locator(".card", has_text="org/model")
-
-    sync_api.expect(pulled).to_contain_text("3.0 MB of 4.0 MB · 500 kB/s · 2s left · 2 files")
-    sync_api.expect(pulled).to_contain_text("75 %")
-    assert pulled.locator(".bar i").evaluate("(bar) => bar.style.width") == "75%"
-    sync_api.expect(visit.page.locator(".card", has_text="org/other")).to_contain_text("it is gated")
-
-
 def test_plugins_are_shown_with_what_is_wrong_with_them(visit: Visit) -> None:
     visit.page.get_by_role("button", name="Plugins").click()
 
-    sync_api.expect(visit.page.locator(".card", has_text="downloads")).to_contain_text("works")
+    sync_api.expect(visit.page.locator(".card", has_text="shelf")).to_contain_text("works")
     sync_api.expect(visit.page.locator(".card", has_text="noisy")).to_contain_text("ValueError: too loud")
 
 
@@ -288,12 +287,12 @@ def test_an_error_is_shown_as_one_and_not_as_an_empty_list(
     page = context.new_page()
     page.goto(program.page_url)
     page.locator(TASK, has_text="Build it all").wait_for()
-    program.tell("break yes")
-    page.get_by_role("button", name="Downloads").click()
-    trouble = page.get_by_role("alert").filter(has_text="Downloads cannot be shown")
-    sync_api.expect(trouble).to_contain_text("the queue cannot be read")
-    sync_api.expect(page.get_by_text("Nothing is being pulled")).to_have_count(0)
-    program.tell("break no")
+    program.tell("shelf broken yes")
+    page.get_by_role("button", name="Books").click()
+    trouble = page.get_by_role("alert").filter(has_text="Books cannot be shown")
+    sync_api.expect(trouble).to_contain_text("the shelf has fallen over")
+    sync_api.expect(page.locator("#panel .empty")).to_be_hidden()
+    program.tell("shelf broken no")
     trouble.get_by_role("button", name="Try again").click()
     sync_api.expect(trouble).to_have_count(0)
 
@@ -325,7 +324,7 @@ def test_behind_a_proxy_with_a_name_and_a_path_it_is_the_same(
             visit.page.locator(".detail").get_by_role("button", name="Cancel").click()
             visit.page.get_by_role("button", name="Cancel the task").click()
             sync_api.expect(visit.page.locator(".detail .state")).to_have_text("cancelled")
-            visit.page.keyboard.press("3")
+            visit.page.get_by_role("button", name="Plugins").click()
             sync_api.expect(visit.page.locator(".card", has_text="noisy")).to_be_visible()
             visit.page.reload()
             visit.page.locator(".card", has_text="noisy").wait_for()

@@ -1,6 +1,7 @@
 """What the API answers, over real sockets on both loops."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 
 import anyio
 import httpx
@@ -161,13 +162,25 @@ async def test_one_task_comes_with_its_history_and_children(served: Served) -> N
 
 
 @pytest.mark.parametrize(
-    "task_id", ["a/b", "monitor:build", "../up", "ü 100% #?&", "a/cancel", "\x00", "%2F"]
+    "task_id", ["a/b", "monitor:build", "../up", "ü 100% #?&", "a/cancel", "\x00", "%2F", "%2e", "%2E%2E"]
 )
 async def test_any_id_can_be_asked_for_and_steered(served: Served, task_id: str) -> None:
     from urllib.parse import quote
 
     await served.host.register("s", TaskSpec(id=task_id))
     path = f"/api/tasks/{quote(task_id, safe='')}"
+
+    assert (await served.http.get(path)).json()["id"] == task_id
+    assert (await served.http.post(f"{path}/cancel")).json()["state"] == "cancel_requested"
+
+
+@pytest.mark.parametrize("task_id", [".", ".."])
+@pytest.mark.parametrize("dot", ["%2E", "%252E"])
+async def test_ids_that_clients_take_for_places_in_a_path_have_a_form_they_leave_alone(
+    served: Served, task_id: str, dot: str
+) -> None:
+    await served.host.register("s", TaskSpec(id=task_id))
+    path = f"/api/tasks/{task_id.replace('.', dot)}"
 
     assert (await served.http.get(path)).json()["id"] == task_id
     assert (await served.http.post(f"{path}/cancel")).json()["state"] == "cancel_requested"
@@ -402,11 +415,26 @@ async def test_plugins_are_listed_with_what_is_wrong_with_them(served: Served) -
     assert failures["inspector.server"] is None
 
 
-async def test_without_a_plugin_that_downloads_the_list_is_empty(served: Served) -> None:
-    assert (await served.http.get("/api/downloads")).json() == {"items": [], "next": None}
+async def test_without_a_plugin_that_downloads_nobody_answers_for_one(served: Served) -> None:
+    assert (await served.http.get("/api/downloads")).status_code == 404
 
 
 async def test_texts_that_are_not_unicode_do_not_break_an_answer(served: Served) -> None:
     await served.host.register("s", TaskSpec(id="a", label="broken \udce4 name"))
 
     assert (await served.http.get("/api/tasks")).json()["items"][0]["label"] == "broken \udce4 name"
+
+
+async def test_half_a_body_is_the_mistake_of_its_peer(served: Served) -> None:
+    url = httpx.URL(served.inspector.url)
+    head = f"Host: localhost\r\nAuthorization: Bearer {served.inspector.token}\r\nContent-Length: 50\r\n"
+    answer = b""
+    async with await anyio.connect_tcp("127.0.0.1", url.port or 80) as peer:
+        await peer.send(f"POST /api/tasks HTTP/1.1\r\n{head}\r\nhalf".encode())
+        await peer.send_eof()
+        with anyio.fail_after(SECONDS), suppress(anyio.EndOfStream):
+            while True:
+                answer += await peer.receive()
+
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert [info.name for info in served.runtime.plugins if info.failure] == []

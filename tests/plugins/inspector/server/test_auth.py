@@ -9,7 +9,7 @@ from hostel.runtime import AsgiMessage, Mount, cards, hookimpl
 
 from ..conftest import Served, client, runtime_with
 
-EVERYTHING = ["/api/tasks", "/api/sessions", "/api/events", "/api/plugins", "/api/downloads", "/openapi.json"]
+EVERYTHING = ["/api/tasks", "/api/sessions", "/api/events", "/api/plugins", "/api/panels", "/openapi.json"]
 
 
 def is_refused(answer: httpx.Response, token: str) -> bool:

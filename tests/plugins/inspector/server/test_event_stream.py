@@ -81,6 +81,28 @@ async def test_a_long_backlog_goes_out_in_chunks() -> None:
     assert max(map(len, chunks)) < event_stream.CHUNK_BYTES + 3_000
 
 
+@pytest.mark.virtual_time
+async def test_what_happens_while_streams_pause_goes_out_in_one() -> None:
+    chunks: list[bytes] = []
+
+    async def write(chunk: bytes) -> None:
+        chunks.append(chunk)
+
+    async with LocalBackgroundTaskHost() as host, anyio.create_task_group() as group:
+        streams = EventStreams(host, Cursors())
+        streams._turns._pace.work(10, 10)
+        group.start_soon(streams.write_events, ALL, None, write)
+        await anyio.wait_all_tasks_blocked()
+        for number in range(50):
+            await host.register("s", TaskSpec(id=f"t{number}"))
+            await anyio.wait_all_tasks_blocked()
+        before = len(chunks)
+        await anyio.sleep(60)
+        group.cancel_scope.cancel()
+
+    assert (before, chunks[before].count(b"\nevent: registered")) == (1, 50)
+
+
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="the system does not tell its memory use")
 async def test_a_reader_that_never_reads_costs_no_memory_and_disturbs_nobody() -> None:
     read = 0

@@ -2,6 +2,7 @@
 
 import resource
 import socket
+import struct
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -13,6 +14,7 @@ import anyio.lowlevel
 import pytest
 from anyio.abc import SocketAttribute, SocketStream
 
+from hostel.plugins.inspector._http.heads import HEAD_BYTES
 from hostel.plugins.inspector._server import http1
 from hostel.runtime import AsgiApp, AsgiMessage
 
@@ -164,12 +166,12 @@ async def test_a_body_nobody_read_ends_the_connection_after_the_answer() -> None
         (b"GET / HTTP/1.1\r\n\r\n", b"400"),
         (b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", b"400"),
         (b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", b"400"),
-        (POST + b"Content-Length: 5\r\nTransfer-Encoding: gzip\r\n\r\n", b"501"),
+        (POST + b"Transfer-Encoding: gzip\r\n\r\n", b"501"),
         (b"GET nowhere HTTP/1.1\r\nHost: x\r\n\r\n", b"400"),
         (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 20_000, b"431"),
         (POST + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", b"400"),
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\r\n\r\n", b"400"),
-        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"400"),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"505"),
     ],
 )
 async def test_what_is_not_http_is_refused(request_bytes: bytes, status: bytes) -> None:
@@ -191,6 +193,67 @@ async def test_a_body_that_stops_short_harms_nobody() -> None:
 
         assert answer.startswith(b"HTTP/1.1 400")
         assert b"<GET" in await server.ask(GET + CLOSE + b"\r\n")
+
+
+@pytest.mark.parametrize(
+    "cut", [b"Content-Length: 10\r\n\r\nabc", b"Transfer-Encoding: chunked\r\n\r\n5\r\nabc"]
+)
+async def test_whatever_the_application_says_of_half_a_body_it_is_400(cut: bytes) -> None:
+    async def app(scope: AsgiMessage, receive, send) -> None:  # type: ignore[no-untyped-def]
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        await send({"type": "http.response.start", "status": 500, "headers": []})
+        await send({"type": "http.response.body", "body": b"oh"})
+
+    async with serving(app) as server, await server.connect() as stream:
+        await stream.send(POST + cut)
+        await stream.send_eof()
+        answer = await rest_of(stream)
+
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert answer.endswith(b"\r\n\r\n")
+
+
+async def test_an_answer_that_has_begun_before_a_body_is_cut_goes_on() -> None:
+    async def app(scope: AsgiMessage, receive, send) -> None:  # type: ignore[no-untyped-def]
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"begun", "more_body": True})
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        await send({"type": "http.response.body", "body": b"ended"})
+
+    async with serving(app) as server, await server.connect() as stream:
+        await stream.send(POST + b"Content-Length: 10\r\n\r\nabc")
+        await stream.send_eof()
+        answer = await rest_of(stream)
+
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert b"begun" in answer
+    assert b"ended" in answer
+
+
+async def test_a_peer_that_resets_its_connection_has_gone_and_is_no_error() -> None:
+    told: list[str] = []
+    waits, gone = anyio.Event(), anyio.Event()
+
+    async def app(scope: AsgiMessage, receive, send) -> None:  # type: ignore[no-untyped-def]
+        await receive()
+        waits.set()
+        told.append((await receive())["type"])
+        gone.set()
+
+    async with serving(app) as server:
+        stream = await server.connect()
+        await stream.send(GET + b"\r\n")
+        await waits.wait()
+        ends_in_reset = struct.pack("ii", 1, 0)
+        raw = stream.extra(SocketAttribute.raw_socket)
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ends_in_reset)
+        await stream.aclose()
+        await gone.wait()
+
+    assert told == ["http.disconnect"]
+    assert server.errors == []
 
 
 async def test_a_bug_of_the_application_is_500_and_told() -> None:
@@ -355,7 +418,7 @@ async def test_what_is_sent_ahead_of_an_answer_is_bounded() -> None:
         told.extend([(await receive())["type"], (await receive())["type"]])
 
     async with serving(app) as server, await server.connect() as stream:
-        await stream.send(GET + b"\r\n" + b"x" * http1.HEAD_BYTES + b"x" * 1_000)
+        await stream.send(GET + b"\r\n" + b"x" * HEAD_BYTES + b"x" * 1_000)
         await rest_of(stream)
 
     assert told == ["http.request", "http.disconnect"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from hostel.runtime import console
+from hostel.runtime import cards, console
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -92,6 +92,10 @@ def submit(
         raise typer.Exit(console.USAGE)
     if there is not None:
         _exit_as(batch)
+    elif not cards.running():
+        console.warn(
+            f"no runtime serves: batch {batch.id} waits until one does, `hostel serve --upstream URL`"
+        )
 
 
 def list_batches(

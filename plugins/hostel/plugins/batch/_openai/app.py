@@ -155,18 +155,7 @@ class _Calls:
 
     async def content(self, request: Request) -> Response:
         file = await self.storage.get_file(FileId(request.path_params["id"]))
-        return StreamingResponse(self._lines(file.id), media_type="application/jsonl")
-
-    async def _lines(self, file_id: FileId) -> AsyncIterator[bytes]:
-        gathered, size = [], 0
-        async with closing(self.storage.get_file_content_stream(file_id)) as items:
-            async for item in items:
-                gathered.append(content_line(item).encode() + b"\n")
-                size += len(gathered[-1])
-                if size >= PIECE // 16:
-                    yield b"".join(gathered)
-                    gathered, size = [], 0
-        yield b"".join(gathered)
+        return StreamingResponse(jsonl(self.storage, file.id), media_type="application/jsonl")
 
     async def create_batch(self, request: Request) -> Response:
         input = _input(await _json(request), self.on_deadline)
@@ -192,6 +181,19 @@ class _Calls:
         else:
             await self.cancel(batch)
         return JSONResponse(batch_object(await self.storage.get_batch(batch.id)))
+
+
+async def jsonl(storage: Storage, file_id: FileId) -> AsyncIterator[bytes]:
+    """Read a file as it is sent, in pieces of some lines."""
+    gathered, size = [], 0
+    async with closing(storage.get_file_content_stream(file_id)) as items:
+        async for item in items:
+            gathered.append(content_line(item).encode() + b"\n")
+            size += len(gathered[-1])
+            if size >= PIECE // 16:
+                yield b"".join(gathered)
+                gathered, size = [], 0
+    yield b"".join(gathered)
 
 
 async def _pieces(file: UploadFile) -> AsyncIterator[bytes]:

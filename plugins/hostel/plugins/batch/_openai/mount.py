@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from starlette.responses import JSONResponse
@@ -12,6 +13,8 @@ from .app import batch_app
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+    from hostel.sessions import JsonValue
+
     from .._model.records import Batch
     from .._service import Batches
 
@@ -19,6 +22,16 @@ ABSENT = (
     "There is no /v1 here because requests would go nowhere:"
     " start `hostel serve` with --upstream URL or HOSTEL_UPSTREAM."
 )
+
+_asker: ContextVar[str] = ContextVar("hostel_batch_asker", default="client")
+"""Whose request is answered: the user, where the server knows its users."""
+
+
+def refuse(status: int, kind: str, detail: str) -> JsonValue:
+    """Return what the server refuses in the form that OpenAI's clients expect."""
+    code = "invalid_api_key" if status == 401 else kind.replace("-", "_")
+    blame = "server_error" if status >= 500 else "invalid_request_error"
+    return error_object(detail, kind=blame, code=code)
 
 
 class V1:
@@ -32,6 +45,7 @@ class V1:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        _asker.set(scope.get("hostel.user") or "client")
         app: ASGIApp = JSONResponse(error_object(ABSENT, code="no_upstream"), 404)
         # looked at for each request: work may begin at any time, long after routes were collected
         if self._batches.is_meant_to_work:
@@ -46,4 +60,4 @@ class V1:
         return batch_app(storage, on_created=self._batches.adopt, cancel=self._cancel)
 
     async def _cancel(self, batch: Batch) -> None:
-        await self._batches.cancel(batch, actor="client")
+        await self._batches.cancel(batch, actor=_asker.get())

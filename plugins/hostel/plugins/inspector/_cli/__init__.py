@@ -12,6 +12,8 @@ live_view  what it shows: lines in a pipe, a table on a terminal
 task_view  the latest record of each task, from events in any order
 stream     the event stream of one runtime, followed
 client     one runtime, asked
-table      tasks as a table on a terminal
+table      tasks as lines of a terminal
+fitting    texts cut to cells, columns fitted to a screen
+rows       what a list has in each row
 format     tasks, durations and sizes as text
 """

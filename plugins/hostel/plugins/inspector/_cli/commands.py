@@ -55,8 +55,12 @@ def ps(
     session: Session = None,
     kind: Annotated[str | None, typer.Option(help="Only tasks of this kind.")] = None,
     tree: Annotated[bool, typer.Option("--tree", help="Show tasks below those that started them.")] = False,
-    stuck: Annotated[
-        str | None, typer.Option(help="Only live tasks silent for so long: 90s, 10m, 2h.", metavar="TIME")
+    warn: Annotated[
+        bool, typer.Option("--warn", "-w", help="Only tasks that something looks wrong with.")
+    ] = False,
+    silent_after: Annotated[
+        str | None,
+        typer.Option(help="When one that has reported before is called silent: 90s, 10m.", metavar="TIME"),
     ] = None,
     all: Annotated[bool, typer.Option("--all", "-a", help="Show finished tasks too.")] = False,
     as_json: AsJson = False,
@@ -64,7 +68,15 @@ def ps(
     """List the tasks of every runtime of yours on this machine."""
     from .ps import print_tasks
 
-    print_tasks(session=session, kind=kind, tree=tree, stuck=stuck, all=all, as_json=as_json)
+    print_tasks(
+        session=session,
+        kind=kind,
+        tree=tree,
+        warn=warn,
+        silent_after=silent_after,
+        all=all,
+        as_json=as_json,
+    )
 
 
 def show(

@@ -28,6 +28,13 @@ def progress_text(progress: Progress | None) -> str:
     return f"{'█' * filled}{'░' * (BAR - filled)} {share:4.0%}"
 
 
+def share_text(progress: Progress | None) -> str:
+    """Return how far a task is in few characters."""
+    if progress is None or progress.done is None or not progress.total:
+        return progress_text(progress)
+    return f"{progress.done / progress.total:.0%}"
+
+
 def note_text(record: TaskRecord) -> str:
     """Return what one should know first about a task: why it failed, who cancelled it, what it does."""
     if record.failure is not None:

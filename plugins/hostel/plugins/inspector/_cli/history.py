@@ -16,6 +16,7 @@ from hostel.sessions.json import event_to_json, record_to_json
 from .._errors import Refused
 from .._server.task_history import own_events
 from .ps import show_tasks
+from .rows import Row
 from .show import task_lines
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def _print_all(records: list[TaskRecord], path: Path, *, as_json: bool) -> None:
     if as_json:
         console.print_json([{**record_to_json(record), "journal": str(path)} for record in records])
         return
-    show_tasks([(0, record, str(path)) for record in records])
+    show_tasks([Row(record, str(path)) for record in records])
 
 
 def _print_one(

@@ -13,6 +13,7 @@ from hostel.sessions import EventType, TaskEvent
 from hostel.sessions.json import event_to_json
 
 from .format import event_text
+from .rows import Row
 
 if TYPE_CHECKING:
     from rich.console import ConsoleDimensions, Group
@@ -64,18 +65,16 @@ class Screen:
         from rich.console import Group
         from rich.text import Text
 
-        from .table import table
+        from .table import lines as drawn
 
         tasks = task_view.live()
-        lines = max(3, size.height - len(self._events) - 5)
-        below = f"{len(tasks)} live tasks" + (
-            f", {len(tasks) - lines} not shown" if len(tasks) > lines else ""
-        )
+        room = max(3, size.height - len(self._events) - 5)
+        below = f"{len(tasks)} live tasks" + (f", {len(tasks) - room} not shown" if len(tasks) > room else "")
         events = [
             Text(console.plain(line(event)), no_wrap=True, overflow="ellipsis") for event in self._events
         ]
-        rows = [(0, record, where) for where, record in tasks[:lines]]
-        return Group(table(rows, time.time(), size.width), Text(below, style="dim"), Text(""), *events)
+        rows = [Row(record, where) for where, record in tasks[:room]]
+        return Group(*drawn(rows, time.time(), size.width), Text(below, style="dim"), Text(""), *events)
 
 
 def line(event: TaskEvent) -> str:

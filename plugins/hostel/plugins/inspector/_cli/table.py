@@ -1,25 +1,24 @@
-"""Tasks as a table on a terminal: what one copies or compares stays whole, the rest gives way."""
+"""Tasks as lines of a terminal, as wide as it is: `fitting` says what there is room for."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.table import Table
+from rich.cells import cell_len
 from rich.text import Text
 
 from hostel.runtime import console
 from hostel.runtime.text import duration_text
 from hostel.sessions import TaskState
 
-from .format import note_text, progress_text
+from .fitting import ORDER, fitted, gap_of, padded, shortened
+from .format import note_text, progress_text, share_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
-    from hostel.sessions import TaskRecord
+    from .rows import Row
 
-WIDE = 110
-LONGEST_SESSION = 24
 STYLES = {
     TaskState.PENDING: "dim",
     TaskState.RUNNING: "cyan",
@@ -30,44 +29,75 @@ STYLES = {
     TaskState.CANCELLED: "bright_black",
     TaskState.ABANDONED: "red",
 }
+WARNING = "bold yellow"
+MARK = "!"
+"""Stands before the last sign of a task that something looks wrong with."""
+INDENT = 2
 
 
-def table(
-    rows: Iterable[tuple[int, TaskRecord, str]], now: float, width: int, *, runtimes: bool = False
-) -> Table:
-    """Return the rows, each a depth, a record and where it is, as a table for a screen of `width` columns.
+def lines(rows: Sequence[Row], now: float, width: int, *, runtimes: bool = False) -> list[Text]:
+    """Return a line of heads and one for each row, none of more than `width` cells.
 
-    `runtimes` adds a column for where they are.
+    `runtimes` adds where they are, at least the port.
     """
-    is_wide = width >= WIDE
-    drawn = Table(box=None, pad_edge=False, header_style="dim", expand=True)
-    drawn.add_column("task", overflow="fold", min_width=8)
-    drawn.add_column("session", no_wrap=True, max_width=LONGEST_SESSION)
-    for name in (*(["kind"] if is_wide else []), "state", "progress", "age", "silent"):
-        drawn.add_column(name, no_wrap=True)
-    drawn.add_column("doing", no_wrap=True, ratio=1, overflow="ellipsis")
-    if runtimes:
-        drawn.add_column("runtime", no_wrap=True)
-    for depth, record, where in rows:
-        end = record.completed_at or now
-        drawn.add_row(
-            _cell("  " * depth + record.id),
-            _cell(record.session_id),
-            *([_cell(record.kind)] if is_wide else []),
-            _cell(record.state, STYLES[record.state]),
-            _cell(progress_text(record.progress)),
-            _cell(duration_text(end - record.created_at)),
-            _cell("" if record.is_terminal else duration_text(now - record.updated_at)),
-            _doing(record),
-            *([_cell(where.removeprefix("http://"))] if runtimes else []),
-        )
+    texts = [_texts(row, now) for row in rows]
+    wanted = {name: max(map(cell_len, (name, *(one[name] for one in texts)))) for name in ORDER}
+    if not runtimes:
+        del wanted["runtime"]
+    ports = max((cell_len(_port(one["runtime"])) for one in texts), default=0)
+    cells = fitted(wanted, width, least_runtime=ports)
+    gap = " " * gap_of(width)
+    head = gap.join(padded(shortened(name, count), count) for name, count in cells.items())
+    drawn = [Text(head.rstrip(), "dim", no_wrap=True)]
+    for row, one in zip(rows, texts, strict=True):
+        line = Text(no_wrap=True)
+        for name, count in cells.items():
+            line.append(gap if line else "")
+            line.append(padded(_cut(name, one[name], row, count), count), _style(name, row))
+        line.rstrip()
+        drawn.append(line)
     return drawn
 
 
-def _doing(record: TaskRecord) -> Text:
-    label, note = record.label, note_text(record)
-    return Text.assemble(_cell(label), "  " if label and note else "", _cell(note, "dim" if label else ""))
+def _texts(row: Row, now: float) -> dict[str, str]:
+    record = row.record
+    end = record.completed_at or now
+    sign = "" if record.is_terminal else duration_text(now - record.updated_at)
+    doing = " · ".join(part for part in (row.warning, record.label, note_text(record)) if part)
+    asked = record.state is TaskState.CANCEL_REQUESTED
+    texts = {
+        "task": " " * INDENT * row.depth + record.id,
+        "session": record.session_id,
+        "kind": record.kind,
+        "state": "stopping" if asked else record.state.value,
+        "progress": progress_text(record.progress),
+        "age": duration_text(end - record.created_at),
+        "sign": f"{MARK}{sign}" if row.warning else sign,
+        "doing": doing,
+        "runtime": row.where.removeprefix("http://"),
+    }
+    return {name: console.plain(text) for name, text in texts.items()}
 
 
-def _cell(text: str, style: str = "") -> Text:
-    return Text(console.plain(text), style)
+def _cut(name: str, text: str, row: Row, cells: int) -> str:
+    match name:
+        case "task":
+            # what one copies keeps its beginning and its end, and gives up its place in the tree first
+            indent = min(len(text) - len(text.lstrip()), cells // 3, INDENT * row.depth)
+            return " " * indent + shortened(console.plain(row.record.id), cells - indent, keep_end=True)
+        case "progress" if cell_len(text) > cells:
+            return shortened(console.plain(share_text(row.record.progress)), cells)
+        case "runtime" if cell_len(text) > cells:
+            return _port(text)
+    return shortened(text, cells)
+
+
+def _port(where: str) -> str:
+    before, colon, port = where.rpartition(":")
+    return f":{port}" if colon and before else where
+
+
+def _style(name: str, row: Row) -> str:
+    if name == "state":
+        return STYLES[row.record.state]
+    return WARNING if row.warning and name in ("sign", "doing") else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from starlette.responses import Response
 
@@ -24,8 +25,9 @@ if TYPE_CHECKING:
     from .._server.event_stream import EventStreams
     from .._server.params import Query
 
-ACTOR = "inspector"
-REPORTED = ("progress", "output_bytes", "updated_at", "seq")
+DOTS = {"%2e": ".", "%2e%2e": ".."}
+"""What browsers would read as a place in the path, however it is quoted, unless it is quoted twice."""
+REPORTED = ("progress", "output_bytes", "updated_at", "seq", "heartbeat_at")
 """What changes as often as a task reports."""
 
 
@@ -39,7 +41,10 @@ class Resources:
 
     async def _find(self, request: Request, query: Query) -> TaskRecord:
         task_id = request.path_params["task_id"]
-        record = await self._host.get(task_id, session_id=query.text("session_id"))
+        session_id = query.text("session_id")
+        record = await self._host.get(task_id, session_id=session_id)
+        if record is None and task_id.lower() in DOTS:
+            record = await self._host.get(DOTS[task_id.lower()], session_id=session_id)
         if record is None:
             raise unknown_task(task_id)
         return record
@@ -50,6 +55,13 @@ class Resources:
             raise finished_task(record)
         check_match(request, revision(record))
         return record
+
+
+def quoted(task_id: str) -> str:
+    """Return an id as it is in a path."""
+    if task_id in DOTS.values():
+        return task_id.replace(".", "%252E")
+    return quote(task_id, safe="")
 
 
 def answer(value: JsonValue, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

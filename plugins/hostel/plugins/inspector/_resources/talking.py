@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from hostel.sessions import SessionsError
 
 from .._server.params import Body, Query, invalid
-from .finding import ACTOR, Resources, answer, task_answer
+from .._users import caller_of
+from .finding import Resources, answer, task_answer
 from .output_stream import output_to_json, write_output
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class Talking(Resources):
         query = Query(request, ("session_id",))
         body = await Body.of(request, ("value", "question_id", "actor"))
         value, question_id = body.json("value"), body.text("question_id")
-        actor = body.text("actor") or ACTOR
+        actor = caller_of(request.scope).actor(body.text("actor"))
         record = await self._find_live(request, query)
         record = await self._host.answer(
             record.id, value, question_id=question_id, actor=actor, session_id=record.session_id

@@ -16,7 +16,8 @@ from hostel.sessions.json import notice_to_json, record_to_json
 
 from .._server.http1 import PeerGone
 from .._server.params import Body, Query, invalid
-from .._server.problems import Problem
+from .._server.problems import Problem, forbidden
+from .._users import caller_of
 from .finding import Resources, answer
 
 if TYPE_CHECKING:
@@ -62,7 +63,9 @@ class Telling(Resources):
         """Wait for tasks, within bounds."""
         Query(request, ())
         body = await Body.of(request, ("task_ids", "mode", "timeout", "session_id", "consumer", "or_asking"))
-        consumer = body.name_or_none("consumer")
+        consumer, caller = body.name_or_none("consumer"), caller_of(request.scope)
+        if consumer is not None and not caller.steers:
+            raise forbidden(caller)
         wait = self._waiting(body)
         with self.event_streams.place():
             waited = await _while_asked(request, wait)

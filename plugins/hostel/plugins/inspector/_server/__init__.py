@@ -8,7 +8,7 @@ params         what a request asks for, parsed and checked
 task_history   what happened to one task
 event_stream   events to any number of readers
 cursors        places in listings and streams
-loop_share     no more than a share of the event loop
+pacing         when streams have the loop, and when others
 auth           who may ask
 tokens         the token, the key of a run, tickets
 host_names     names of servers

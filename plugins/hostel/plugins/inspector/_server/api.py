@@ -10,10 +10,14 @@ import attrs
 from hostel.sessions import TaskFilter, UnknownCursor
 from hostel.sessions.json import event_to_json, record_to_json, summary_to_json
 
-from .._resources.finding import ACTOR, answer, revision, task_answer
+from .._resources.finding import answer, revision, task_answer
+from .._resources.history import History
+from .._resources.neighbours import Neighbours
 from .._resources.starting import Starting
 from .._resources.talking import Talking
 from .._resources.telling import Telling
+from .._resources.watching import Watching
+from .._users import caller_of
 from .cursors import Cursors
 from .event_stream import MAX_STREAMS, EventStreams
 from .params import FILTER, Body, Query, invalid
@@ -35,11 +39,19 @@ if TYPE_CHECKING:
 NONCE = re.compile(r"[A-Za-z0-9_-]{16,128}")
 
 
-class Api(Starting, Talking, Telling):
-    """The resources of one runtime."""
+class Api(Starting, Talking, Telling, Watching, Neighbours, History):
+    """The resources of one runtime; `own_url` is the address on its card, None if it shows no others."""
 
-    def __init__(self, runtime: Runtime, tokens: Tokens, *, max_streams: int = MAX_STREAMS) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        tokens: Tokens,
+        *,
+        max_streams: int = MAX_STREAMS,
+        own_url: str | None = None,
+    ) -> None:
         self._tokens = tokens
+        self.own_url = own_url
         self._cursors = Cursors()
         super().__init__(runtime, EventStreams(runtime.tasks, self._cursors, max_streams=max_streams))
 
@@ -48,17 +60,25 @@ class Api(Starting, Talking, Telling):
         return answer({"status": "ok"})
 
     async def proof(self, request: Request) -> Response:
-        """Show that the server knows the token."""
+        """Show that the server knows the token, or say that none opens it."""
         nonce = Query(request, ("nonce",)).text("nonce") or ""
         if not NONCE.fullmatch(nonce):
             raise invalid("nonce is 16 to 128 letters, digits, - or _, made up for this request")
         return answer({"run": self._tokens.run, "proof": self._tokens.proof(nonce)})
 
+    async def me(self, request: Request) -> Response:
+        """Say who asks."""
+        Query(request, ())
+        caller = caller_of(request.scope)
+        user = caller.user
+        return answer({"name": user.name, "role": user.role.value, "auth": caller.way.value})
+
     async def ticket(self, request: Request) -> Response:
         """Make up what opens one event stream."""
         Query(request, ())
         await Body.of(request, ())
-        return answer({"ticket": self._tokens.ticket(), "seconds": TICKET_SECONDS}, status=201)
+        ticket = self._tokens.ticket(caller_of(request.scope))
+        return answer({"ticket": ticket, "seconds": TICKET_SECONDS}, status=201)
 
     async def output(self, request: Request) -> Response | EventStream:
         """Show what a task has written; or the task whose id ends in what looks like this path."""
@@ -103,7 +123,7 @@ class Api(Starting, Talking, Telling):
         """Ask a task to stop."""
         query = Query(request, ("session_id",))
         body = await Body.of(request, ("reason", "cascade", "actor"))
-        reason, actor = body.text("reason"), body.text("actor") or ACTOR
+        reason, actor = body.text("reason"), caller_of(request.scope).actor(body.text("actor"))
         cascade = body.flag("cascade", default=True)
         record = await self._find_live(request, query)
         record = await self._host.request_cancel(
@@ -141,13 +161,7 @@ class Api(Starting, Talking, Telling):
         return self._listing(cast("list[dict[str, JsonValue]]", infos), None)
 
     def _place(self, query: Query) -> str | None:
-        cursor = query.text("after")
-        if cursor is None:
-            return None
-        place = self._cursors.read(cursor)
-        if place is None:
-            raise UnknownCursor(cursor)
-        return place
+        return self._cursors.place(query.text("after"))
 
     def _listing(self, items: Sequence[dict[str, JsonValue]], next_place: str | None) -> Response:
         cursor = self._cursors.write(next_place) if next_place is not None else None

@@ -12,7 +12,8 @@ from starlette.routing import BaseRoute, Route
 from hostel.runtime import RuntimeFault
 from hostel.sessions import SessionsError
 
-from .auth import AuthMiddleware
+from .._panels.gathering import PluginPanels
+from .auth import AuthMiddleware, Users
 from .event_stream import to_json
 from .openapi import openapi
 from .plugin_routes import PluginRoutes
@@ -27,18 +28,22 @@ if TYPE_CHECKING:
     from hostel.runtime import AsgiApp, Runtime
     from hostel.sessions import JsonValue
 
+    from .._users import Auth
     from .api import Api
     from .tokens import Tokens
 
 
-def build(runtime: Runtime, api: Api, tokens: Tokens, *, host: str, allowed: frozenset[str]) -> AsgiApp:
-    """Return the application that serves `runtime` at `host`, which also goes by the names `allowed`."""
+def build(
+    runtime: Runtime, api: Api, tokens: Tokens, auth: Auth | None, *, host: str, allowed: frozenset[str]
+) -> AsgiApp:
+    """Return the application that serves `runtime` at `host`, which also goes by the names `allowed`.
+
+    `auth` tells who asks; None leaves that to the token.
+    """
     theirs, pages = PluginRoutes.of(runtime), page_routes()
-    routes: list[BaseRoute] = [*_own_routes(api), *theirs.routes, *pages]
-    # the page asks for downloads whether or not a plugin has any
-    if not theirs.answers("GET", "downloads"):
-        routes.append(Route("/api/downloads", _constant({"items": [], "next": None})))
-    routes.append(Route("/openapi.json", _constant(openapi(theirs.endpoints))))
+    panels = PluginPanels.of(runtime.plugins, theirs)
+    routes: list[BaseRoute] = [*_own_routes(api, panels), *theirs.routes, *pages]
+    routes.append(Route("/openapi.json", _constant(openapi(theirs.endpoints, theirs.mounts))))
     app = Starlette(
         routes=routes,
         exception_handlers={
@@ -51,13 +56,18 @@ def build(runtime: Runtime, api: Api, tokens: Tokens, *, host: str, allowed: fro
     )
     app.router.redirect_slashes = False  # a redirect would name the host and the path behind a proxy
     public = frozenset(["/health", "/proof", *(page.path for page in pages)])
-    return cast("AsgiApp", AuthMiddleware(app, tokens, host=host, allowed=allowed, public=public))
+    users = None if auth is None else Users(auth, runtime.plugins)
+    return cast(
+        "AsgiApp",
+        AuthMiddleware(app, tokens, users, host=host, allowed=allowed, public=public, refuse=theirs.refuse),
+    )
 
 
-def _own_routes(api: Api) -> list[Route]:
+def _own_routes(api: Api, panels: PluginPanels) -> list[Route]:
     return [
         Route("/health", api.health),
         Route("/proof", api.proof),
+        Route("/api/me", api.me),
         Route("/api/sessions", api.sessions),
         Route("/api/sessions/{session_id:path}/inbox", api.inbox),
         Route("/api/sessions/{session_id:path}/inbox/ack", api.acknowledge, methods=["POST"]),
@@ -71,10 +81,17 @@ def _own_routes(api: Api) -> list[Route]:
         Route("/api/tasks/{task_id:path}/messages", api.send, methods=["POST"]),
         Route("/api/tasks/{task_id:path}/output", api.output),
         Route("/api/tasks/{task_id:path}", api.task),
+        Route("/api/history", api.history),
         Route("/api/transfer", api.transfer_many, methods=["POST"]),
         Route("/api/events", api.events),
         Route("/api/events/ticket", api.ticket, methods=["POST"]),
         Route("/api/plugins", api.plugins),
+        Route("/api/runtime", api.runtime),
+        Route("/api/runtimes", api.runtimes),
+        Route("/api/runtimes/{runtime_id}/{rest:path}", api.forward, methods=["GET", "POST"]),
+        Route("/api/panels", panels.listing),
+        Route("/api/lints", api.lints),
+        Route("/metrics", api.metrics),
     ]
 
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import secrets
 
+from hostel.sessions import UnknownCursor
+
 START = ("start", "0")
 """How a reader asks for all that is kept."""
 
@@ -25,3 +27,13 @@ class Cursors:
         """Return the place of a cursor, None if it is not of this run."""
         run, dash, place = cursor.partition("-")
         return place if dash and run == self._run else None
+
+    def place(self, cursor: str | None) -> str | None:
+        """Return the place of a cursor that somebody gave, None for none.
+
+        :raises UnknownCursor: if it is not of this run.
+        """
+        place = None if cursor is None else self.read(cursor)
+        if cursor is not None and place is None:
+            raise UnknownCursor(cursor)
+        return place

@@ -27,7 +27,7 @@ from hostel.sessions import EventType, TaskEvent
 from hostel.sessions.json import event_to_json, record_to_json
 
 from .cursors import START
-from .loop_share import Share
+from .pacing import Turns
 from .problems import Problem
 
 if TYPE_CHECKING:
@@ -44,7 +44,6 @@ HEARTBEAT_SECONDS = 15.0
 BATCH = 100
 CHUNK_BYTES = 64 * 1024
 PAGE = 100
-SHARE = 0.125
 KEPT_BYTES = 4 * 1024 * 1024
 
 HEARTBEAT = b":\n"
@@ -68,7 +67,7 @@ class EventStreams:
         self._cursors = cursors
         self._heartbeat = heartbeat
         self._max_streams = max_streams
-        self._share = Share(SHARE)
+        self._turns = Turns()
         self._streams: set[anyio.CancelScope] = set()
         self._closed = False
 
@@ -108,7 +107,7 @@ class EventStreams:
 
     async def turn(self) -> None:
         """Wait until a stream may work."""
-        await self._share.turn()
+        await self._turns.turn()
 
     def close(self) -> None:
         """End all streams."""
@@ -125,7 +124,7 @@ class EventStreams:
         with anyio.CancelScope() as scope:
             self._streams.add(scope)
             try:
-                await self._share.timed(write_all(write))
+                await self._turns.timed(write_all(write))
             finally:
                 self._streams.discard(scope)
 
@@ -150,6 +149,7 @@ class EventStreams:
     async def _follow(self, subscription: Subscription, filter: TaskFilter, write: Write) -> None:
         while True:
             events: list[TaskEvent] = []
+            await self._turns.turn()  # before reading: what comes until then goes out in one
             with anyio.move_on_after(self._heartbeat) as wait:
                 events = await subscription.read(BATCH)
             if wait.cancelled_caught:
@@ -159,7 +159,7 @@ class EventStreams:
                 return
             for part in _ending_with_missed(events):
                 for chunk in self._frames.join(part):
-                    await self._share.turn()
+                    await self._turns.turn()
                     await write(chunk)
                 if part[-1].type is EventType.MISSED:
                     await self._snapshot(filter, self._frames.cursor(part[-1].seq), write)
@@ -172,7 +172,7 @@ class EventStreams:
             after, complete = page.next, page.next is None
             items: list[JsonValue] = [record_to_json(record) for record in page.records]
             data = to_json({"items": items, "complete": complete})
-            await self._share.turn()
+            await self._turns.turn()
             # only the last part has a cursor: a reader that was cut off before starts over
             await write(b"event: snapshot\ndata: %b\n%b\n" % (data, cursor if complete else b""))
 

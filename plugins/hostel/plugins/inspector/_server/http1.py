@@ -1,11 +1,11 @@
 """An HTTP/1.1 server for one ASGI application, on whichever loop is running.
 
-h11 knows the protocol, this file moves bytes between it and sockets: one task per connection, one request at
-a time on each. The servers that run on both loops wait without limit for a peer that does not read, also
-when they are to stop; here every wait has a limit and `serve` ends soon after it is told to. Memory per
-connection is bounded: a response is written as fast as its peer reads, and no faster. So is their number,
-far below what the process may open: the descriptors belong to the application around us. When there is no
-room, the connection that has waited longest for its peer makes some."""
+h11 knows the protocol and `_http` what of it is refused; this file moves bytes between them and sockets: one
+task per connection, one request at a time on each. The servers that run on both loops wait without limit for
+a peer that does not read, also when they are to stop; here every wait has a limit and `serve` ends soon after
+it is told to. Memory per connection is bounded: a response is written as fast as its peer reads, and no
+faster. So is their number, far below what the process may open: the descriptors belong to the application
+around us. When there is no room, the connection that has waited longest for its peer makes some."""
 
 from __future__ import annotations
 
@@ -21,6 +21,10 @@ import anyio
 import h11
 from anyio.abc import SocketAttribute
 
+from .._http.chunks import Chunks
+from .._http.heads import HEAD_BYTES, Ahead, check_head, target_of
+from .._http.unfit import Unfit
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
@@ -29,7 +33,6 @@ if TYPE_CHECKING:
 
     from hostel.runtime import AsgiApp, AsgiMessage
 
-HEAD_BYTES = 16 * 1024
 IDLE_SECONDS = 60.0
 HEAD_SECONDS = 15.0
 """How long a head may take from its first byte on."""
@@ -161,7 +164,9 @@ class _Connection:
         self._app = app
         self._stop = stop
         self._places = places
-        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_BYTES)
+        self._ahead = Ahead()
+        self._chunks: Chunks | None = None
+        self._http = h11.Connection(h11.SERVER)
 
     async def run(self) -> None:
         """Answer one request after the other until one side closes."""
@@ -173,32 +178,51 @@ class _Connection:
             except h11.RemoteProtocolError as error:
                 await self._refuse(error.error_status_hint)
                 return
-            self._http.start_next_cycle()
+            except Unfit as error:
+                await self._refuse(error.status)
+                return
+            self._ahead = Ahead(self._http.trailing_data[0])
 
     async def _request(self) -> h11.Request | None:
+        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_BYTES)
+        head = None
         with self._places.waiting(IDLE_SECONDS) as scope:
-            return await self._next_request(scope)
-        return None
+            head = await self._head(scope)
+        if head is None:
+            return None
+        self._chunks = Chunks() if check_head(head) else None
+        self._http.receive_data(head)
+        request = self._http.next_event()
+        self._receive(self._ahead.rest())
+        return request if isinstance(request, h11.Request) else None
 
-    async def _next_request(self, scope: anyio.CancelScope) -> h11.Request | None:
+    async def _head(self, scope: anyio.CancelScope) -> bytes | None:
         has_begun = False
-        while True:
-            event = self._http.next_event()
-            if isinstance(event, h11.Request):
-                return event
-            if event is not h11.NEED_DATA:
-                return None
+        while (head := self._ahead.take()) is None:
             # an idle connection may wait long, a head that has begun may not
-            if not has_begun and self._http.trailing_data[0]:
+            if not has_begun and self._ahead:
                 has_begun = True
                 scope.deadline = min(scope.deadline, anyio.current_time() + HEAD_SECONDS)
-            self._http.receive_data(await self._read())
+            data = await self._read()
+            if not data:
+                if self._ahead:
+                    raise Unfit(400)
+                return None
+            self._ahead.feed(data)
+        return head
+
+    def _receive(self, data: bytes) -> None:
+        """Take in what came of the body, or behind it.
+
+        :raises Unfit: if it is no body.
+        """
+        if self._chunks is not None:
+            self._chunks.feed(data)
+        if data:
+            self._http.receive_data(data)
 
     async def _answer(self, request: h11.Request) -> bool:
         scope = _scope(self._stream, request)
-        if scope is None:
-            await self._refuse(400)
-            return False
         exchange = _Exchange(self, self._http, is_head=request.method == b"HEAD")
         try:
             await self._app(scope, exchange.receive, exchange.send)
@@ -227,13 +251,15 @@ class _Connection:
     async def _read(self) -> bytes:
         try:
             return await self._stream.receive()
-        except anyio.EndOfStream:
+        except (anyio.EndOfStream, anyio.BrokenResourceError):
             return b""
 
     async def more(self) -> int:
         """Read more of the request's body and return how many bytes came."""
         data = await self._read()
-        self._http.receive_data(data)
+        self._receive(data)
+        if not data:
+            self._http.receive_data(b"")  # says that it is cut
         return len(data)
 
     async def write(self, data: bytes) -> None:
@@ -270,8 +296,9 @@ class _Exchange:
         self._received = 0
         self._waited = 0.0
         self._next: object = http.next_event()
+        self._is_cut = False
         self.complaint = 500
-        """The status to close with if the application says nothing."""
+        """The status to close with if the application says nothing; of half a body it has nothing to say."""
 
     async def receive(self) -> AsgiMessage:
         """Return the next part of the body, then wait for the peer to go."""
@@ -281,13 +308,19 @@ class _Exchange:
         try:
             body = await self._part()
         except h11.RemoteProtocolError as error:
-            self.complaint = error.error_status_hint
+            self._complain(error.error_status_hint)
+        except Unfit as error:
+            self._complain(error.status)
         except TimeoutError:
-            self.complaint = 408
+            self._complain(408)
         else:
             self._read_all = body is None
             return {"type": "http.request", "body": body or b"", "more_body": body is not None}
         return {"type": "http.disconnect"}
+
+    def _complain(self, status: int) -> None:
+        self.complaint = status
+        self._is_cut = True
 
     async def _part(self) -> bytes | None:
         if self._http.they_are_waiting_for_100_continue:
@@ -313,6 +346,8 @@ class _Exchange:
 
         :raises PeerGone: if the peer does not take it.
         """
+        if self._is_cut and self._http.our_state is h11.SEND_RESPONSE:
+            return
         if message["type"] == "http.response.start":
             headers = [*message.get("headers", ()), (b"date", formatdate(usegmt=True).encode())]
             if self._http.their_state is not h11.DONE:
@@ -329,21 +364,22 @@ class _Exchange:
             await self._connection.write(data)
 
 
-def _scope(stream: SocketStream, request: h11.Request) -> AsgiMessage | None:
-    path, _, query = request.target.partition(b"?")
-    if not path.startswith(b"/"):
-        return None
+def _scope(stream: SocketStream, request: h11.Request) -> AsgiMessage:
+    target = target_of(request.target)
+    headers = list(request.headers)
+    if target.authority is not None:  # what a request says twice, its target says (RFC 9112 3.2.2)
+        headers = [(b"host", target.authority), *(pair for pair in headers if pair[0] != b"host")]
     return {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.4"},
         "http_version": request.http_version.decode(),
-        "method": request.method.decode().upper(),
+        "method": request.method.decode(),
         "scheme": "http",
-        "path": unquote(path.decode("ascii", "replace")),
-        "raw_path": path,
-        "query_string": query,
+        "path": unquote(target.path.decode()),
+        "raw_path": target.path,
+        "query_string": target.query,
         "root_path": "",
-        "headers": list(request.headers),
+        "headers": headers,
         "client": stream.extra(SocketAttribute.remote_address, None),
         "server": stream.extra(SocketAttribute.local_address, None),
     }

@@ -180,7 +180,7 @@ class Body:
 
 async def read_json(request: Request) -> JsonValue:
     """Return the body of a request as JSON, None if it has none."""
-    data = await _read(request)
+    data = await read_body(request)
     if not data:
         return None
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -204,7 +204,11 @@ def _no_number(text: str) -> float:
     raise ValueError(f"JSON has no {text}")
 
 
-async def _read(request: Request) -> bytes:
+async def read_body(request: Request) -> bytes:
+    """Return the body of a request.
+
+    :raises Problem: if it has more than 64 KiB.
+    """
     data = bytearray()
     while True:
         message = await request.receive()

@@ -14,6 +14,7 @@ from starlette.routing import Mount as StarletteMount
 from hostel.runtime import Endpoint, Mount, PluginFailed
 from hostel.runtime.hookspecs import register_routes
 
+from .._users import Way, caller_of
 from .params import read_json
 from .plugin_mounts import FAILED, Mounted
 from .problems import Problem
@@ -24,17 +25,24 @@ if TYPE_CHECKING:
     from hostel.runtime import PluginRegistry, Runtime
     from hostel.sessions import JsonValue
 
-OWN = ("kinds", "sessions", "tasks", "transfer", "events", "plugins")
-RESERVED = ("/api", "/page", "/health", "/proof", "/openapi.json")
+    from .._users import Caller
+
+OWN = (
+    *("kinds", "me", "runtime", "runtimes", "sessions", "tasks", "transfer"),
+    *("events", "plugins", "panels", "lints", "history"),
+)
+RESERVED = ("/api", "/page", "/health", "/proof", "/metrics", "/openapi.json")
 
 
 @attrs.define
 class PluginRoutes:
-    """The routes of all plugins of a runtime, and the endpoints among them."""
+    """The routes of all plugins of a runtime, and the endpoints and mounts among them."""
 
     routes: list[BaseRoute] = attrs.Factory(list)
     endpoints: list[Endpoint] = attrs.Factory(list)
-    _taken: set[tuple[str, str]] = attrs.Factory(set)
+    mounts: list[Mount] = attrs.Factory(list)
+    _mounted: list[Mounted] = attrs.Factory(list)
+    _taken: dict[tuple[str, str], str] = attrs.Factory(dict)
 
     @classmethod
     def of(cls, runtime: Runtime) -> PluginRoutes:
@@ -56,22 +64,31 @@ class PluginRoutes:
         :raises ValueError: if its path is not free.
         """
         if isinstance(described, Endpoint):
-            self._take(described.method, described.path, described.path.partition("/")[0] not in OWN)
+            is_free = described.path.partition("/")[0] not in OWN
+            self._take(described.method, described.path, plugin, is_free=is_free)
             self.routes.append(_endpoint_route(described, plugins, plugin))
             self.endpoints.append(described)
         else:
             is_free = described.path.startswith("/") and not described.path.startswith(RESERVED)
-            self._take("", described.path, is_free and described.path != "/")
-            self.routes.append(StarletteMount(described.path, Mounted(described, plugins, plugin)))
+            self._take("", described.path, plugin, is_free=is_free and described.path != "/")
+            mounted = Mounted(described, plugins, plugin)
+            self.routes.append(StarletteMount(described.path, mounted))
+            self.mounts.append(described)
+            self._mounted.append(mounted)
 
-    def answers(self, method: str, path: str) -> bool:
-        """Tell whether a plugin answers at `/api/<path>`."""
-        return (method, path) in self._taken
+    def of_plugin(self, plugin: str) -> frozenset[tuple[str, str]]:
+        """Return the methods and paths below `/api/` that a plugin answers; a mount has "" for a method."""
+        return frozenset(route for route, owner in self._taken.items() if owner == plugin)
 
-    def _take(self, method: str, path: str, is_free: bool) -> None:
+    def refuse(self, path: str, problem: Problem) -> Response:
+        """Return how a request for `path` is told of `problem` before it reaches anybody."""
+        there = next((mounted for mounted in self._mounted if mounted.covers(path)), None)
+        return problem.response() if there is None else there.refuse(problem)
+
+    def _take(self, method: str, path: str, plugin: str, *, is_free: bool) -> None:
         if not is_free or (method, path) in self._taken:
             raise ValueError(f"the path {path!r} is taken")
-        self._taken.add((method, path))
+        self._taken[method, path] = plugin
 
 
 def _endpoint_route(endpoint: Endpoint, plugins: PluginRegistry, plugin: str) -> Route:
@@ -87,6 +104,7 @@ def _endpoint_route(endpoint: Endpoint, plugins: PluginRegistry, plugin: str) ->
 
     async def respond(request: Request) -> Response:
         body = await read_json(request) if endpoint.method == "POST" else None
+        body = _signed(body, caller_of(request.scope), endpoint)
         ask = partial(answer, dict(request.query_params), body)
         try:
             data = await plugins.call(plugin, where, ask, passing=(LookupError, ValueError))
@@ -100,3 +118,16 @@ def _endpoint_route(endpoint: Endpoint, plugins: PluginRegistry, plugin: str) ->
 
     where = f"{endpoint.method} /api/{endpoint.path}"
     return Route(f"/api/{endpoint.path}", respond, methods=[endpoint.method])
+
+
+def _signed(body: JsonValue, caller: Caller, endpoint: Endpoint) -> JsonValue:
+    """Return what is posted with who does it as `actor`, where the plugin takes that or might."""
+    if body is None and endpoint.method == "POST" and endpoint.takes_actor:
+        body = {}
+    if not isinstance(body, dict):
+        return body
+    given = body.get("actor")
+    if endpoint.takes_actor:
+        return {**body, "actor": caller.actor(given if isinstance(given, str) else None)}
+    # no plugin may be told another name than the user's
+    return {**body, "actor": caller.actor(None)} if given is not None and caller.way is Way.USERS else body

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
     from hostel.sessions import JsonValue, TaskRecord
 
+    from .._users import Caller
+
 MEDIA_TYPE = "application/problem+json"
 URN = "urn:hostel:problem:"
 
@@ -91,6 +93,11 @@ class Problem(Exception):
             **self.more,
         }
         return JSONResponse(body, self.status, self.headers, MEDIA_TYPE)
+
+
+def forbidden(caller: Caller) -> Problem:
+    """Return the answer to who may look and wants more."""
+    return Problem(403, "forbidden", f"{caller.user.name} may look and change nothing")
 
 
 def unknown_task(task_id: str) -> Problem:

@@ -3,14 +3,16 @@
 import { ask, follow, now, setToken, takeToken } from "./lib/api.js";
 import { $, setText } from "./lib/dom.js";
 import { clock } from "./lib/format.js";
-import { Router } from "./lib/router.js";
+import { hasKeys } from "./lib/keys.js";
+import { Router, parse } from "./lib/router.js";
 import { startTheme } from "./lib/theme.js";
 import { soon } from "./lib/timing.js";
 import { askToken, showKeys } from "./task/dialogs.js";
 import { startTask } from "./task/start.js";
 import { Store } from "./tasks/store.js";
 import { TasksView } from "./tasks/view.js";
-import { Downloads } from "./views/downloads.js";
+import { HistoryView } from "./views/history.js";
+import { Panels } from "./views/panels.js";
 import { Plugins } from "./views/plugins.js";
 
 const LINKS = { connecting: "connecting", lost: "not connected", locked: "locked" };
@@ -27,27 +29,34 @@ const tasks = new TasksView(store, {
     tasks.filters.show(router.place.chosen);
   },
   canAct: () => isLive,
+  hasKeys,
 });
 // Each has `show(place)`, told when it comes into sight or its part of the address changes.
-const views = { tasks, downloads: new Downloads(), plugins: new Plugins() };
+const panels = new Panels({ go: (place) => router.go(place), canAct: () => isLive, isLive: () => isLive, tabbed: () => markTab() });
+const past = new HistoryView({ go: (place) => router.go(place), choose: (chosen) => router.choose(chosen), kinds: () => [...store.kinds.keys()].sort() });
+const views = { tasks, history: past, panel: panels, plugins: new Plugins() };
 
 function see(place) {
   const name = place.view in views ? place.view : "tasks";
   document.body.dataset.view = name;
   for (const view of document.querySelectorAll(".view")) view.hidden = view.id !== name;
-  for (const tab of document.querySelectorAll("[data-tab]")) tab.setAttribute("aria-current", tab.dataset.tab === name ? "page" : "false");
   if (name !== "tasks") tasks.detail.close();
   views[name].show(place);
+  markTab();
 }
 
-const loadDownloads = soon(0.5, () => views.downloads.load());
+function markTab() {
+  const { place } = router;
+  const chosen = place.view === "panel" ? panels.tabOf(place) : place.view in views ? place.view : "tasks";
+  for (const tab of document.querySelectorAll("[data-tab]")) tab.setAttribute("aria-current", tab.dataset.tab === chosen ? "page" : "false");
+}
+
 const loadPlugins = soon(0.5, () => views.plugins.load());
 
 const loadSessions = soon(1, async () => {
   try {
     const { items } = await ask("sessions?limit=1000");
-    store.hidden = new Map(items.map((session) => [session.id, session.hidden]));
-    for (const { id, first_activity: since } of items) if (store.sessions.has(id)) store.sessions.get(id).since = since;
+    store.describe(items);
     tasks.drawSoon();
   } catch { /* the stream tells when the server is gone */ }
 });
@@ -63,7 +72,8 @@ function onFrame(type, data) {
   if (!record) return;
   tasks.detail.take(type, data);
   if (type === "transferred") tasks.follow();
-  if (record.kind === "model_pull") loadDownloads();
+  panels.heard(record.kind);
+  if (record.completed_at !== null) past.heard();
   if (type === "registered" || type === "transferred") loadSessions();
   tasks.drawSoon();
 }
@@ -72,6 +82,7 @@ function onLink(state, why = "") {
   const link = $("#link");
   const wasLive = isLive;
   isLive = state === "live";
+  if (state === "connecting" && lostAt) return; // it is still not connected, and says so already
   if (wasLive && !isLive) lostAt = now();
   link.dataset.state = state;
   setText(link.lastElementChild, isLive ? location.host : LINKS[state]);
@@ -80,9 +91,11 @@ function onLink(state, why = "") {
   if (!isLive) return;
   store.beginSnapshot();
   tasks.detail.load();
-  loadDownloads();
+  panels.load();
+  past.load();
   loadPlugins();
   loadSessions();
+  tasks.lints.load();
 }
 
 function drawLink(why) {
@@ -97,7 +110,7 @@ function drawLink(why) {
 
 async function start() {
   for (;;) {
-    if (takeToken()) await follow("snapshot=true&include_terminal=true", { frame: onFrame, link: onLink });
+    await follow("snapshot=true&include_terminal=true", { frame: onFrame, link: onLink });
     onLink("locked");
     setToken(await new Promise(askToken));
   }
@@ -121,22 +134,24 @@ const KEYS = {
   n: () => newTask(),
   a: () => tasks.answer(),
   m: () => tasks.detail.message.focus(),
-  c: () => tasks.act("cancel", tasks.selected),
-  t: () => tasks.act("transfer", tasks.selected),
+  c: () => tasks.press("cancel"),
+  t: () => tasks.press("transfer"),
   j: () => tasks.list.focus(),
   k: () => tasks.list.focus(),
 };
 
 function keyOf(event) {
+  if (event.key.length === 1 && !hasKeys()) return undefined;
   const tab = /^[1-9]$/.test(event.key) && document.querySelectorAll("[data-tab]")[event.key - 1];
   return tab ? () => tab.click() : KEYS[event.key];
 }
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || $("#dialog").open) return;
-  const typing = event.target.matches("input, select, textarea");
+  const typing = event.target.matches("input:not([type=checkbox]), select, textarea");
   if (event.key === "Escape") {
     if (typing) tasks.list.focus();
+    else if (tasks.chosen.size) tasks.chosen.clear();
     else if (tasks.detail.isOpen) tasks.detail.on.close();
     return;
   }
@@ -147,7 +162,12 @@ document.addEventListener("keydown", (event) => {
   act();
 });
 
-for (const tab of document.querySelectorAll("[data-tab]")) tab.addEventListener("click", () => router.go({ view: tab.dataset.tab }));
+$(".tabs").addEventListener("click", (event) => {
+  const tab = event.target.closest("[data-tab]");
+  if (!tab) return;
+  const { view, path } = parse(`#/${tab.dataset.tab}`);
+  router.go({ view, path, ...(view === "panel" && { chosen: {} }) });
+});
 $("#keys").addEventListener("click", showKeys);
 $("#start").addEventListener("click", newTask);
 

@@ -3,6 +3,8 @@
 Imports point down this list:
 
     disk_space  space for a whole model before its first byte, and waiting for more
-    layout      blobs, snapshots and refs, as huggingface_hub lays them out
+    models      what lies there
     verify      each file is held against its checksum once
+    known       what a repository has, without asking anybody
+    layout      blobs, snapshots and refs, as huggingface_hub lays them out
 """

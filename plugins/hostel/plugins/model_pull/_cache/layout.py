@@ -13,6 +13,7 @@ import os
 import re
 import secrets
 import shutil
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
@@ -81,6 +82,23 @@ class CachedRepo:
             return False
         return size is None or size == found
 
+    def commit_of(self, revision: str) -> str | None:
+        """Return the commit at which a branch or tag was seen last, a commit itself; None if it never was."""
+        if _COMMIT.fullmatch(revision):
+            return revision
+        try:
+            check_path(revision)
+            text = self.folder.joinpath("refs", *PurePosixPath(revision).parts).read_text(encoding="utf-8")
+        except (OSError, ValueError):
+            return None
+        return text.strip() if _COMMIT.fullmatch(text.strip()) else None
+
+    def links(self, commit: str) -> Iterator[tuple[Path, str]]:
+        """Give each link of a snapshot with the key of the blob it leads to."""
+        for path in sorted(self.snapshot(commit).rglob("*")):
+            if path.is_symlink() and _KEY.fullmatch(path.readlink().name):
+                yield path, path.readlink().name
+
     def drop_unlinked(self, blobs: Iterable[Path]) -> None:
         """Remove those blobs that no snapshot links to."""
         snapshots = self.folder / "snapshots"
@@ -116,7 +134,7 @@ class CachedRepo:
         # what is right already is not touched, so that a reader never misses it
         if pointer.is_symlink() and pointer.readlink() == Path(target) and pointer.exists():
             return
-        with _renamed_to(pointer) as draft:
+        with renamed_to(pointer) as draft:
             try:
                 draft.symlink_to(target)
             except OSError:
@@ -131,9 +149,11 @@ class CachedRepo:
 
     def _point(self, revision: str, commit: str) -> None:
         check_path(revision)
+        if self.commit_of(revision) == commit:
+            return
         ref = self.folder.joinpath("refs", *PurePosixPath(revision).parts)
         self._make_folder(ref.parent)
-        with _renamed_to(ref) as draft:
+        with renamed_to(ref) as draft:
             draft.write_text(commit, encoding="utf-8")
 
 
@@ -147,8 +167,23 @@ def record_of(blobs: Path) -> Path:
     return blobs.with_name(f".hostel-verified-{os.geteuid()}")
 
 
+def open_own(path: Path, flags: int) -> int:
+    """Open a file of our own, by no link to another.
+
+    :raises OSError: if it is none
+    """
+    # a link or a pipe may have been planted under that name
+    fd = os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
+    found = os.fstat(fd)
+    if stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid() and found.st_nlink == 1:
+        return fd
+    os.close(fd)
+    raise PermissionError("it is not a file of ours")
+
+
 @contextmanager
-def _renamed_to(final: Path) -> Iterator[Path]:
+def renamed_to(final: Path) -> Iterator[Path]:
+    """Let a file be written under another name; it gets its own when the block is left without an error."""
     draft = final.with_name(f".{secrets.token_hex(8)}.hostel.tmp")
     try:
         yield draft

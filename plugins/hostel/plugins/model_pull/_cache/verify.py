@@ -8,11 +8,11 @@ of his own and believes no other.
 import contextlib
 import hashlib
 import os
-import stat
 from collections.abc import Callable
 from pathlib import Path
 
 from .._sources.remote_file import Digest, DigestAlgorithm
+from .layout import open_own
 
 STEP = 1 << 20
 Mark = tuple[int, int, int]
@@ -66,7 +66,7 @@ class Verified:
         if self._known is not None:
             self._known[digest.value] = mark
         with contextlib.suppress(OSError):
-            fd = _opened(self._record, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+            fd = open_own(self._record, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
             with os.fdopen(fd, "wb", buffering=0) as file:
                 file.write(f"{digest.value} {mark[0]} {mark[1]} {mark[2]}\n".encode())
 
@@ -129,7 +129,7 @@ def _mark(status: os.stat_result) -> Mark:
 
 def _read(record: Path) -> list[tuple[str, Mark]]:
     try:
-        with os.fdopen(_opened(record, os.O_RDONLY), encoding="utf-8", errors="replace") as file:
+        with os.fdopen(open_own(record, os.O_RDONLY), encoding="utf-8", errors="replace") as file:
             rows = [line.split() for line in file]
     except OSError:
         return []
@@ -139,14 +139,3 @@ def _read(record: Path) -> list[tuple[str, Mark]]:
             value, size, changed, inode = row
             found.append((value, (int(size), int(changed), int(inode))))
     return found
-
-
-def _opened(record: Path, flags: int) -> int:
-    """Open the record if it is our own file and no link to another; raises OSError if not."""
-    # a link or a pipe may have been planted under that name
-    fd = os.open(record, flags | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
-    found = os.fstat(fd)
-    if stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid() and found.st_nlink == 1:
-        return fd
-    os.close(fd)
-    raise PermissionError("it is not a file of ours")

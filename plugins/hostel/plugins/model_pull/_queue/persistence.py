@@ -58,7 +58,7 @@ class QueueStore:
     def load(self) -> Queue | None:
         """Return the queue as it was saved last, None if there is none.
 
-        :raises StorageFailed: if a newer hostel wrote it
+        :raises StorageFailed: if a newer hostel wrote it, or what is in its place cannot be set aside
         """
         try:
             saved = json.loads(self.path.read_text(encoding="utf-8"))
@@ -71,9 +71,15 @@ class QueueStore:
         except (OSError, ValueError, TypeError, LookupError):
             # somebody may yet mend it by hand
             aside = self.path.with_suffix(".unreadable")
-            self.path.replace(aside)
+            self._set_aside(aside)
             log.warning("the queue of downloads could not be read and begins empty; it is kept as %s", aside)
             return None
+
+    def _set_aside(self, aside: Path) -> None:
+        try:
+            self.path.replace(aside)
+        except OSError as error:
+            raise StorageFailed(self.path, (error.strerror or str(error)).lower()) from error
 
     def save(self, queue: Queue) -> None:
         """Replace what is on disk.

@@ -6,11 +6,13 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
+import anyio.to_thread
 import attrs
 
 from .. import _settings
+from .._cache.known import known_files
 from .._cache.layout import CachedRepo
-from .._errors import BadResponse
+from .._errors import BadResponse, PullError, Unreachable
 from .._select.files import Selection, chosen, filtered, options_of, whole
 from .._select.quantization import PREFERENCE, Choice, QuantOption, choose
 from .._sources.base import ModelSource, source_for
@@ -58,6 +60,8 @@ class PullPlan:
 
     :ivar id: what the download is called
     :ivar main: the path that a program loads; None if that is the folder
+    :ivar unreached: why the hub was not asked, so that all files are those of the cache; None if it was
+    :ivar listed: all files of the repository at this commit
     """
 
     id: str
@@ -67,6 +71,8 @@ class PullPlan:
     files: tuple[PlannedFile, ...]
     choice: Choice | None
     main: str | None
+    unreached: Unreachable | None = None
+    listed: tuple[RemoteFile, ...] = attrs.field(default=(), repr=False)
 
     @property
     def ref(self) -> str:
@@ -97,16 +103,50 @@ async def plan_pull(
     *,
     advise: Advise | None = None,
 ) -> PullPlan:
-    """Resolve a reference and choose its files.
+    """Resolve a reference and choose its files; from the cache alone if a hub that does not answer has been
+    asked before.
 
     :param advise: asked for a quantization when the user named none
     :raises PullError: if the model cannot be listed, is not safe to write, or the choice is not clear
     """
-    listed = await source_for(reference, sources).resolve(reference)
+    source = source_for(reference, sources)
+    repo = CachedRepo(_cache(options.cache_dir), _repo_id(reference))
+    try:
+        listed = await source.resolve(reference)
+    except Unreachable as error:
+        if reference.scheme != HUB:
+            raise
+        return await _plan_of_cache(reference, repo, options, advise, error)
+    return await _plan(reference, repo, listed, options, advise)
+
+
+async def _plan_of_cache(
+    reference: Reference, repo: CachedRepo, options: PullOptions, advise: Advise | None, why: Unreachable
+) -> PullPlan:
+    known = await anyio.to_thread.run_sync(known_files, repo, reference.revision or MAIN)
+    if known is None:
+        raise why
+    try:
+        plan = attrs.evolve(await _plan(reference, repo, known, options, advise), unreached=why)
+    except PullError as error:
+        raise attrs.evolve(why, reason=f"{why.reason}, and in the cache: {error}") from error
+    missing = len(plan.files) - len(await anyio.to_thread.run_sync(plan.present))
+    if missing:
+        what = f"{missing} of the {len(plan.files)} files are not in the cache"
+        raise attrs.evolve(why, reason=f"{why.reason}, and {what}")
+    return plan
+
+
+async def _plan(
+    reference: Reference,
+    repo: CachedRepo,
+    listed: Sequence[RemoteFile],
+    options: PullOptions,
+    advise: Advise | None,
+) -> PullPlan:
     files = filtered(listed, options.include, options.exclude)
     selection = await _select(reference, files, options, advise)
     planned = tuple(PlannedFile(file, blob_key(file)) for file in selection.files)
-    repo = CachedRepo(_cache(options.cache_dir), _repo_id(reference))
     return PullPlan(
         _name(reference, selection.choice, options),
         reference,
@@ -115,6 +155,7 @@ async def plan_pull(
         planned,
         selection.choice,
         selection.main,
+        listed=tuple(listed),
     )
 
 

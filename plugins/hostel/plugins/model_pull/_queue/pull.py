@@ -17,6 +17,7 @@ import anyio.to_thread
 import attrs
 
 from .._cache.disk_space import SPACE_SECONDS, DiskReservations, with_disk_space
+from .._cache.known import keep_listing
 from .._cache.layout import part_path, record_of
 from .._cache.verify import Verified
 from .._engine import (
@@ -24,8 +25,9 @@ from .._engine import (
     Limiter,
     discard_partial,
 )
-from .._events import DownloadStatus
+from .._events import DownloadStatus, Notice
 from .._select.quantization import Choice
+from .._sources.reference import HUB
 from .plan import PlannedFile, PullPlan
 from .progress import Emit, PullProgress
 from .shared_transfers import Network, Transfers
@@ -80,9 +82,19 @@ async def carry_out(
     :raises PullError: if one file cannot be had; `NoSpace` before anything is fetched, or when that wait ends
     """
     began = time.monotonic()
-    await anyio.to_thread.run_sync(plan.repo.prepare)
     progress = PullProgress(plan, emit)
+    if plan.unreached is not None:
+        emit(
+            Notice(
+                plan.id, f"from the cache alone: {plan.unreached.host} is not asked ({plan.unreached.reason})"
+            )
+        )
     present = await _true_ones(plan, progress, recheck)
+    # nothing is written where nothing has to be: a cache may be on a disk that is only read
+    if len(present) < len(plan.files):
+        if plan.unreached is not None:
+            raise plan.unreached
+        await anyio.to_thread.run_sync(plan.repo.prepare)
     await _drop_overtaken(plan, present)
     with reservations.reserve(plan.blobs):
         progress.start(present)
@@ -220,4 +232,7 @@ def _distinct(files: Sequence[PlannedFile], present: set[int]) -> dict[str, list
 
 def _register(plan: PullPlan) -> Path:
     files = [(file.remote.path, file.key) for file in plan.files]
-    return plan.repo.register(plan.commit, files, revision=plan.ref)
+    snapshot = plan.repo.register(plan.commit, files, revision=plan.ref)
+    if plan.reference.scheme == HUB and plan.unreached is None:
+        keep_listing(plan.repo, plan.commit, plan.listed)
+    return snapshot

@@ -5,15 +5,21 @@
 // shows that it knows the token; what requests carry is the key of its run, which is worth nothing when that is
 // over. The tab keeps the key and not the token: a page that another program serves here could read it. The key
 // goes into a header, so the stream is read by fetch: the browser's own EventSource cannot send one.
+//
+// Where the application knows its users, no token opens the server, and its proof is null. Then the browser sends
+// by itself what it sends to this origin (a cookie), and nothing is added. A page that was given a token never
+// goes on like that: whoever took the port could say so.
 
 import { hmac } from "./hmac.js";
+import { breath, isLong } from "./timing.js";
 
 const ROOT = new URL("../../", import.meta.url);
 const KEPT = "hostel-key";
 const SILENCE = 45_000;
 
 let token = "";
-let key = "";
+let wantsProof = Boolean(sessionStorage.getItem(KEPT));
+let opening = null; // the headers that open the server, null without a connection
 let skew = 0;
 let lostAt = null;
 
@@ -26,18 +32,18 @@ export class Refused extends Error {
   }
 }
 
-// Tell whether there is anything to open the server with.
+// Take the token out of the address, if there is one.
 export function takeToken() {
   const given = new URLSearchParams(location.hash.slice(1)).get("token");
   if (given) {
     setToken(given);
     history.replaceState(null, "", location.pathname);
   }
-  return Boolean(token || sessionStorage.getItem(KEPT));
 }
 
 export function setToken(given) {
   token = given;
+  wantsProof ||= Boolean(given);
   sessionStorage.removeItem(KEPT);
 }
 
@@ -47,32 +53,38 @@ const clock = () => Date.now() / 1000 + skew;
 export const now = () => lostAt ?? clock();
 
 function connect(proven) {
-  key = proven;
+  opening = proven;
   lostAt = null;
 }
 
 function disconnect() {
-  key = "";
+  opening = null;
   lostAt ??= clock();
 }
 
-// Let the server show that it knows the token; return the key of its run, or nothing if it does not.
+// Let the server show that it knows the token; return the headers that open it, or null if it does not.
 async function prove(signal) {
   const nonce = [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
   const response = await fetch(new URL(`proof?nonce=${nonce}`, ROOT), { signal });
   const { run, proof, ...problem } = await response.json().catch(() => ({}));
   if (!response.ok) throw new Refused(response.status, problem);
+  if (proof === null) return openToUsers();
   const kept = JSON.parse(sessionStorage.getItem(KEPT) ?? "{}");
   const wanted = token ? hmac(token, `hostel run ${run}`) : kept.run === run ? kept.key : "";
-  if (!wanted || proof !== hmac(wanted, `hostel proof ${nonce}`)) return "";
+  if (!wanted || proof !== hmac(wanted, `hostel proof ${nonce}`)) return null;
   sessionStorage.setItem(KEPT, JSON.stringify({ run, key: wanted }));
-  return wanted;
+  return { authorization: `Bearer ${wanted}` };
 }
 
-const headers = (more) => ({ authorization: `Bearer ${key}`, ...more });
+function openToUsers() {
+  if (wantsProof) sessionStorage.removeItem(KEPT); // a reload starts without
+  return wantsProof ? null : {};
+}
+
+const headers = (more) => ({ ...opening, ...more });
 
 export async function ask(path, body, more = {}) {
-  if (!key) throw new Refused(0, { detail: "the runtime cannot be reached now" });
+  if (!opening) throw new Refused(0, { detail: "the runtime cannot be reached now" });
   const init = body === undefined ? { headers: headers(more) } : {
     method: "POST",
     headers: headers({ "content-type": "application/json", ...more }),
@@ -84,12 +96,23 @@ export async function ask(path, body, more = {}) {
   return answer;
 }
 
+// The body of what a path of the server answers, to be kept as a file.
+export async function download(path) {
+  if (!opening) throw new Refused(0, { detail: "the runtime cannot be reached now" });
+  const response = await fetch(new URL(path, ROOT), { headers: headers() });
+  if (!response.ok) throw new Refused(response.status, await response.json().catch(() => ({})));
+  return response.blob();
+}
+
+// "." and ".." would be places in the path, however they are quoted, unless they are quoted twice
+const quoted = (id) => (/^\.\.?$/.test(id) ? id.replaceAll(".", "%252E") : encodeURIComponent(id));
+
 export const taskPath = (record, verb = "") =>
-  `tasks/${encodeURIComponent(record.id)}${verb}?session_id=${encodeURIComponent(record.session_id)}`;
+  `tasks/${quoted(record.id)}${verb}?session_id=${encodeURIComponent(record.session_id)}`;
 
 // Read a stream of the API until it ends: `tell(type, data)` is told each frame, and waited for.
 export async function readStream(path, tell, signal) {
-  if (!key) throw new Refused(0, { detail: "the runtime cannot be reached now" });
+  if (!opening) throw new Refused(0, { detail: "the runtime cannot be reached now" });
   const response = await fetch(new URL(`api/${path}`, ROOT), { headers: headers({ accept: "text/event-stream" }), signal });
   if (!response.ok) throw new Refused(response.status, await response.json().catch(() => ({})));
   await read(response.body, (frame) => frame.data && tell(frame.event, JSON.parse(frame.data)), () => {});
@@ -108,7 +131,7 @@ export async function follow(query, on) {
       on.link("connecting");
       const proven = await prove(abort.signal);
       if (!proven) return disconnect();
-      const more = { authorization: `Bearer ${proven}`, ...(cursor && { "last-event-id": cursor }) };
+      const more = { ...proven, ...(cursor && { "last-event-id": cursor }) };
       const response = await fetch(new URL(`api/events?${query}`, ROOT), { headers: more, signal: abort.signal });
       if (!response.ok) throw new Refused(response.status, await response.json().catch(() => ({})));
       skew = Date.parse(response.headers.get("date")) / 1000 - Date.now() / 1000;
@@ -150,6 +173,7 @@ async function read(body, onFrame, onBytes) {
         const telling = onFrame(frame);
         if (telling instanceof Promise) await telling;
         frame = {};
+        if (isLong()) await breath();
       } else if (line[0] !== ":") {
         const colon = line.indexOf(": ");
         frame[line.slice(0, colon)] = line.slice(colon + 2);

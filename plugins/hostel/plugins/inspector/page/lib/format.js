@@ -65,8 +65,16 @@ function outcome(result) {
   return ["string", "number", "boolean"].includes(typeof result.value) ? String(result.value) : "";
 }
 
+const RAISED = /^(?:[\p{L}_][\p{L}\p{N}_]*\.)*([\p{L}_][\p{L}\p{N}_]*): ([\s\S]*\S[\s\S]*)$/u;
+
+// What went wrong: the message first, then the last part of the name of what was raised.
+export function whatFailed({ kind, message }) {
+  const raised = ["error", "exit"].includes(kind) && RAISED.exec(message);
+  return raised ? `${raised[2]} (${raised[1]})` : message;
+}
+
 export function doing(record) {
-  if (record.failure) return record.failure.message;
+  if (record.failure) return whatFailed(record.failure);
   if (record.state === "cancelled") return `cancelled ${whoAndWhy(record)}`.trim();
   if (record.state === "cancel_requested") return `asked to stop ${whoAndWhy(record)}`.trim();
   if (record.state === "completed") return outcome(record.result);

@@ -2,7 +2,7 @@
 
 import { ask, now, taskPath } from "../lib/api.js";
 import { $, glyph, h, patch, shape, toast } from "../lib/dom.js";
-import { LIVE, STATES, clock, doing, duration, fine, moment, plural, progressText, share, title, whoAndWhy } from "../lib/format.js";
+import { LIVE, STATES, clock, doing, duration, fine, moment, plural, progressText, share, title, whatFailed, whoAndWhy } from "../lib/format.js";
 import { keyOfRecord } from "../tasks/store.js";
 import { Message } from "./message.js";
 import { Output } from "./output.js";
@@ -88,7 +88,7 @@ export class Detail {
     const mine = record.id === this.record.id && [record.session_id, event.from_session_id].includes(this.record.session_id);
     if (mine) {
       this.record = record;
-      if (!this.#history.length || this.#history.at(-1).seq < event.seq) this.#history.push(event);
+      if (!this.#history.length || this.#history.at(-1).seq < event.seq) this.#history = kept(this.#history.concat(event));
     } else if (record.parent_task_id === this.record.id) {
       this.#children = [...this.#children.filter((child) => keyOfRecord(child) !== keyOfRecord(record)), record];
     } else return;
@@ -173,7 +173,7 @@ export class Detail {
     if (record.failure) {
       boxes.append(h("div", { class: "box failure" },
         h("b", {}, record.state === "abandoned" ? "Abandoned" : "Failed"), h("span", {}, ` ${record.failure.kind.replace("_", " ")}`),
-        h("p", {}, record.failure.message),
+        h("p", {}, whatFailed(record.failure)),
         record.failure.traceback && h("details", {}, h("summary", {}, "Traceback"), h("pre", {}, record.failure.traceback))));
     }
     return boxes;
@@ -252,6 +252,15 @@ export class Detail {
     if (!isWhole) rows.push(h("li", { class: "gap" }, h("div", {}, "What happened before is no longer kept.")));
     return h("section", { class: "timeline" }, h("h3", {}, "Timeline"), h("ol", {}, ...rows));
   }
+}
+
+// A panel that stays open must not grow: reports of progress go first, the oldest of them first.
+function kept(history) {
+  if (history.length <= 2 * LAST_EVENTS) return history;
+  const reports = history.filter((event) => event.type === "progress");
+  if (reports.length <= LAST_EVENTS) return history.slice(-LAST_EVENTS);
+  const gone = new Set(reports.slice(0, -LAST_EVENTS));
+  return history.filter((event) => !gone.has(event));
 }
 
 function spansOf(record, history, end) {

@@ -3,12 +3,11 @@
 
 import { $, glyph, h, setText } from "../lib/dom.js";
 import { plural, title } from "../lib/format.js";
+import { isAsking } from "./matching.js";
 import { keyOfRecord } from "./store.js";
 
 const SHOWN = 3;
 const TITLE_LENGTH = 60;
-
-export const isAsking = (record) => record.state === "waiting" && Boolean(record.question);
 
 // Those of `records` that ask, who waits longest first.
 export function askingOf(records) {

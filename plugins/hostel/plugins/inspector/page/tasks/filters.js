@@ -3,14 +3,18 @@
 import { $, glyph, h, setText } from "../lib/dom.js";
 import { STATES } from "../lib/format.js";
 
-const PILLS = ["live", "running", "waiting", "pending", "cancel_requested", "stuck", "completed", "failed", "cancelled", "abandoned", "all"];
-const WORDS = { live: "Live", stuck: "stuck", all: "All" };
+const PILLS = ["live", "running", "waiting", "pending", "cancel_requested", "asking", "warned", "completed", "failed", "cancelled", "abandoned", "all"];
+const WORDS = { live: "Live", asking: "needs you", warned: "warned", all: "All" };
+
+const MARKS = { asking: "i-ask", warned: "i-clock" };
+const ALARMS = new Set(["asking", "warned"]);
 
 export class Filters {
   #pills = new Map();
   #kindsDrawn = "";
 
-  // `on.choose({state, kind, q})` is told what is chosen; `on.found()` that one goes from the search to the list.
+  // `on.choose({state, kind, q})` is told what is chosen; `on.found()` that one goes from the search to the list;
+  // `on.silentAfter()` that another silence is too long.
   constructor(store, on) {
     this.store = store;
     this.on = on;
@@ -23,17 +27,13 @@ export class Filters {
       on.found();
     });
     $("#kind").addEventListener("change", (event) => on.choose({ kind: event.target.value }));
-    $("#stuck-after").addEventListener("change", (event) => {
-      store.filter.stuckAfter = Number(event.target.value);
-      on.choose({});
-    });
+    $("#silent-after").addEventListener("change", () => on.silentAfter());
   }
 
   // Take what the address says.
   show({ state = "", kind = "", q = "" }) {
-    this.store.filter.states = new Set(state.split(",").filter((name) => PILLS.includes(name)));
-    this.store.filter.kind = kind;
-    this.store.filter.text = q.toLowerCase().split(/\s+/).filter(Boolean);
+    const states = new Set(state.split(",").filter((name) => PILLS.includes(name)));
+    this.store.choose({ states, kind, text: q.toLowerCase().split(/\s+/).filter(Boolean) });
     if ($("#search").value !== q) $("#search").value = q;
     $("#kind").value = kind;
   }
@@ -46,14 +46,14 @@ export class Filters {
       setText(count, number.toLocaleString("en"));
       button.setAttribute("aria-pressed", name === "live" ? !chosen.size : chosen.has(name));
       button.hidden = !number && !chosen.has(name) && !["live", "all"].includes(name);
-      button.classList.toggle("alarm", name === "stuck" && number > 0);
+      button.classList.toggle("alarm", ALARMS.has(name) && number > 0);
     }
     this.#drawKinds();
   }
 
   #pill(name) {
     const count = h("i");
-    const mark = name === "stuck" ? glyph("i-clock", "icon") : STATES[name] ? glyph(`g-${name}`) : null;
+    const mark = MARKS[name] ? glyph(MARKS[name], "icon") : STATES[name] ? glyph(`g-${name}`) : null;
     const button = h("button", { type: "button", class: "pill", data: { state: name }, onclick: (event) => this.#press(name, event) }, mark, h("span", {}, WORDS[name] ?? STATES[name]), count);
     return { button, count };
   }

@@ -2,6 +2,7 @@
 
 import { $, glyph, h, plain, setText } from "../lib/dom.js";
 import { STATES, doing, duration, plural, progressText, share, title } from "../lib/format.js";
+import { lintWords } from "./lints.js";
 
 const OVERSCAN = 6;
 const ORDER = ["running", "waiting", "cancel_requested", "pending", "completed", "failed", "cancelled", "abandoned"];
@@ -17,7 +18,9 @@ export class List {
   #tops = new Float64Array(1);
   #asked = false;
 
-  constructor(on) {
+  // `chosen` are the tasks to act on together.
+  constructor(chosen, on) {
+    this.chosen = chosen;
     this.on = on;
     this.selected = null;
     this.now = 0;
@@ -36,11 +39,18 @@ export class List {
     return this.#rows;
   }
 
+  rowOf(key) {
+    return this.#rows[this.#places.get(key)];
+  }
+
   show(rows, now) {
-    this.#rows = rows;
     this.now = now;
-    this.#places = new Map(rows.map((row, place) => [row.key, place]));
-    this.#place();
+    if (rows !== this.#rows) {
+      this.#rows = rows;
+      this.#places = new Map();
+      rows.forEach((row, place) => this.#places.set(row.key, place));
+      this.#place();
+    }
     this.draw();
   }
 
@@ -145,26 +155,46 @@ export class List {
   #click(event) {
     const element = event.target.closest("hostel-row");
     if (!element) return;
-    const row = this.#rows[this.#places.get(element.key)];
+    const row = this.rowOf(element.key);
     if (!row) return;
     const act = event.target.closest("[data-act]");
+    const from = this.selected;
     this.select(row.key);
-    if (act && act.dataset.act === "fold") this.on.fold(row);
+    if (act?.dataset.act === "choose" || (event.shiftKey && row.kind === "task")) this.#choose(row, event.shiftKey, from);
+    else if (act && act.dataset.act === "fold") this.on.fold(row);
     else if (act) this.on.act(act.dataset.act, row.record);
     else if (row.kind === "session") this.on.fold(row);
     else this.on.open(row.record);
   }
 
+  // Choose one row or let it go; with `isRange` choose all from the last one to it.
+  #choose(row, isRange, from = this.selected) {
+    if (isRange) this.chosen.range(this.#rows, this.chosen.anchor ?? from ?? row.key, row.key);
+    else if (row.kind === "task") this.chosen.toggle(row.key);
+  }
+
+  #stretch(row, target) {
+    if (row) this.chosen.add([row, target]);
+    this.on.move(target);
+  }
+
   #key(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.altKey) return;
+    if (event.key === "a" && (event.ctrlKey || event.metaKey)) {
+      event.preventDefault();
+      return this.chosen.add(this.#rows.filter((one) => !one.context));
+    }
+    if (event.ctrlKey || event.metaKey) return;
+    if (event.key.length === 1 && event.key !== " " && !this.on.hasKeys()) return;
     const place = this.#places.get(this.selected) ?? -1;
     const row = this.#rows[place];
     const page = Math.max(1, Math.floor(this.#scroller.clientHeight / this.#heights.task) - 1);
     const steps = { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1, PageDown: page, PageUp: -page, Home: -Infinity, End: Infinity };
     if (event.key in steps) {
       const target = Math.min(this.#rows.length - 1, Math.max(0, place + steps[event.key]));
-      if (this.#rows[target]) this.on.move(this.#rows[target]);
+      if (this.#rows[target]) event.shiftKey && event.key.startsWith("Arrow") ? this.#stretch(row, this.#rows[target]) : this.on.move(this.#rows[target]);
     } else if (!row) return;
+    else if (event.key.toLowerCase() === "x") this.#choose(row, event.shiftKey);
     else if (event.key === "ArrowRight" && this.#canFold(row)) this.on.fold(row, false);
     else if (event.key === "ArrowLeft") this.#left(row, place);
     else if (event.key === "Enter" || event.key === " ") row.kind === "session" ? this.on.fold(row) : this.on.open(row.record);
@@ -199,8 +229,8 @@ class Row extends HTMLElement {
     this.style.transform = `translateY(${list.topOf(place)}px)`;
     this.style.setProperty("--row-height", `${list.heightOf(row)}px`);
     this.classList.toggle("selected", row.key === list.selected);
-    this.setAttribute("aria-selected", row.key === list.selected);
-    this.setAttribute("aria-level", (row.depth ?? 0) + 1);
+    const attributes = { "aria-selected": list.chosen.has(row.key), "aria-level": row.depth + 1, "aria-posinset": row.place, "aria-setsize": row.of };
+    for (const [name, value] of Object.entries(attributes)) if (this.getAttribute(name) !== String(value)) this.setAttribute(name, value);
     if (row.kind === "session") this.#session(row, list);
     else this.#task(row, list);
   }
@@ -213,6 +243,7 @@ class Row extends HTMLElement {
 
   #build(kind) {
     this.#kind = kind;
+    for (const { name } of [...this.attributes]) this.removeAttribute(name); // nothing of what it was before
     this.setAttribute("role", "treeitem");
     this.className = kind;
     const twist = h("button", { type: "button", class: "twist", tabindex: "-1", data: { act: "fold" }, "aria-label": "Fold or unfold" }, glyph("i-chevron", "icon"));
@@ -226,7 +257,8 @@ class Row extends HTMLElement {
     this.parts.glyph = glyph("g-pending");
     this.parts.title = h("span", { class: "title" });
     this.parts.task = h("code");
-    this.parts.stuck = h("span", { class: "badge stuck" }, "stuck");
+    this.parts.lint = h("span", { class: "badge lint" });
+    this.parts.check = h("input", { type: "checkbox", class: "choose", tabindex: "-1", data: { act: "choose" } });
     this.parts.text = h("span", { class: "text" });
     this.parts.percent = h("span", { class: "percent" });
     this.parts.fill = h("i");
@@ -237,7 +269,7 @@ class Row extends HTMLElement {
     const button = (act, words) => h("button", { type: "button", tabindex: "-1", data: { act } }, words);
     this.parts.acts = h("span", { class: "acts" }, button("transfer", "Transfer"), button("cancel", "Cancel"));
     this.replaceChildren(
-      h("span", { class: "c-task" }, twist, this.parts.glyph, this.parts.title, this.parts.stuck, this.parts.task),
+      h("span", { class: "c-task" }, this.parts.check, twist, this.parts.glyph, this.parts.title, this.parts.lint, this.parts.task),
       h("span", { class: "c-doing" }, h("span", { class: "line" }, this.parts.text, this.parts.percent), this.parts.bar),
       this.parts.kind, this.parts.age, this.parts.sign, this.parts.acts,
     );
@@ -248,9 +280,10 @@ class Row extends HTMLElement {
     const folded = list.on.isFolded(row);
     this.setAttribute("aria-expanded", !folded);
     const facts = [plural(row.matches, "task")];
-    if (row.stuck) facts.push(`${row.stuck} stuck`);
+    if (row.warned) facts.push(`${row.warned} warned`);
     if (row.hidden) facts.push(`${row.hidden} hidden`);
     setText(this.parts.facts, facts.join(" · "));
+    this.#name([row.session, ...facts]);
     const tally = ORDER.filter((state) => row.tally[state]).map((state) => [state, row.tally[state]]);
     const signature = tally.join();
     if (this.parts.bar.dataset.tally === signature) return;
@@ -265,7 +298,9 @@ class Row extends HTMLElement {
   #task(row, list) {
     const record = row.record;
     this.dataset.state = record.state;
-    this.classList.toggle("is-stuck", row.stuck);
+    const lints = (row.lints ?? []).map(lintWords);
+    this.classList.toggle("is-warned", lints.length > 0);
+    this.classList.toggle("chosen", list.chosen.has(row.key));
     this.classList.toggle("context", row.context);
     this.classList.toggle("leaf", !row.below);
     this.style.setProperty("--depth", row.depth - 1);
@@ -276,6 +311,10 @@ class Row extends HTMLElement {
     if (use.getAttribute("href") !== href) use.setAttribute("href", href);
     setText(this.parts.title, title(record));
     setText(this.parts.task, record.label ? record.id : "");
+    setText(this.parts.lint, lints.join(", "));
+    this.parts.lint.title = plain((row.lints ?? []).map((lint) => lint.text).join("; "));
+    this.parts.check.checked = list.chosen.has(row.key);
+    this.parts.check.setAttribute("aria-label", plain(`Select ${title(record)}`));
     setText(this.parts.text, doing(record));
     this.parts.text.title = this.parts.text.textContent;
     setText(this.parts.kind, record.kind);
@@ -284,7 +323,12 @@ class Row extends HTMLElement {
     setText(this.parts.age, duration((live ? list.now : record.completed_at) - record.created_at));
     setText(this.parts.sign, live ? `${duration(list.now - record.updated_at)} ago` : STATES[record.state]);
     for (const button of this.parts.acts.children) button.disabled = !list.on.canAct();
-    this.setAttribute("aria-label", plain(`${title(record)}, ${STATES[record.state]}, ${doing(record)}${row.stuck ? ", stuck" : ""}`));
+    this.#name([title(record), ...lints, STATES[record.state], doing(record), this.parts.percent.textContent]);
+  }
+
+  #name(words) {
+    const name = plain(words.filter(Boolean).join(", "));
+    if (this.getAttribute("aria-label") !== name) this.setAttribute("aria-label", name);
   }
 
   #progress(record) {

@@ -1,12 +1,16 @@
-// All tasks the page knows, as a tree by session, and which of them the filters let through. No DOM here.
+// All tasks the page knows, and the rows that show those the filters let through. What a change of one task
+// touches is changed and no more: counts at once, matches when the rows are asked for, and the rows of a session
+// only if one came, went or moved there. What changes by time alone waits in a queue of moments. No DOM here.
 
-import { LIVE, doing } from "../lib/format.js";
+import { LIVE } from "../lib/format.js";
+import { EVERYTHING, hayOf, isAsking, lingersUntil, matches } from "./matching.js";
+import { Moments } from "./moments.js";
+import { Node, Session, Tree, keyOf, keyOfRecord } from "./tree.js";
 
-const LINGER = 20;
+export { keyOf, keyOfRecord };
 
-export const keyOf = (session, id) => `${session}\u0000${id}`;
-
-export const keyOfRecord = (record) => keyOf(record.session_id, record.id);
+// A host forgets what has ended without a word; so does the page, of more than these.
+const KEPT = 20_000;
 
 // A runtime that starts again counts anew: numbers compare within one host only.
 const isOld = (record, known) => known && known.host_id === record.host_id && known.seq >= record.seq;
@@ -16,19 +20,23 @@ export class Store {
   sessions = new Map();
   hidden = new Map();
   folded = new Set();
-  filter = { text: [], states: new Set(), kind: "", stuckAfter: 300 };
-  counts = {};
+  filter = EVERYTHING;
+  counts = { live: 0, warned: 0, asking: 0, all: 0 };
   kinds = new Map();
+  #tree = new Tree();
+  #changed = new Set();
+  #moments = new Moments();
+  #ended = new Set();
   #seen = null;
+  #order = null;
+  #rows = null;
 
   apply(type, event) {
     const record = event.record;
     if (!record) return null;
-    if (type === "transferred") this.#remove(keyOf(event.from_session_id, record.id));
-    const key = keyOfRecord(record);
-    const known = this.tasks.get(key);
-    if (isOld(record, known)) return null;
-    this.#put(key, record, known);
+    if (type === "transferred") this.#leave(keyOf(event.from_session_id, record.id), record);
+    if (isOld(record, this.tasks.get(keyOfRecord(record)))) return null;
+    this.#put(record);
     return record;
   }
 
@@ -41,153 +49,192 @@ export class Store {
     for (const record of part.items) {
       const key = keyOfRecord(record);
       this.#seen.add(key);
-      const known = this.tasks.get(key);
-      if (!isOld(record, known)) this.#put(key, record, known);
+      if (!isOld(record, this.tasks.get(key))) this.#put(record);
     }
     if (!part.complete) return;
-    for (const key of this.tasks.keys()) if (!this.#seen.has(key)) this.#remove(key);
+    for (const key of [...this.tasks.keys()]) if (!this.#seen.has(key)) this.#remove(this.#tree.nodes.get(key));
     this.#seen = null;
   }
 
-  #put(key, record, known) {
-    this.tasks.set(key, record);
-    if (known && known.parent_task_id === record.parent_task_id) return;
-    let session = this.sessions.get(record.session_id);
-    if (!session) this.sessions.set(record.session_id, (session = { id: record.session_id, since: record.created_at, keys: new Set() }));
-    session.keys.add(key);
+  // What the server says of sessions: since when there is something in them, and how much of it is hidden.
+  describe(sessions) {
+    this.hidden = new Map(sessions.map((session) => [session.id, session.hidden]));
+    for (const { id, first_activity: since } of sessions) {
+      const known = this.sessions.get(id);
+      if (!known || known.since === since) continue;
+      known.since = since;
+      this.#order = this.#rows = null;
+    }
   }
 
-  #remove(key) {
-    const record = this.tasks.get(key);
-    if (!record) return;
-    this.tasks.delete(key);
-    const session = this.sessions.get(record.session_id);
-    session.keys.delete(key);
-    if (!session.keys.size) this.sessions.delete(session.id);
+  // What looks wrong, all of it: takes the place of what was said before.
+  warn(lints) {
+    const said = Map.groupBy(lints, (lint) => keyOf(lint.session_id, lint.task_id));
+    for (const node of this.#tree.nodes.values()) {
+      const of = said.get(node.key);
+      if (!of && !node.lints) continue;
+      this.#warn(node, of && LIVE.has(node.record.state) ? of : null);
+    }
   }
 
-  isStuck(record, now) {
-    return LIVE.has(record.state) && now - record.updated_at > this.filter.stuckAfter;
+  lintsOf(record) {
+    return this.#tree.nodes.get(keyOfRecord(record))?.lints ?? [];
   }
 
-  // The rows to show, in order: a heading for each session, below it its tasks as a tree.
+  choose({ text, states, kind }) {
+    const old = this.filter;
+    if (old.kind === kind && old.text.join() === text.join() && [...old.states].join() === [...states].join()) return;
+    this.filter = { text, states, kind };
+    for (const node of this.#tree.nodes.values()) this.#changed.add(node);
+  }
+
+  fold(row, isFolded) {
+    this.folded[isFolded ? "add" : "delete"](row.key);
+    this.#reshape(row.kind === "session" ? this.sessions.get(row.session) : this.#tree.nodes.get(row.key)?.session);
+  }
+
+  // The rows to show, in order: a heading for each session, below it its tasks as a tree. The same array as
+  // before if none came, went or moved.
   rows(now) {
-    this.counts = { live: 0, stuck: 0, all: this.tasks.size };
-    this.kinds = new Map();
-    const rows = [];
-    const sessions = [...this.sessions.values()].sort((a, b) => b.since - a.since || (a.id < b.id ? -1 : 1));
-    for (const session of sessions) this.#sessionRows(session, now, rows);
-    return rows;
-  }
-
-  #sessionRows(session, now, rows) {
-    const tally = {};
-    const shown = new Set();
-    const children = new Map();
-    let matches = 0;
-    let stuck = 0;
-    for (const key of session.keys) {
-      const record = this.tasks.get(key);
-      this.#count(record, now, tally);
-      if (this.isStuck(record, now)) stuck += 1;
-      if (!this.#matches(record, now)) continue;
-      matches += 1;
-      for (let above = key; above && !shown.has(above); above = this.#parentOf(above)) shown.add(above);
-    }
-    const heading = { kind: "session", key: `s\u0000${session.id}`, session: session.id, tally, stuck, matches, hidden: this.hidden.get(session.id) || 0 };
-    if (!matches) return;
-    rows.push(heading);
-    if (this.folded.has(heading.key)) return;
-    for (const key of shown) {
-      const parent = this.#parentOf(key);
-      const place = parent && shown.has(parent) ? parent : "";
-      if (!children.has(place)) children.set(place, []);
-      children.get(place).push(this.tasks.get(key));
-    }
-    const top = (children.get("") || []).sort((a, b) => b.created_at - a.created_at || b.seq - a.seq);
-    this.#treeRows(top, children, now, rows);
-  }
-
-  #treeRows(top, children, now, rows) {
-    const stack = top.reverse().map((record) => [record, 1]);
-    while (stack.length) {
-      const [record, depth] = stack.pop();
-      const key = keyOfRecord(record);
-      const below = children.get(key) || [];
-      const folded = this.folded.has(key);
-      rows.push({ kind: "task", key, record, depth, below: below.length, folded, stuck: this.isStuck(record, now), context: !this.#matches(record, now) });
-      if (folded) continue;
-      below.sort((a, b) => b.created_at - a.created_at || b.seq - a.seq);
-      for (const child of below) stack.push([child, depth + 1]);
-    }
-  }
-
-  #parentOf(key) {
-    const record = this.tasks.get(key);
-    if (record.parent_task_id === null || record.parent_task_id === record.id) return null;
-    const parent = keyOf(record.session_id, record.parent_task_id);
-    const above = this.tasks.get(parent);
-    return above && above.created_at <= record.created_at ? parent : null;
-  }
-
-  #count(record, now, tally) {
-    tally[record.state] = (tally[record.state] || 0) + 1;
-    this.counts[record.state] = (this.counts[record.state] || 0) + 1;
-    this.kinds.set(record.kind, (this.kinds.get(record.kind) || 0) + 1);
-    if (LIVE.has(record.state)) this.counts.live += 1;
-    if (this.isStuck(record, now)) this.counts.stuck += 1;
-  }
-
-  #matches(record, now) {
-    const { text, states, kind } = this.filter;
-    if (kind && record.kind !== kind) return false;
-    if (!this.#matchesState(record, states, now)) return false;
-    if (!text.length) return true;
-    const hay = `${record.label}\n${record.id}\n${record.session_id}\n${record.kind}\n${record.producer}\n${doing(record)}`.toLowerCase();
-    return text.every((word) => hay.includes(word));
-  }
-
-  #matchesState(record, states, now) {
-    if (states.has("all") || states.has(record.state)) return true;
-    if (states.has("stuck") && this.isStuck(record, now)) return true;
-    if (states.size && !states.has("live")) return false;
-    return LIVE.has(record.state) || now - record.completed_at < LINGER;
+    for (const node of this.#changed) this.#look(node, now);
+    this.#changed.clear();
+    for (const node of this.#moments.due(now)) this.#look(node, now);
+    this.#order ??= [...this.sessions.values()].sort((a, b) => b.since - a.since || (a.id < b.id ? -1 : 1));
+    const shown = this.#order.filter((session) => session.matches);
+    shown.forEach((session, place) => {
+      const { tally, matches, warned } = session;
+      Object.assign(session.heading, { tally, matches, warned, hidden: this.hidden.get(session.id) || 0, place: place + 1, of: shown.length });
+    });
+    this.#rows ??= shown.flatMap((session) => (session.rows ??= this.#rowsOf(session)));
+    return this.#rows;
   }
 
   find(session, id) {
     return this.tasks.get(keyOf(session, id)) ?? { id, session_id: session };
   }
 
-  // The tasks below one, however deep, as a request to stop reaches them: also below those that have ended, and
-  // in other sessions if only one live task there can be meant.
+  // The tasks that a request to stop a task reaches besides it.
   below(record) {
-    const children = new Map();
-    for (const task of this.tasks.values()) {
-      const parent = this.#parentRecord(task);
-      if (!parent) continue;
-      if (!children.has(parent)) children.set(parent, []);
-      children.get(parent).push(task);
-    }
-    const found = new Set();
-    const waiting = [this.tasks.get(keyOfRecord(record))];
-    while (waiting.length) {
-      for (const child of children.get(waiting.pop()) ?? []) {
-        if (child.id === record.id && child.session_id === record.session_id) continue;
-        if (!found.has(child)) waiting.push(child);
-        found.add(child);
-      }
-    }
-    return [...found];
+    return this.#tree.below(record, (task) => LIVE.has(task.state));
   }
 
-  #parentRecord(task) {
-    if (task.parent_task_id === null) return null;
-    const near = this.tasks.get(keyOf(task.session_id, task.parent_task_id));
-    return near ?? this.#onlyLive(task.parent_task_id);
+  #put(record) {
+    const key = keyOfRecord(record);
+    const known = this.#tree.nodes.get(key);
+    const old = known?.record;
+    const stays = known && old.parent_task_id === record.parent_task_id && old.created_at === record.created_at;
+    if (known && !stays) this.#remove(known);
+    const node = stays ? known : this.#add(record);
+    if (stays) this.#count(node, -1);
+    node.record = node.row.record = record;
+    node.hay = null;
+    this.tasks.set(key, record);
+    this.#count(node, 1);
+    this.#changed.add(node);
+    if (LIVE.has(record.state)) this.#ended.delete(node);
+    else this.#end(node);
   }
 
-  #onlyLive(id) {
-    const live = [...this.sessions.keys()].map((session) => this.tasks.get(keyOf(session, id))).filter((task) => task && LIVE.has(task.state));
-    return live.length === 1 ? live[0] : null;
+  #add(record) {
+    let session = this.sessions.get(record.session_id);
+    if (!session) {
+      this.sessions.set(record.session_id, (session = new Session(record.session_id, record.created_at)));
+      this.#order = null;
+    }
+    const node = new Node(record, session);
+    this.#tree.add(node);
+    this.#reshape(session); // what waited for it is below it now
+    return node;
   }
+
+  #end(node) {
+    this.#warn(node, null);
+    this.#ended.add(node);
+    if (this.#ended.size > KEPT) this.#remove(this.#ended.values().next().value);
+  }
+
+  #leave(key, record) {
+    const node = this.#tree.nodes.get(key);
+    if (node && !(node.record.host_id === record.host_id && node.record.seq > record.seq)) this.#remove(node);
+  }
+
+  #remove(node) {
+    this.#warn(node, null);
+    this.#count(node, -1);
+    if (node.matches) this.#tree.setMatches(node, false);
+    this.#tree.remove(node);
+    this.tasks.delete(node.key);
+    this.#changed.delete(node);
+    this.#ended.delete(node);
+    this.#reshape(node.session);
+    if (node.session.size) return;
+    this.sessions.delete(node.session.id);
+    this.#order = null;
+  }
+
+  #warn(node, lints) {
+    const step = Number(Boolean(lints)) - Number(Boolean(node.lints));
+    node.lints = node.row.lints = lints;
+    this.counts.warned += step;
+    node.session.warned += step;
+    if (step) this.#changed.add(node);
+  }
+
+  #count({ record, session }, step) {
+    const { state, kind } = record;
+    session.tally[state] = (session.tally[state] || 0) + step;
+    this.counts[state] = (this.counts[state] || 0) + step;
+    this.counts.all += step;
+    if (LIVE.has(state)) this.counts.live += step;
+    if (isAsking(record)) this.counts.asking += step;
+    const left = (this.kinds.get(kind) || 0) + step;
+    if (left) this.kinds.set(kind, left);
+    else this.kinds.delete(kind);
+  }
+
+  // See whether a task matches now, and when to look again if only time changes that.
+  #look(node, now) {
+    if (node.isGone) return;
+    const hay = () => (node.hay ??= hayOf(node.record));
+    const isMatch = matches(node.record, Boolean(node.lints), hay, this.filter, now);
+    const until = lingersUntil(node.record, this.filter);
+    if (isMatch && until !== null && until > now && until !== node.until) {
+      this.#moments.add(until, node);
+      node.until = until;
+    }
+    if (isMatch === node.matches) return;
+    this.#tree.setMatches(node, isMatch);
+    this.#reshape(node.session);
+  }
+
+  #reshape(session) {
+    if (session) session.rows = null;
+    this.#rows = null;
+  }
+
+  #rowsOf(session) {
+    const rows = [session.heading];
+    if (this.folded.has(session.heading.key)) return rows;
+    const stack = [];
+    pile(stack, session, 1);
+    while (stack.length) {
+      const node = stack.pop();
+      const { row } = node;
+      row.folded = this.folded.has(node.key);
+      row.context = !node.matches;
+      rows.push(row);
+      row.below = pile(row.folded ? [] : stack, node, row.depth + 1);
+    }
+    return rows;
+  }
+}
+
+// Put what is shown below something on the stack, the first on top; return how many there are.
+function pile(stack, above, depth) {
+  const shown = above.below.filter((node) => node.within);
+  for (let place = shown.length - 1; place >= 0; place -= 1) {
+    Object.assign(shown[place].row, { depth, place: place + 1, of: shown.length });
+    stack.push(shown[place]);
+  }
+  return shown.length;
 }

@@ -5,9 +5,13 @@ import { $, glyph, h, setText } from "../lib/dom.js";
 import { LIVE, plural, title } from "../lib/format.js";
 import { Detail } from "../task/detail.js";
 import { cancel, transfer } from "../task/dialogs.js";
+import { cancelAll, transferAll } from "../task/together.js";
 import { NeedsYou } from "./asking.js";
+import { Chosen } from "./chosen.js";
 import { Filters } from "./filters.js";
+import { Lints } from "./lints.js";
 import { List } from "./list.js";
+import { APPLIES, ManyBar } from "./many.js";
 import { keyOf, keyOfRecord } from "./store.js";
 
 const DRAW_EVERY = 120;
@@ -16,7 +20,8 @@ export class TasksView {
   #drawn = 0;
   #waiting = 0;
 
-  // `on.go(place)` and `on.choose(chosen)` change the address; `on.canAct()` tells whether the server is there.
+  // `on.go(place)` and `on.choose(chosen)` change the address; `on.canAct()` tells whether the server is there,
+  // `on.hasKeys()` whether single letters do something.
   constructor(store, on) {
     this.store = store;
     this.on = on;
@@ -30,13 +35,16 @@ export class TasksView {
       openId: (session, id) => this.open({ session_id: session, id }),
       nameOf: (session, id) => title(store.find(session, id)),
     });
-    this.list = new List({
+    this.chosen = new Chosen(store, () => this.#drawChosen());
+    this.many = new ManyBar(this.chosen, { act: (name) => this.actOnChosen(name), canAct: on.canAct, rows: () => this.list.rows });
+    this.list = new List(this.chosen, {
       open: (record) => this.open(record),
       move: (row) => this.#move(row),
       act: (name, record) => this.act(name, record),
       canAct: on.canAct,
+      hasKeys: on.hasKeys,
       fold: (row, folded = !store.folded.has(row.key)) => {
-        store.folded[folded ? "add" : "delete"](row.key);
+        store.fold(row, folded);
         this.draw();
       },
       isFolded: (row) => store.folded.has(row.key),
@@ -45,6 +53,11 @@ export class TasksView {
     this.filters = new Filters(store, {
       choose: (chosen) => this.#choose(chosen),
       found: () => this.#selectFirst(),
+      silentAfter: () => this.lints.load(),
+    });
+    this.lints = new Lints(store, {
+      canAsk: () => on.canAct() && !document.hidden && !$("#tasks").hidden,
+      told: () => this.drawSoon(),
     });
   }
 
@@ -72,13 +85,25 @@ export class TasksView {
   }
 
   get selected() {
-    const row = this.list.rows.find((one) => one.key === this.list.selected);
-    return this.detail.record ?? row?.record;
+    return this.detail.record ?? this.list.rowOf(this.list.selected)?.record;
+  }
+
+  // What a key does: to the tasks that are chosen, else to the one that is open or under the cursor.
+  press(name) {
+    if (this.chosen.size) this.actOnChosen(name);
+    else this.act(name, this.selected);
+  }
+
+  actOnChosen(name) {
+    if (!this.on.canAct()) return;
+    const tasks = this.chosen.records.filter(APPLIES[name]);
+    if (name === "cancel" && tasks.length) cancelAll(tasks, (record) => this.store.below(record).filter(APPLIES.cancel), this.many);
+    if (name === "transfer" && tasks.length) transferAll(tasks, [...this.store.sessions.keys()], this.many);
   }
 
   act(name, record) {
-    if (!record || !LIVE.has(record.state) || !this.on.canAct()) return;
-    if (name === "cancel" && record.state !== "cancel_requested") cancel(record, this.store.below(record).filter((task) => LIVE.has(task.state) && task.state !== "cancel_requested").length);
+    if (!record || !APPLIES[name](record) || !this.on.canAct()) return;
+    if (name === "cancel") cancel(record, this.store.below(record).filter(APPLIES.cancel));
     if (name === "transfer") transfer(record, [...this.store.sessions.keys()]);
   }
 
@@ -92,8 +117,10 @@ export class TasksView {
     clearTimeout(this.#waiting);
     this.#waiting = 0;
     this.#drawn = performance.now();
-    this.list.show(this.store.rows(now()), now());
+    const at = now();
+    this.list.show(this.store.rows(at), at);
     this.filters.draw();
+    this.many.draw();
     this.#drawNothing();
     setText($('[data-count="tasks"]'), this.store.counts.live ? this.store.counts.live.toLocaleString("en") : "");
     this.needsYou.show(this.store.tasks.values(), this.isLoaded);
@@ -102,6 +129,11 @@ export class TasksView {
 
   drawSoon() {
     this.#waiting ||= setTimeout(() => this.draw(), Math.max(0, DRAW_EVERY - (performance.now() - this.#drawn)));
+  }
+
+  #drawChosen() {
+    this.list.draw();
+    this.many.draw();
   }
 
   #move(row) {
