@@ -87,7 +87,9 @@ def test_every_colour_can_be_read(writer: Writer, scheme: Literal["light", "dark
     page = writer.page
     page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
     codes = [*range(30, 38), *range(90, 98), *range(40, 48), *range(100, 108), 1, 2, 3, 4, 7, 9]
-    writer.write("".join(f"\x1b[{code}mcolour {code}\x1b[0m\n" for code in codes) + "\x1b[31;7minverse\x1b[0m\n")
+    writer.write(
+        "".join(f"\x1b[{code}mcolour {code}\x1b[0m\n" for code in codes) + "\x1b[31;7minverse\x1b[0m\n"
+    )
     writer.write("wrong\n\x1b[32mgreen\x1b[0m", "stderr")
     writer.open()
     sync_api.expect(writer.lines.last).to_have_text("green")
