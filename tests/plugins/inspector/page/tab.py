@@ -45,3 +45,7 @@ class Visit:
 
     def pill(self, state: str) -> sync_api.Locator:
         return self.page.locator(f'.pill[data-state="{state}"]')
+
+    def key_of(self, view: str) -> str:
+        """Return the key that shows a view: its place among the tabs."""
+        return str(self.page.locator("[data-tab] > span").all_text_contents().index(view) + 1)

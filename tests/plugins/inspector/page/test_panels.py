@@ -98,7 +98,7 @@ def test_an_action_asks_first_is_offered_where_it_fits_and_shows_what_it_did(
 def test_all_of_it_needs_no_mouse(books: Visit) -> None:
     page = books.page
     page.get_by_role("button", name="Plugins").click()
-    page.keyboard.press("3")
+    page.keyboard.press(books.key_of("Books"))
     row = page.locator(ROW, has_text="First")
     row.wait_for()
     page.get_by_role("button", name="Buy…").focus()

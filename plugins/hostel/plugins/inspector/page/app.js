@@ -1,6 +1,6 @@
 // The page: what one sees follows from the address, what is true comes with the events of the server.
 
-import { ask, follow, now, setToken, takeToken } from "./lib/api.js";
+import { ask, follow, now, setRuntime, setToken, takeToken } from "./lib/api.js";
 import { $, setText } from "./lib/dom.js";
 import { clock } from "./lib/format.js";
 import { hasKeys } from "./lib/keys.js";
@@ -14,11 +14,16 @@ import { TasksView } from "./tasks/view.js";
 import { HistoryView } from "./views/history.js";
 import { Panels } from "./views/panels.js";
 import { Plugins } from "./views/plugins.js";
+import { Runtimes } from "./views/runtimes.js";
+import { SessionView } from "./views/session.js";
 
 const LINKS = { connecting: "connecting", lost: "not connected", locked: "locked" };
 
 let isLive = false;
 let lostAt = 0;
+let role = "steer";
+
+const onServer = { isLive: () => isLive, canAct: () => isLive && role === "steer" };
 
 const store = new Store();
 const router = new Router((place) => see(place));
@@ -28,13 +33,20 @@ const tasks = new TasksView(store, {
     router.choose(chosen);
     tasks.filters.show(router.place.chosen);
   },
-  canAct: () => isLive,
+  ...onServer,
   hasKeys,
 });
 // Each has `show(place)`, told when it comes into sight or its part of the address changes.
-const panels = new Panels({ go: (place) => router.go(place), canAct: () => isLive, isLive: () => isLive, tabbed: () => markTab() });
+const panels = new Panels({ go: (place) => router.go(place), ...onServer, tabbed: () => markTab() });
 const past = new HistoryView({ go: (place) => router.go(place), choose: (chosen) => router.choose(chosen), kinds: () => [...store.kinds.keys()].sort() });
-const views = { tasks, history: past, panel: panels, plugins: new Plugins() };
+const timeline = new SessionView({
+  records: (id) => [...store.tasks.values()].filter((record) => record.session_id === id),
+  open: (record) => router.go({ view: "tasks", path: [record.session_id, record.id] }),
+  choose: (chosen) => router.choose(chosen),
+  isLoaded: () => tasks.isLoaded,
+  isLive: () => isLive,
+});
+const views = { tasks, session: timeline, history: past, panel: panels, plugins: new Plugins() };
 
 function see(place) {
   const name = place.view in views ? place.view : "tasks";
@@ -47,8 +59,27 @@ function see(place) {
 
 function markTab() {
   const { place } = router;
-  const chosen = place.view === "panel" ? panels.tabOf(place) : place.view in views ? place.view : "tasks";
+  const chosen = place.view === "panel" ? panels.tabOf(place) : place.view in views && place.view !== "session" ? place.view : "tasks";
   for (const tab of document.querySelectorAll("[data-tab]")) tab.setAttribute("aria-current", tab.dataset.tab === chosen ? "page" : "false");
+}
+
+const runtimes = new Runtimes();
+
+async function loadRole() {
+  try {
+    role = (await ask("me")).role;
+  } catch { /* the server refuses what one may not do */ }
+  document.body.classList.toggle("viewer", role === "view");
+  $("#role").hidden = role !== "view";
+  $("#role").title = "You may look at everything here and change nothing";
+  drawVerbs();
+}
+
+function drawVerbs() {
+  for (const button of document.querySelectorAll("[data-verb]")) button.disabled = !onServer.canAct();
+  tasks.draw();
+  tasks.detail.draw();
+  panels.draw();
 }
 
 const loadPlugins = soon(0.5, () => views.plugins.load());
@@ -65,6 +96,7 @@ function onFrame(type, data) {
   if (type === "snapshot") {
     store.applyPart(data);
     if (data.complete) tasks.isLoaded = true;
+    timeline.heard();
     tasks.drawSoon();
     return;
   }
@@ -72,6 +104,7 @@ function onFrame(type, data) {
   if (!record) return;
   tasks.detail.take(type, data);
   if (type === "transferred") tasks.follow();
+  timeline.heard();
   panels.heard(record.kind);
   if (record.completed_at !== null) past.heard();
   if (type === "registered" || type === "transferred") loadSessions();
@@ -85,12 +118,14 @@ function onLink(state, why = "") {
   if (state === "connecting" && lostAt) return; // it is still not connected, and says so already
   if (wasLive && !isLive) lostAt = now();
   link.dataset.state = state;
-  setText(link.lastElementChild, isLive ? location.host : LINKS[state]);
+  setText(link.lastElementChild, isLive ? runtimes.name : LINKS[state]);
   link.title = isLive ? "Connected: what you see is live" : "";
   if (state !== "connecting") drawLink(why);
   if (!isLive) return;
   store.beginSnapshot();
   tasks.detail.load();
+  loadRole();
+  runtimes.load().then(() => setText(link.lastElementChild, isLive ? runtimes.name : LINKS[link.dataset.state]));
   panels.load();
   past.load();
   loadPlugins();
@@ -103,9 +138,7 @@ function drawLink(why) {
   document.body.classList.toggle("offline", !isLive);
   $("#banner").hidden = isLive;
   setText($("#banner"), isLive ? "" : `Not connected to the runtime${why && `: ${why}`}.${since}`);
-  for (const button of document.querySelectorAll("[data-verb]")) button.disabled = !isLive;
-  tasks.draw();
-  tasks.detail.draw();
+  drawVerbs();
 }
 
 async function start() {
@@ -117,7 +150,7 @@ async function start() {
 }
 
 async function newTask() {
-  if (!isLive) return;
+  if (!onServer.canAct()) return;
   const near = tasks.selected?.session_id;
   const sessions = [...new Set([near, ...store.sessions.keys()])].filter(Boolean);
   const record = await startTask(sessions);
@@ -136,6 +169,7 @@ const KEYS = {
   m: () => tasks.detail.message.focus(),
   c: () => tasks.press("cancel"),
   t: () => tasks.press("transfer"),
+  s: () => tasks.timeline(),
   j: () => tasks.list.focus(),
   k: () => tasks.list.focus(),
 };
@@ -178,6 +212,7 @@ setInterval(() => {
 }, 1000);
 
 takeToken();
+setRuntime(runtimes.chosen);
 startTheme();
 router.start();
 start();

@@ -22,6 +22,7 @@ let wantsProof = Boolean(sessionStorage.getItem(KEPT));
 let opening = null; // the headers that open the server, null without a connection
 let skew = 0;
 let lostAt = null;
+let runtime = "";
 
 export class Refused extends Error {
   constructor(status, problem) {
@@ -46,6 +47,13 @@ export function setToken(given) {
   wantsProof ||= Boolean(given);
   sessionStorage.removeItem(KEPT);
 }
+
+// Ask another runtime of the user, through the one that serves the page; "" asks that one.
+export function setRuntime(id) {
+  runtime = id;
+}
+
+const address = (path) => new URL(runtime ? `api/runtimes/${encodeURIComponent(runtime)}/${path}` : `api/${path}`, ROOT);
 
 const clock = () => Date.now() / 1000 + skew;
 
@@ -90,7 +98,16 @@ export async function ask(path, body, more = {}) {
     headers: headers({ "content-type": "application/json", ...more }),
     body: JSON.stringify(body),
   };
-  const response = await fetch(new URL(`api/${path}`, ROOT), init);
+  return answered(await fetch(address(path), init));
+}
+
+// Ask the runtime that serves the page.
+export async function askHere(path) {
+  if (!opening) throw new Refused(0, { detail: "the runtime cannot be reached now" });
+  return answered(await fetch(new URL(`api/${path}`, ROOT), { headers: headers() }));
+}
+
+async function answered(response) {
   const answer = await response.json().catch(() => ({}));
   if (!response.ok) throw new Refused(response.status, answer);
   return answer;
@@ -99,7 +116,9 @@ export async function ask(path, body, more = {}) {
 // The body of what a path of the server answers, to be kept as a file.
 export async function download(path) {
   if (!opening) throw new Refused(0, { detail: "the runtime cannot be reached now" });
-  const response = await fetch(new URL(path, ROOT), { headers: headers() });
+  const inApi = path.match(/^api\/(.*)$/s);
+  if (runtime && !inApi) throw new Refused(0, { detail: "this can only be saved from the page of its own runtime" });
+  const response = await fetch(inApi ? address(inApi[1]) : new URL(path, ROOT), { headers: headers() });
   if (!response.ok) throw new Refused(response.status, await response.json().catch(() => ({})));
   return response.blob();
 }
@@ -113,7 +132,7 @@ export const taskPath = (record, verb = "") =>
 // Read a stream of the API until it ends: `tell(type, data)` is told each frame, and waited for.
 export async function readStream(path, tell, signal) {
   if (!opening) throw new Refused(0, { detail: "the runtime cannot be reached now" });
-  const response = await fetch(new URL(`api/${path}`, ROOT), { headers: headers({ accept: "text/event-stream" }), signal });
+  const response = await fetch(address(path), { headers: headers({ accept: "text/event-stream" }), signal });
   if (!response.ok) throw new Refused(response.status, await response.json().catch(() => ({})));
   await read(response.body, (frame) => frame.data && tell(frame.event, JSON.parse(frame.data)), () => {});
 }
@@ -132,7 +151,7 @@ export async function follow(query, on) {
       const proven = await prove(abort.signal);
       if (!proven) return disconnect();
       const more = { ...proven, ...(cursor && { "last-event-id": cursor }) };
-      const response = await fetch(new URL(`api/events?${query}`, ROOT), { headers: more, signal: abort.signal });
+      const response = await fetch(address(`events?${query}`), { headers: more, signal: abort.signal });
       if (!response.ok) throw new Refused(response.status, await response.json().catch(() => ({})));
       skew = Date.parse(response.headers.get("date")) / 1000 - Date.now() / 1000;
       if (!(Math.abs(skew) >= 2)) skew = 0;

@@ -1,6 +1,7 @@
 // The address of what one sees, in the fragment: a path and what is chosen there, as in
 // "#/tasks/SESSION/TASK?state=failed". Going elsewhere is a step that Back takes back; choosing is none. A
-// fragment works below any path of a server, and browsers do not send it.
+// fragment works below any path of a server, and browsers do not send it. "?runtime=ID" says that all of it is of
+// another runtime; it stays until one chooses another.
 
 const HOME = { view: "tasks", path: [], chosen: {} };
 
@@ -15,11 +16,18 @@ const decoded = (text) => {
 export function parse(hash) {
   const [path, query = ""] = hash.replace(/^#/, "").split("?");
   const [view, ...rest] = path.split("/").filter(Boolean).map(decoded);
-  return view ? { view, path: rest, chosen: Object.fromEntries(new URLSearchParams(query)) } : HOME;
+  return view ? { view, path: rest, chosen: chosenIn(query) } : HOME;
 }
 
-export function write({ view, path = [], chosen = {} }) {
-  const query = new URLSearchParams(Object.entries(chosen).filter(([, value]) => value)).toString();
+const chosenIn = (query) => Object.fromEntries([...new URLSearchParams(query)].filter(([name]) => name !== "runtime"));
+
+// The runtime that an address is of, "" for the one that serves the page.
+export const runtimeIn = (hash) => new URLSearchParams(hash.split("?")[1] ?? "").get("runtime") ?? "";
+
+const runtime = runtimeIn(location.hash);
+
+export function write({ view, path = [], chosen = {} }, of = runtime) {
+  const query = new URLSearchParams(Object.entries({ ...chosen, runtime: of }).filter(([, value]) => value)).toString();
   return `#/${[view, ...path].map(encodeURIComponent).join("/")}${query && `?${query}`}`;
 }
 
@@ -31,7 +39,8 @@ export class Router {
   constructor(show) {
     this.#show = show;
     addEventListener("popstate", () => {
-      if (location.hash.startsWith("#token=")) location.reload(); // a link opened in a tab that has the page
+      // a link opened in a tab that has the page, or a step back to another runtime: all begins anew
+      if (location.hash.startsWith("#token=") || runtimeIn(location.hash) !== runtime) location.reload();
       else this.#see(parse(location.hash));
     });
   }

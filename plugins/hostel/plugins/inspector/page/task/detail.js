@@ -4,11 +4,10 @@ import { ask, now, taskPath } from "../lib/api.js";
 import { $, glyph, h, patch, shape, toast } from "../lib/dom.js";
 import { LIVE, STATES, clock, doing, duration, fine, moment, plural, progressText, share, title, whatFailed, whoAndWhy } from "../lib/format.js";
 import { keyOfRecord } from "../tasks/store.js";
+import { LAST_EVENTS, kept } from "./history.js";
 import { Message } from "./message.js";
 import { Output } from "./output.js";
 import { Asking } from "./question.js";
-
-const LAST_EVENTS = 400;
 
 export class Detail {
   #panel = $("#detail");
@@ -22,7 +21,7 @@ export class Detail {
     this.record = null;
     this.asking = new Asking({ canAct: on.canAct, draw: () => this.draw(), answered: on.answered });
     this.message = new Message({ canAct: on.canAct });
-    this.output = new Output({ canAct: on.canAct });
+    this.output = new Output({ isLive: on.isLive });
   }
 
   get isOpen() {
@@ -55,7 +54,7 @@ export class Detail {
 
   // Ask for what the events so far have not told.
   async load() {
-    if (!this.record || !this.on.canAct()) return;
+    if (!this.record || !this.on.isLive()) return;
     const asked = (this.#ask += 1);
     try {
       const found = await ask(taskPath(this.record));
@@ -252,15 +251,6 @@ export class Detail {
     if (!isWhole) rows.push(h("li", { class: "gap" }, h("div", {}, "What happened before is no longer kept.")));
     return h("section", { class: "timeline" }, h("h3", {}, "Timeline"), h("ol", {}, ...rows));
   }
-}
-
-// A panel that stays open must not grow: reports of progress go first, the oldest of them first.
-function kept(history) {
-  if (history.length <= 2 * LAST_EVENTS) return history;
-  const reports = history.filter((event) => event.type === "progress");
-  if (reports.length <= LAST_EVENTS) return history.slice(-LAST_EVENTS);
-  const gone = new Set(reports.slice(0, -LAST_EVENTS));
-  return history.filter((event) => !gone.has(event));
 }
 
 function spansOf(record, history, end) {

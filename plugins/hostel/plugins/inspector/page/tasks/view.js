@@ -20,8 +20,8 @@ export class TasksView {
   #drawn = 0;
   #waiting = 0;
 
-  // `on.go(place)` and `on.choose(chosen)` change the address; `on.canAct()` tells whether the server is there,
-  // `on.hasKeys()` whether single letters do something.
+  // `on.go(place)` and `on.choose(chosen)` change the address; `on.isLive()` tells whether the server is there,
+  // `on.canAct()` whether it also takes verbs, `on.hasKeys()` whether single letters do something.
   constructor(store, on) {
     this.store = store;
     this.on = on;
@@ -30,6 +30,7 @@ export class TasksView {
       close: () => this.#close(),
       act: (name, record) => this.act(name, record),
       canAct: on.canAct,
+      isLive: on.isLive,
       answered: () => this.list.focus(),
       openRecord: (record) => this.open(record),
       openId: (session, id) => this.open({ session_id: session, id }),
@@ -47,6 +48,7 @@ export class TasksView {
         store.fold(row, folded);
         this.draw();
       },
+      timeline: (session) => on.go({ view: "session", path: [session], chosen: {} }),
       isFolded: (row) => store.folded.has(row.key),
     });
     this.needsYou = new NeedsYou({ open: (record) => this.answer(record), showAll: () => this.#choose({ state: "asking", kind: "", q: "" }) });
@@ -56,7 +58,7 @@ export class TasksView {
       silentAfter: () => this.lints.load(),
     });
     this.lints = new Lints(store, {
-      canAsk: () => on.canAct() && !document.hidden && !$("#tasks").hidden,
+      canAsk: () => on.isLive() && !document.hidden && !$("#tasks").hidden,
       told: () => this.drawSoon(),
     });
   }
@@ -101,6 +103,13 @@ export class TasksView {
     if (name === "transfer" && tasks.length) transferAll(tasks, [...this.store.sessions.keys()], this.many);
   }
 
+  // Show where the time of the session went that one is in.
+  timeline() {
+    const row = this.list.rowOf(this.list.selected);
+    const session = this.detail.record?.session_id ?? row?.session ?? row?.record?.session_id;
+    if (session !== undefined) this.list.on.timeline(session);
+  }
+
   act(name, record) {
     if (!record || !APPLIES[name](record) || !this.on.canAct()) return;
     if (name === "cancel") cancel(record, this.store.below(record).filter(APPLIES.cancel));
@@ -123,7 +132,7 @@ export class TasksView {
     this.many.draw();
     this.#drawNothing();
     setText($('[data-count="tasks"]'), this.store.counts.live ? this.store.counts.live.toLocaleString("en") : "");
-    this.needsYou.show(this.store.tasks.values(), this.isLoaded);
+    this.needsYou.show(this.store.asking.values(), this.isLoaded);
     document.title = this.needsYou.title || (this.store.counts.live ? `(${this.store.counts.live}) hostel` : "hostel");
   }
 

@@ -35,7 +35,7 @@ function askFirst(action, post) {
   const form = action.schema ? formOf(action.schema) : null;
   const wrong = h("p", { class: "wrong", role: "alert", hidden: true });
   const send = h("button", { class: `button ${action.danger ? "danger" : "primary"}`, data: { verb: action.title } }, action.title);
-  const heading = h("h2", { id: "action-title" }, action.title);
+  const heading = h("h2", { id: "dialog-title" }, action.title);
   const submit = async (event) => {
     event.preventDefault();
     const values = form ? form.read() : {};
@@ -54,7 +54,7 @@ function askFirst(action, post) {
   };
   dialog.replaceChildren(h("form", { novalidate: true, onsubmit: submit }, heading, action.confirm && h("p", {}, action.confirm), form?.element, wrong,
     h("div", { class: "buttons" }, h("button", { type: "button", class: "button", onclick: () => dialog.close("") }, "Leave it"), send)));
-  dialog.setAttribute("aria-labelledby", "action-title");
+  dialog.setAttribute("aria-labelledby", "dialog-title");
   dialog.returnValue = "";
   dialog.onclick = (event) => {
     if (event.target === dialog) dialog.close("");
