@@ -150,7 +150,7 @@ async function start() {
 }
 
 async function newTask() {
-  if (!isLive) return;
+  if (!onServer.canAct()) return;
   const near = tasks.selected?.session_id;
   const sessions = [...new Set([near, ...store.sessions.keys()])].filter(Boolean);
   const record = await startTask(sessions);

@@ -212,7 +212,8 @@ class Look {
   change(codes) {
     const numbers = codes.split(/[;:]/).map(Number);
     while (numbers.length) this.#take(numbers.shift(), numbers);
-    const [front, ground] = this.#with.has("inverse") ? [this.#ground ?? "i", this.#front ?? "i"] : [this.#front, this.#ground];
+    const isPlain = this.#front === null && this.#ground === null;
+    const [front, ground] = !this.#with.has("inverse") ? [this.#front, this.#ground] : [this.#ground, isPlain ? "i" : this.#front];
     const kept = [...this.#with].filter((one) => one !== "inverse");
     this.name = [front !== null && `f${front}`, ground !== null && `b${ground}`, ...kept].filter(Boolean).join(" ");
   }

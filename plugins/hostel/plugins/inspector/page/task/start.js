@@ -3,6 +3,7 @@
 import { ask } from "../lib/api.js";
 import { $, h, toast } from "../lib/dom.js";
 import { formOf } from "../lib/form.js";
+import { heading } from "./dialogs.js";
 
 const MORE = "further parameters";
 const PRIORITIES = ["interactive", "normal", "batch", "idle"];
@@ -29,7 +30,7 @@ function show(kinds, sessions, done) {
   const room = h("div", { class: "params" });
   const select = h("select", { id: "start-kind", "aria-describedby": "kind-summary" }, ...kinds.map((kind) => h("option", { value: kind.name }, kind.name)));
   const start = h("button", { class: "button primary", data: { verb: "start" }, disabled: !kinds.length }, "Start");
-  const element = h("form", { novalidate: true, class: "start" }, h("h2", { id: "dialog-title" }, "Start a task"),
+  const element = h("form", { novalidate: true, class: "start" }, heading("Start a task"),
     kinds.length ? h("div", { class: "form" }, h("div", { class: "field" }, h("label", { for: "start-kind" }, h("span", { class: "name" }, "Kind")), select, summary)) : h("p", {}, "No plugin offers a kind of task that may be started from outside."),
     room, kinds.length > 0 && place.element,
     h("div", { class: "buttons" }, h("button", { type: "button", class: "button", onclick: () => dialog.close() }, "Leave it"), start));
