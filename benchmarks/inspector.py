@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.lowlevel
@@ -69,12 +69,14 @@ import socket, sys, time
 host, port, token, count = sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4])
 peer = socket.create_connection((host, port))
 head = f"Host: {host}:{port}\\r\\nAuthorization: Bearer {token}"
-begun, events = time.perf_counter(), 0
+begun, events, tail = time.perf_counter(), 0, b""
 peer.sendall(f"GET /api/events?after=start HTTP/1.1\\r\\n{head}\\r\\n\\r\\n".encode())
 while events < count:
     data = peer.recv(1 << 18)
     assert data, "the stream has ended"
+    data = tail + data
     events += data.count(b"\\nevent: ")
+    tail = data[-7:]  # a frame may be cut anywhere
 print(time.perf_counter() - begun, flush=True)
 """
 
@@ -223,25 +225,50 @@ PAGE = """
 import sys, anyio
 from hostel.plugins.inspector import Inspector
 from hostel.runtime import Runtime
-from hostel.sessions import TaskSpec
+from hostel.sessions import Progress, TaskSpec
+async def start(tasks, n, parent=None):
+    spec = TaskSpec(id=f"t{n}", label=f"Task {n}", parent_task_id=parent)
+    await tasks.register_external(f"s{n // 500 % 20}", spec)
+async def change(tasks):
+    n = 10_000
+    while True:
+        for step in range(50):
+            if step % 10 == 0:
+                await start(tasks, n)
+                await tasks.complete(f"t{n - 10_000}")
+                n += 1
+            else:
+                done = step * 2
+                await tasks.update(f"t{n - 1 - step * 97}", progress=Progress(f"step {n}", done, 100))
+        await anyio.sleep(0.1)
 async def main():
     inspector = Inspector()
     async with Runtime(plugins=[inspector], load_installed=False, blocked=["model_pull"]) as runtime:
         for n in range(10_000):
-            parent = f"t{n - n % 10}" if n % 10 else None
-            spec = TaskSpec(id=f"t{n}", label=f"Task {n}", parent_task_id=parent)
-            await runtime.tasks.register_external(f"s{n // 500}", spec)
+            await start(runtime.tasks, n, f"t{n - n % 10}" if n % 10 else None)
         print(inspector.page_url, flush=True)
-        await anyio.sleep_forever()
+        await anyio.to_thread.run_sync(sys.stdin.readline)
+        await change(runtime.tasks)
 anyio.run(main)
 """
+"""10,000 tasks; told to, half a thousand of them change each second: nine tenths report, others come and end."""
+
+LONG_TASKS = """
+window.longTasks = [];
+new PerformanceObserver((list) => longTasks.push(...list.getEntries().map((entry) => entry.duration)))
+  .observe({ type: "longtask", buffered: true });
+"""
+CHANGING_SECONDS = 10
+SCRIPTS = ("FunctionCall", "EvaluateScript", "v8.run", "RunMicrotasks")
 
 
 def page() -> None:
     from playwright.sync_api import sync_playwright
 
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    with subprocess.Popen([sys.executable, "-c", PAGE], stdout=subprocess.PIPE, text=True) as program:
+    command = [sys.executable, "-c", PAGE]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as program:
+        assert program.stdin is not None
         assert program.stdout is not None
         url = program.stdout.readline().strip()
         with sync_playwright() as playwright:
@@ -249,26 +276,41 @@ def page() -> None:
                 executable_path=chromium, args=["--no-sandbox", "--disable-gpu"]
             )
             tab = browser.new_page(viewport={"width": 1280, "height": 800})
-            browser.start_tracing(
-                page=tab, categories=["blink.user_timing", "devtools.timeline", "loading", "v8"]
-            )
+            tab.add_init_script(LONG_TASKS)
+            browser.start_tracing(page=tab, categories=TRACED)
             start = time.perf_counter()
             tab.goto(url)
             tab.wait_for_selector('.pill[data-state="live"] i:text-is("10,000")', timeout=60_000)
             loaded = time.perf_counter() - start
             events = json.loads(browser.stop_tracing())["traceEvents"]
+            until_then = tab.evaluate("longTasks.splice(0)")
+            browser.start_tracing(page=tab, categories=TRACED)
+            program.stdin.write("\n")
+            program.stdin.flush()
+            tab.wait_for_timeout(CHANGING_SECONDS * 1_000)
+            changing = json.loads(browser.stop_tracing())["traceEvents"]
+            while_changing = tab.evaluate("longTasks.splice(0)")
             browser.close()
         program.kill()
     begun = min(event["ts"] for event in events if event["name"] == "navigationStart")
     painted = next(event for event in events if event["name"] == "firstContentfulPaint")
-    tasks = [
-        e for e in events if e.get("tid") == painted["tid"] and e["pid"] == painted["pid"] and "dur" in e
-    ]
-    script = sum(e["dur"] for e in tasks if e["name"] in ("FunctionCall", "EvaluateScript", "v8.run")) / 1e3
-    longest = max(e["dur"] for e in tasks if e["name"] == "FunctionCall") / 1e3
-    row("page with 10,000 tasks: first paint", f"{(painted['ts'] - begun) / 1e3:.0f} ms", "")
-    row("page with 10,000 tasks: all of them there", f"{loaded * 1e3:.0f} ms", "")
-    row("page with 10,000 tasks: script until then", f"{script:.0f} ms", f"longest {longest:.0f} ms")
+    row("page with 10,000 tasks: first paint", f"{(painted['ts'] - begun) / 1e3:.0f} ms", "at most 300 ms")
+    row("page with 10,000 tasks: all of them there", f"{loaded * 1e3:.0f} ms", "at most 1500 ms")
+    _scripts("page with 10,000 tasks: script until then", events, painted, until_then)
+    _scripts(f"500 changes/s for {CHANGING_SECONDS} s: script", changing, painted, while_changing)
+
+
+TRACED = ["blink.user_timing", "devtools.timeline", "loading", "v8", "disabled-by-default-devtools.timeline"]
+
+
+def _scripts(name: str, events: list[Any], painted: Any, long_tasks: list[float]) -> None:
+    """Say how long scripts took in the page's thread, in its own time and, the longest, by the clock."""
+    own = [e for e in events if e["pid"] == painted["pid"] and e.get("tid") == painted["tid"] and "dur" in e]
+    scripts = [(e.get("tdur", e["dur"]) / 1e3, e["dur"] / 1e3) for e in own if e["name"] in SCRIPTS]
+    own_time, by_clock = (max((one[place] for one in scripts), default=0.0) for place in (0, 1))
+    row(name, f"longest {own_time:.0f} ms", f"by the clock {by_clock:.0f} ms", "at most 50 ms")
+    told = f"{max(long_tasks, default=0):.0f} ms" if long_tasks else ""
+    row("  tasks of the browser over 50 ms", str(len(long_tasks)), told)
 
 
 def main() -> None:

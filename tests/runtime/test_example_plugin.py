@@ -24,10 +24,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     with ZipFile(wheel) as archive:
         archive.extractall(target)
 
-    def run(*command: str) -> str:
-        code = (
-            f"import site, sys; site.addsitedir({str(target)!r}); from hostel.runtime.cli import main; main()"
-        )
+    def run(*command: str, code: str = "from hostel.runtime.cli import main; main()") -> str:
+        code = f"import site; site.addsitedir({str(target)!r})\n{code}"
         return subprocess.run(
             [sys.executable, "-c", code, *command], check=True, capture_output=True, text=True
         ).stdout
@@ -43,3 +41,34 @@ def test_it_shows_up_with_its_distribution(run: Run) -> None:
 
 def test_its_command_runs_its_task_kind(run: Run) -> None:
     assert run("count", "7") == "7\n"
+
+
+SERVING = """
+import anyio, httpx, json
+from hostel.plugins.inspector import Inspector
+from hostel.runtime import Runtime
+
+async def main():
+    inspector = Inspector()
+    async with Runtime([inspector]), httpx.AsyncClient(trust_env=False) as http:
+        http.headers["authorization"] = f"Bearer {inspector.token}"
+        begun = await http.post(f"{inspector.url}/api/counts", json={"to": 3})
+        panels = (await http.get(f"{inspector.url}/api/panels")).json()["items"]
+        (panel,) = [panel for panel in panels if panel["plugin"] == "counter"]
+        rows = (await http.get(inspector.url + panel["rows"])).json()["items"]
+        print(json.dumps([begun.json(), panel["title"], panel["actions"][0]["path"], rows[0]["session_id"]]))
+
+anyio.run(main)
+"""
+
+
+def test_it_brings_a_view_to_the_page(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    tmp_path.chmod(0o700)
+
+    assert json.loads(run(code=SERVING)) == [
+        {"message": "Counting to 3."},
+        "Counts",
+        "/api/counts",
+        "counting",
+    ]

@@ -16,7 +16,6 @@ import hmac
 import json
 import os
 import secrets
-import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,19 +41,18 @@ class Card:
     """How to reach one runtime.
 
     `started_at` is in seconds since the epoch, UTC. `process_start` tells a process from a later one with
-    the same pid; None where the system does not say. `title` is for people: the program and its folder."""
+    the same pid; None where the system does not say."""
 
     url: str
     token: str = attrs.field(repr=False)
     pid: int
     started_at: float
     process_start: int | None = None
-    title: str = ""
 
 
 def leave(url: str, token: str, started_at: float) -> Path:
     """Leave a card of this process and return its path; delete it when the runtime stops serving."""
-    card = Card(url, token, os.getpid(), started_at, _process_start(os.getpid()), _title())
+    card = Card(url, token, os.getpid(), started_at, _process_start(os.getpid()))
     folder = runtime_dir()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = folder / f"{card.pid}-{secrets.token_hex(4)}.json"
@@ -179,14 +177,6 @@ def _runs(card: Card) -> bool:
     except (ProcessLookupError, PermissionError, OverflowError):
         return False
     return card.process_start in (None, _process_start(card.pid))
-
-
-def _title() -> str:
-    program = Path(sys.argv[0] if sys.argv else "")
-    name = program.parent.name if program.name == "__main__.py" else program.name
-    with suppress(OSError):  # the folder is gone
-        return f"{name if name and name != '-c' else 'python'} in {Path.cwd()}"
-    return name
 
 
 def _process_start(pid: int) -> int | None:

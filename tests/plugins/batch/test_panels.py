@@ -176,6 +176,15 @@ async def test_a_batch_is_cancelled_through_its_task(upstream: Upstream) -> None
         assert (refused.status_code, "is finished" in refused.json()["detail"]) == (400, True)
 
 
+async def test_who_cancels_a_batch_may_say_so(upstream: Upstream) -> None:
+    upstream.script = lambda _: Answer(hold=anyio.Event())
+    async with page(upstream) as shown:
+        batch = await shown.submit("a")
+
+        await shown.http.post("/api/batches/cancel", json={"id": batch.id, "actor": "ada"})
+        assert (await shown.runtime.tasks.wait(batch.id)).cancel_actor == "ada"
+
+
 async def test_a_batch_that_a_task_made_names_that_task(upstream: Upstream, tmp_path: Path) -> None:
     lines = tmp_path / "in.jsonl"
     body = {"model": "m", "messages": [{"role": "user", "content": "a"}]}
@@ -268,3 +277,19 @@ async def test_what_makes_no_sense_is_refused(upstream: Upstream, path: str, why
         for path in ("cancel", "retry", "retry-line"):
             refused = await shown.http.post(f"/api/batches/{path}", json={"id": 3})
             assert (refused.status_code, refused.json()["detail"]) == (400, "id is to be given as a text")
+
+
+async def test_what_no_database_takes_is_the_fault_of_who_asks(
+    location: str | Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOSTEL_BATCH_STORE", str(location))
+    async with page(None) as shown:
+        for path in ("/api/batches?after=%00", "/api/batches/lines?batch_id=%00"):
+            assert (await shown.http.get(path)).status_code in (400, 404)
+        for path in ("cancel", "retry"):
+            assert (await shown.http.post(f"/api/batches/{path}", json={"id": "\0"})).status_code in (
+                400,
+                404,
+            )
+        assert (await shown.http.get("/batches/%00/results")).status_code in (400, 404)
+        assert {info.failure for info in shown.runtime.plugins} == {None}

@@ -4,11 +4,13 @@ Prints the address of its page, then does what it is told on standard input, lin
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from functools import partial
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anyio
 import anyio.lowlevel
@@ -18,8 +20,12 @@ from hostel.plugins.inspector import Inspector
 from hostel.runtime import Runtime, TaskKind, current_task, hookimpl
 from hostel.sessions import JsonValue, Progress, Question, TaskFilter, TaskSpec, TaskState
 
+if TYPE_CHECKING:
+    from hostel.sessions import BackgroundTaskHost
+
 sys.path.insert(0, str(Path(__file__).parent))
 agents, shelves = import_module("agents"), import_module("shelf")
+texts = import_module("hostile_texts")
 finishing: dict[str, anyio.Event] = {}
 
 
@@ -124,6 +130,29 @@ async def churn(runtime: Runtime, told: str) -> None:
             await anyio.sleep_until(start + number / count)
 
 
+async def crowd(runtime: Runtime, told: str) -> None:
+    session, count = told.split()
+    for number in range(int(count)):
+        await runtime.tasks.register_external(session, TaskSpec(id=f"{session}-{number}"))
+
+
+async def cascade(runtime: Runtime, _: str) -> None:
+    """Start two tasks with three below them, one of which was handed to another session."""
+    tasks = runtime.tasks
+    if await tasks.get("top-1") is not None:
+        return
+    parents = {"top-1": None, "top-2": None, "below-1": "top-1", "below-2": "below-1", "below-3": "top-2"}
+    for task_id, parent in parents.items():
+        await tasks.register_external("near", TaskSpec(id=task_id, parent_task_id=parent))
+    await tasks.transfer("below-3", "far")
+
+
+async def aged(runtime: Runtime, name: str) -> None:
+    """Start a task whose last sign is long ago, as far as a page can tell."""
+    await runtime.tasks.register_external("s" * 40, TaskSpec(id=name, kind="k" * 30))
+    await runtime.tasks.update(name, progress=Progress("m" * 90, 1, 2))
+
+
 async def shelf(_: Runtime, what: str) -> None:
     shelves.shelf.do(what)
 
@@ -158,6 +187,42 @@ async def hostile(runtime: Runtime, name: str) -> None:
 async def named(runtime: Runtime, task_id: str) -> None:
     await runtime.tasks.register_external("chat", TaskSpec(id=task_id, label=task_id.encode().hex()))
     await runtime.tasks.complete(task_id)
+
+
+async def nasty(runtime: Runtime, _: str) -> None:
+    """Have tasks in which every text would like to be obeyed, in each state that has texts of its own."""
+    for text in (*texts.TEXTS, texts.ALL):
+        await hostile_in_each_state(runtime.tasks, text)
+
+
+async def hostile_in_each_state(tasks: BackgroundTaskHost, text: str) -> None:
+    async def register(name: str) -> str:
+        spec = TaskSpec(
+            id=texts.named(name, text),
+            kind=f"k{text}",
+            label=f"l{text}",
+            producer=text,
+            parent_task_id=None if name == "run" else texts.named("run", text),
+            child_session_id=text,
+            idempotency_key=f"{name}{text}",
+        )
+        return (await tasks.register_external(texts.named("nasty", text), spec)).id
+
+    running = await register("run")
+    await tasks.update(running, progress=Progress(text, 3, None, f"u{text}"), notify=True)
+    await tasks.write_output(running, text)
+    schema: dict[str, JsonValue] = {
+        "type": "object",
+        "properties": {"x": {"type": "string", "title": text, "description": text, "enum": [text, "b"]}},
+        "required": ["x"],
+    }
+    question = Question(text, schema)
+    await tasks.update(await register("ask"), state=TaskState.WAITING, question=question)
+    choice = Question(text, None, (text, "b"))
+    await tasks.update(await register("choose"), state=TaskState.WAITING, question=choice)
+    await tasks.request_cancel(await register("stop"), text, actor=text)
+    await tasks.complete(await register("done"), summary=text, value=text)
+    await tasks.complete(await register("fail"), TaskState.FAILED, summary=text)
 
 
 async def silence(runtime: Runtime, name: str) -> None:
@@ -223,6 +288,36 @@ async def asks_badly(runtime: Runtime, name: str) -> None:
     await runtime.tasks.update(name, state=TaskState.WAITING, question=question)
 
 
+async def writes(runtime: Runtime, rest: str) -> None:
+    """Let a task that somebody else runs write: its name, its stream, a JSON text."""
+    name, stream, text = rest.split(" ", 2)
+    if await runtime.tasks.get(name) is None:
+        await runtime.tasks.register_external("desk", TaskSpec(id=name, label=f"Writer {name}"))
+    await runtime.tasks.write_output(name, json.loads(text), stream=stream)
+
+
+async def floods(runtime: Runtime, rest: str) -> None:
+    """Let a task write so many lines of a hundred bytes."""
+    name, _, count = rest.partition(" ")
+    for first in range(0, int(count), 1000):
+        lines = "".join(
+            f"\x1b[32mline {number:08}\x1b[0m {'x' * 76}\n" for number in range(first, first + 1000)
+        )
+        await runtime.tasks.write_output(name, lines)
+
+
+async def ends(runtime: Runtime, name: str) -> None:
+    record = await runtime.tasks.get(name)
+    if record is not None and not record.is_terminal:
+        await runtime.tasks.complete(name)
+
+
+async def starts(runtime: Runtime, rest: str) -> None:
+    """Start a task of a kind: its name, its kind."""
+    name, kind = rest.split(" ")
+    await runtime.start("desk", kind, {}, id=name, label=f"Task {name}")
+
+
 async def reports(runtime: Runtime, rest: str) -> None:
     name, _, message = rest.partition(" ")
     await runtime.tasks.update(name, progress=Progress(message))
@@ -270,6 +365,10 @@ VERBS = {
     "many": many,
     "long": long,
     "named": named,
+    "nasty": nasty,
+    "crowd": crowd,
+    "cascade": cascade,
+    "aged": aged,
     "speak": speak,
     "silence": silence,
     "churn": churn,
@@ -286,6 +385,10 @@ VERBS = {
     "is-answered": is_answered,
     "asks-badly": asks_badly,
     "reports": reports,
+    "writes": writes,
+    "floods": floods,
+    "ends": ends,
+    "starts": starts,
     "hostile": hostile,
 }
 

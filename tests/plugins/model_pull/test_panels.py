@@ -95,7 +95,8 @@ async def test_a_model_is_added_moved_and_cancelled(held: LocalHub) -> None:
         first, last = rows[0], rows[-1]
         assert (first["share"] is None or 0 <= first["share"] < 1, last["share"]) == (True, 0)
         assert (last["id"], last["status"], last["position"]) == ("org/p:Q8_0", "queued", 4)
-        assert (await shown.http.get(f"/api/tasks/{last['task_id']}")).json()["kind"] == "model_pull"
+        task = (await shown.http.get(f"/api/tasks/{last['task_id']}")).json()
+        assert (task["kind"], task["session_id"]) == ("model_pull", last["session_id"])
         assert list(shown.offered("downloads", last)) == ["Move", "Cancel"]
         assert list(shown.offered("downloads", first)) == ["Cancel"]
 
@@ -129,7 +130,7 @@ async def test_a_failure_is_tried_again_and_forgotten(hub: LocalHub) -> None:
         await shown.until(lambda queue: len(queue.recent_failures) == 2)
 
         one, other = await shown.rows("downloads")
-        assert (one["status"], one["task_id"]) == ("failed", None)
+        assert (one["status"], one["task_id"], one["session_id"]) == ("failed", None, None)
         assert one["error"]
         assert list(shown.offered("downloads", one)) == ["Try again", "Forget"]
         hub.clear_faults()

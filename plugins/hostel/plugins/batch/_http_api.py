@@ -11,14 +11,14 @@ import attrs
 
 from hostel.runtime import Endpoint
 
-from ._model.errors import NotFound
+from ._model.errors import NotFound, StorageRefused
 from ._model.ids import BatchId, RequestId
 from ._model.objects import batch_status
 from ._model.streams import closing
 from ._task_sync import MARK, is_marked, summary
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from hostel.sessions import JsonValue
 
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     from ._store.store import SqlStorage
 
     Query = Mapping[str, str]
+    Answer = Callable[[Query, JsonValue], Awaitable[JsonValue]]
 
 USUAL_LIMIT, MOST = 50, 500
 LONGEST_TEXT = 4_000
 """Characters of a body or an answer; the file of results has all of it."""
 MODELS_KNOWN = 1_000
-ACTOR = "inspector"
 
 
 @attrs.frozen
@@ -45,12 +45,16 @@ class BatchesApi:
 
     def endpoints(self) -> list[Endpoint]:
         """Return what is answered."""
+
+        def post(path: str, verb: Answer, summary: str, *, takes_actor: bool = False) -> Endpoint:
+            return Endpoint(path, _storable(verb), "POST", summary, takes_actor)
+
         return [
-            Endpoint("batches", self._list, summary="List batches, the newest first"),
-            Endpoint("batches/lines", self._lines, summary="List lines of `batch_id`, those that failed"),
-            Endpoint("batches/cancel", self._cancel, "POST", "Cancel the batch `id`"),
-            Endpoint("batches/retry", self._retry, "POST", "Send the failed lines of the batch `id` again"),
-            Endpoint("batches/retry-line", self._retry_line, "POST", "Send the failed line `id` again"),
+            Endpoint("batches", _storable(self._list), summary="List batches, the newest first"),
+            Endpoint("batches/lines", _storable(self._lines), summary="List lines of `batch_id` that failed"),
+            post("batches/cancel", self._cancel, "Cancel the batch `id`", takes_actor=True),
+            post("batches/retry", self._retry, "Send the failed lines of the batch `id` again"),
+            post("batches/retry-line", self._retry_line, "Send the failed line `id` again"),
         ]
 
     async def _list(self, query: Query, _: JsonValue) -> JsonValue:
@@ -115,7 +119,7 @@ class BatchesApi:
         batch = await (await self._there(batch_id)).get_batch(batch_id)
         if batch.is_finished:
             raise ValueError(f"the batch {batch_id} is finished: it is {batch_status(batch)}")
-        await self.batches.cancel(batch, actor=ACTOR)
+        await self.batches.cancel(batch, actor=_text(body, "actor"))
         return {}
 
     async def _retry(self, _: Query, body: JsonValue) -> JsonValue:
@@ -151,6 +155,18 @@ class BatchesApi:
         if storage is None:
             raise NotFound("batch", batch_id)
         return storage
+
+
+def _storable(answer: Answer) -> Answer:
+    """Let what a database does not take, a NUL in a name say, be the fault of who asks."""
+
+    async def asked(query: Query, body: JsonValue) -> JsonValue:
+        try:
+            return await answer(query, body)
+        except StorageRefused as error:
+            raise ValueError(str(error)) from error
+
+    return asked
 
 
 def _line(item: BatchResultItem) -> JsonValue:

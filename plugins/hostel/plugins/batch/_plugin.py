@@ -49,11 +49,15 @@ class BatchRequests:
     @hookimpl
     def register_routes(self) -> list[Endpoint | Mount]:
         from ._http_api import BatchesApi
-        from ._openai.mount import V1
+        from ._openai.description import paths
+        from ._openai.mount import V1, refuse
         from ._results import results_app
 
         batches = self._started()
-        mounts = [Mount("/v1", V1(batches)), Mount("/batches", results_app(batches))]
+        mounts = [
+            Mount("/v1", V1(batches), paths=paths(), refuse=refuse),
+            Mount("/batches", results_app(batches)),
+        ]
         return [*BatchesApi(batches).endpoints(), *mounts]
 
     @hookimpl

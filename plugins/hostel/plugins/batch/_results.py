@@ -10,7 +10,7 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from ._model.errors import NotFound
+from ._model.errors import NotFound, StorageRefused
 from ._model.ids import BatchId
 from ._openai.app import jsonl
 
@@ -25,7 +25,7 @@ def results_app(batches: Batches) -> ASGIApp:
     """Serve the results of the batches of a runtime, whoever worked on them."""
     files = _Files(batches)
     routes = [Route("/{id}/results", files.results), Route("/{id}/errors", files.errors)]
-    return Starlette(routes=routes, exception_handlers={NotFound: _missing})
+    return Starlette(routes=routes, exception_handlers={NotFound: _missing, StorageRefused: _missing})
 
 
 class _Files:

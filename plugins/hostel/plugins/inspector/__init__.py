@@ -5,6 +5,7 @@ application to mount in a server of one's own, `hostel serve` runs a runtime as 
 plugin of their own, which opens no port.
 
 _cli/    `hostel serve`, `ps`, `show`, `watch`, `cancel`, `transfer`, `history`
+_top/    `hostel top`
 _shell/  `hostel start`, `run`, `logs`, `answer`, `send`, `wait`, `inbox`, `kinds`
 _plugin  the plugin that serves a runtime while it runs
 _asgi    the same as an application for a server of one's own

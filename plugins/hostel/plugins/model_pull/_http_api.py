@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
@@ -10,6 +11,7 @@ import anyio.to_thread
 import attrs
 
 from hostel.runtime import Endpoint
+from hostel.sessions import SessionsError
 
 from ._cache.models import cached_models
 from ._errors import PullError
@@ -21,7 +23,7 @@ from ._settings import hub_cache
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from hostel.sessions import JsonValue
+    from hostel.sessions import BackgroundTaskHost, JsonValue
 
     from ._cache.models import CachedModel
     from ._manager import DownloadManager
@@ -40,6 +42,7 @@ class DownloadsApi:
     """
 
     manager: Callable[[], DownloadManager]
+    host: BackgroundTaskHost
     _reading: anyio.Lock = attrs.Factory(anyio.Lock)
 
     def endpoints(self) -> list[Endpoint]:
@@ -76,7 +79,24 @@ class DownloadsApi:
     async def _list(self, _query: Mapping[str, str], _body: JsonValue) -> JsonValue:
         shown = to_json(await self.manager().get_queue_snapshot())
         failed = [{**failure, "status": "failed"} for failure in shown["recent_failures"]]
-        return [{**row, **_for_panel(row)} for row in (*shown["items"], *failed)]
+        return [{**row, **await self._for_panel(row)} for row in (*shown["items"], *failed)]
+
+    async def _for_panel(self, row: Mapping[str, Any]) -> dict[str, JsonValue]:
+        """Return what a row of a table needs beside what is known of a download."""
+        done, total = row["downloaded"], row["total"]
+        task_id = next(iter(row.get("request_ids", ())), None)
+        return {
+            "share": min(1.0, done / total) if total else None,
+            "task_id": task_id,
+            "session_id": None if task_id is None else await self._session_of(task_id),
+        }
+
+    async def _session_of(self, task_id: str) -> str | None:
+        """Return where a task is now; None if that is not known, or not of one task alone."""
+        with suppress(SessionsError):
+            record = await self.host.get(task_id)
+            return None if record is None else record.session_id
+        return None
 
     async def _models(self, query: Mapping[str, str], _body: JsonValue) -> JsonValue:
         limit, after = _limit(query), query.get("after", "")
@@ -129,15 +149,6 @@ def _given(body: Body, name: str, kind: type[T], default: T | None = None) -> T:
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise ValueError(f"{name} is to be given as {kind.__name__}")
     return value
-
-
-def _for_panel(row: Mapping[str, Any]) -> dict[str, JsonValue]:
-    """Return what a row of a table needs beside what is known of a download."""
-    done, total = row["downloaded"], row["total"]
-    return {
-        "share": min(1.0, done / total) if total else None,
-        "task_id": next(iter(row.get("request_ids", ())), None),
-    }
 
 
 def _model(model: CachedModel) -> JsonValue:

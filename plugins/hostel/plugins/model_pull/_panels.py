@@ -62,7 +62,7 @@ def _downloads() -> Panel:
             Column("Left", "eta", Format.DURATION),
             Column("Place", "position", Format.NUMBER),
             Column("Attempts", "attempts", Format.NUMBER),
-            Column("Task", "task_id", Format.TASK),
+            Column("Task", "task_id", Format.TASK, "session_id"),
             Column("Why", "error", Format.LINES),
         ],
         [

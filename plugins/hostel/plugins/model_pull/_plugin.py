@@ -49,10 +49,10 @@ class ModelPull:
         add_commands(app)
 
     @hookimpl
-    def register_routes(self) -> list[Endpoint]:
+    def register_routes(self, runtime: Runtime) -> list[Endpoint]:
         from ._http_api import DownloadsApi
 
-        return DownloadsApi(self._started_manager).endpoints()
+        return DownloadsApi(self._started_manager, runtime.tasks).endpoints()
 
     @hookimpl
     def register_panels(self) -> list[Panel]:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 BROKEN_PIPE = 141
 """What a shell says of a program that SIGPIPE has ended, as it ends others."""
 FAILED = 1
+RAISING = ("strict", "surrogateescape")
+"""How errors of encoding are handled by default, the latter in the locale C."""
 
 
 class Unwritable(Exception):
@@ -54,7 +56,8 @@ class _Sink(io.FileIO):
 @contextmanager
 def guarded_output() -> Iterator[None]:
     """Let standard output and error be such streams, and end the command when one is lost."""
-    sys.stdout, sys.stderr = _stream(sys.stdout, 1), _stream(sys.stderr, 2)
+    sys.stdout = _stream(sys.stdout, sys.__stdout__, 1)
+    sys.stderr = _stream(sys.stderr, sys.__stderr__, 2)
     try:
         try:
             yield
@@ -68,13 +71,13 @@ def guarded_output() -> Iterator[None]:
         _end(lost)
 
 
-def _stream(stream: TextIO | None, fd: int) -> TextIO:
+def _stream(stream: TextIO | None, original: TextIO | None, fd: int) -> TextIO:
     if stream is None:  # it was closed before we began
         return Path(os.devnull).open("w")
-    if not isinstance(stream, io.TextIOWrapper):
-        return stream  # somebody's own, in a test
+    if stream is not original or not isinstance(stream, io.TextIOWrapper):
+        return stream  # somebody else looks after it
     stream.flush()
-    if stream.errors != "strict":
+    if stream.errors not in RAISING:
         errors = stream.errors
     else:
         # what is piped may be read again; on a screen each character keeps its width

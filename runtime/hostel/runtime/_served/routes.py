@@ -20,6 +20,9 @@ AsgiApp = Callable[
 ]
 """An ASGI 3 application."""
 
+Refuse: TypeAlias = "Callable[[int, str, str], JsonValue]"
+"""(status, kind, detail) -> the body of an answer that the server gives in the place of an application."""
+
 
 @attrs.frozen
 class Endpoint:
@@ -56,10 +59,16 @@ class Mount:
     `hostel.user` then, and who may only look sends only GET and HEAD. Host and Origin have been checked.
     Bodies come in small parts, no faster than they are taken, and go as fast as the peer takes them; how long
     one may be is the application's own affair. What it raises becomes 500 unless it has begun to answer, and
-    is noted against the plugin."""
+    is noted against the plugin.
+
+    `paths` describe what is below `path`, as the path items of OpenAPI by their paths. What the server
+    answers there itself (no token, a failure) has the form that `refuse` gives it; None for problems of RFC
+    9457."""
 
     path: str
     app: AsgiApp
+    paths: Mapping[str, JsonValue] = attrs.field(factory=dict, eq=False, kw_only=True)
+    refuse: Refuse | None = attrs.field(default=None, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
         """Refuse what cannot be served.
@@ -67,6 +76,10 @@ class Mount:
         :raises TypeError: if a field is of another type.
         """
         _check(self.path, self.app)
+        if not isinstance(self.paths, Mapping):
+            raise TypeError(f"the paths of mount {self.path!r} must be a mapping")
+        if not (self.refuse is None or callable(self.refuse)):
+            raise TypeError(f"what refuses at {self.path!r} must be callable")
 
 
 def _check(path: object, answers: object) -> None:

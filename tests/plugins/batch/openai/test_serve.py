@@ -152,8 +152,11 @@ async def test_a_server_without_an_upstream_says_why_there_is_no_v1_to_whoever_h
         with pytest.raises(openai.NotFoundError, match=r"requests would go nowhere.*--upstream URL"):
             await server(lambda api: api.batches.list())
         stranger = server.openai.with_options(api_key="another")
-        with pytest.raises(openai.AuthenticationError):
+        with pytest.raises(openai.AuthenticationError) as refused:
             await anyio.to_thread.run_sync(lambda: stranger.batches.list())
+
+    assert (refused.value.code, refused.value.type) == ("invalid_api_key", "invalid_request_error")
+    assert "send the token of this runtime" in refused.value.message
 
 
 async def test_an_upstream_that_is_no_address_ends_the_server_at_once(environment: dict[str, str]) -> None:

@@ -1,6 +1,7 @@
 """The page and the event stream in a real browser."""
 
 import json
+import re
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -63,6 +64,17 @@ def test_cancelling_asks_first_and_keeps_the_reason(visit: Visit, program: Progr
     sync_api.expect(visit.page.locator(".detail .state")).to_have_text("cancelled")
     sync_api.expect(visit.page.locator(".detail .box.cancel")).to_contain_text("by inspector page")
     sync_api.expect(visit.page.locator(".detail .box.cancel")).to_contain_text("it is too slow")
+    sync_api.expect(visit.page.locator(".timeline")).to_contain_text("asked to stop")
+
+
+@pytest.mark.parametrize("task_id", [".", ".."])
+def test_a_task_may_be_called_as_places_in_a_path_are(visit: Visit, program: Program, task_id: str) -> None:
+    program.tell(f"work {task_id}")
+    visit.page.locator(TASK, has_text=re.compile(rf"Work {re.escape(task_id)}(?!\.)")).click()
+    visit.page.locator(".detail").get_by_role("button", name="Cancel").click()
+    visit.page.get_by_role("button", name="Cancel the task").click()
+
+    sync_api.expect(visit.page.locator(".detail .state")).to_have_text("cancelled")
     sync_api.expect(visit.page.locator(".timeline")).to_contain_text("asked to stop")
 
 
@@ -257,15 +269,6 @@ def test_every_text_stands_out_from_what_is_behind_it(
         faint += page.evaluate(FAINT)
 
     assert faint == []
-
-
-def test_quiet_tasks_stand_out(visit: Visit) -> None:
-    visit.page.evaluate("document.querySelector('#stuck-after').add(new Option('now', '0'))")
-    visit.page.locator("#stuck-after").select_option("now")
-
-    sync_api.expect(visit.row("Build it all")).to_contain_text("stuck")
-    visit.pill("stuck").click()
-    sync_api.expect(visit.row("Build it all")).to_be_visible()
 
 
 def test_an_error_is_shown_as_one_and_not_as_an_empty_list(

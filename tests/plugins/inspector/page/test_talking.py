@@ -1,10 +1,12 @@
 """What tasks ask is answered in the page, and what they ask for is hard to overlook."""
 
 from collections.abc import Iterator
+from typing import Literal
 
 import pytest
 from playwright import sync_api
 
+from ..contrast import FAINT
 from ..program import Program
 from .tab import BROWSERS, Visit
 
@@ -216,6 +218,23 @@ def test_the_system_tells_of_questions_if_one_asks_for_it(
     sync_api.expect(form(page).get_by_label("Your answer")).to_be_focused()
     program.tell("nobody-asks")
     context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_text_of_a_form_can_be_read(
+    desk: sync_api.Page, program: Program, scheme: Literal["light", "dark"]
+) -> None:
+    desk.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+    program.tell(f"asks seen-{scheme}")
+    open_question(desk, f"seen-{scheme}")
+    form(desk).get_by_role("button", name="Answer").click()
+    sync_api.expect(form(desk)).to_contain_text("This is needed.")
+    faint = desk.evaluate(FAINT)
+    form(desk).get_by_label(BRANCH).fill("main")
+    program.tell(f"is-answered seen-{scheme}")
+    desk.locator(".question.over").wait_for()
+
+    assert faint + desk.evaluate(FAINT) == []
 
 
 def test_a_question_is_answered_on_a_phone(desk: sync_api.Page, program: Program) -> None:

@@ -70,3 +70,21 @@ def test_a_stranger_is_told_to_log_in(browser: sync_api.Browser, app: Started) -
     page.goto(f"{url}/login/ada-secret")
     page.locator(TASK, has_text="Build it all").wait_for()
     context.close()
+
+
+def test_a_page_with_a_token_does_not_do_without_because_it_is_told_to(
+    browser: sync_api.Browser, app: Started
+) -> None:
+    url, asked = app.line(), list[str]()
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(f"{url}/login/ada-secret")
+    page.locator(TASK, has_text="Build it all").wait_for()
+    page.goto("about:blank")
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"{url}/hostel/#token=the-token-of-the-one-before")
+
+    sync_api.expect(page.get_by_role("heading", name="locked")).to_be_visible()
+    assert [one for one in asked if "/proof?" in one]
+    assert [one for one in asked if "/api/" in one] == []
+    context.close()

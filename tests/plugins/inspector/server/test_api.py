@@ -1,6 +1,7 @@
 """What the API answers, over real sockets on both loops."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 
 import anyio
 import httpx
@@ -422,3 +423,18 @@ async def test_texts_that_are_not_unicode_do_not_break_an_answer(served: Served)
     await served.host.register("s", TaskSpec(id="a", label="broken \udce4 name"))
 
     assert (await served.http.get("/api/tasks")).json()["items"][0]["label"] == "broken \udce4 name"
+
+
+async def test_half_a_body_is_the_mistake_of_its_peer(served: Served) -> None:
+    url = httpx.URL(served.inspector.url)
+    head = f"Host: localhost\r\nAuthorization: Bearer {served.inspector.token}\r\nContent-Length: 50\r\n"
+    answer = b""
+    async with await anyio.connect_tcp("127.0.0.1", url.port or 80) as peer:
+        await peer.send(f"POST /api/tasks HTTP/1.1\r\n{head}\r\nhalf".encode())
+        await peer.send_eof()
+        with anyio.fail_after(SECONDS), suppress(anyio.EndOfStream):
+            while True:
+                answer += await peer.receive()
+
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert [info.name for info in served.runtime.plugins if info.failure] == []

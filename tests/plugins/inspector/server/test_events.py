@@ -1,6 +1,8 @@
 """The event stream, read over real sockets by a client that is not ours."""
 
 import json
+import socket
+import struct
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
@@ -9,6 +11,7 @@ import anyio
 import httpx
 import httpx_sse
 import pytest
+from anyio.abc import SocketAttribute
 
 from hostel.plugins.inspector import Inspector
 from hostel.plugins.inspector._server.event_stream import EventStreams
@@ -364,6 +367,24 @@ async def test_a_reader_that_goes_is_forgotten(served: Served) -> None:
             await anyio.lowlevel.checkpoint()
     record = await served.host.register("s", TaskSpec(id="a"))
     assert record.state is TaskState.PENDING
+
+
+async def test_a_reader_that_resets_its_connection_is_no_failure(served: Served) -> None:
+    port = httpx.URL(served.inspector.url).port
+    head = f"Host: localhost\r\nAuthorization: Bearer {served.inspector.token}"
+    async with await anyio.connect_tcp("127.0.0.1", port or 0) as reader:
+        await reader.send(f"GET /api/events HTTP/1.1\r\n{head}\r\n\r\n".encode())
+        with anyio.fail_after(SECONDS):
+            while b"\nid: " not in await reader.receive():
+                pass
+        raw = reader.extra(SocketAttribute.raw_socket)
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    with anyio.fail_after(SECONDS):
+        while len(streams_of(served.inspector)):
+            await anyio.lowlevel.checkpoint()
+    await served.http.get("/health")
+
+    assert [info.name for info in served.runtime.plugins if info.failure] == []
 
 
 async def test_a_peer_that_never_reads_does_not_hold_up_the_others(served: Served) -> None:

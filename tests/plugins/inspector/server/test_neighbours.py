@@ -23,7 +23,7 @@ from hostel.sessions import TaskSpec
 
 from ..agents import Agents
 from ..conftest import client, runtime_with
-from ..program import SECONDS
+from ..program import SECONDS, running
 from ..test_asgi import served as served_by
 
 # httpx leaves its generators to the collector where a stream is left early, and trio says so
@@ -77,7 +77,8 @@ async def test_all_runtimes_of_the_user_are_listed(pair: Pair) -> None:
     assert [item["answers"] for item in (first, second)] == [True, True]
     assert {item["pid"] for item in (first, second)} == {os.getpid()}
     assert first["id"] != second["id"]
-    assert str(first["title"]).endswith(f" in {Path.cwd()}")
+    assert str(first["title"]).endswith(f" in {Path.cwd().name}")
+    assert (await pair.http.get("/api/runtime")).json() == {"title": first["title"], "pid": os.getpid()}
     for inspector in pair.inspectors:
         assert inspector.token not in json.dumps([first, second])
 
@@ -110,6 +111,20 @@ async def test_ids_go_as_they_came(pair: Pair, task_id: str) -> None:
 
     assert answer.status_code == 200, answer.text
     assert answer.json()["id"] == task_id
+
+
+async def test_headers_and_queries_go_as_they_came(pair: Pair) -> None:
+    await pair.other.tasks.register_external("s ü&=", TaskSpec(id="t"))
+    odd = {b"if-match": b'"\xfc\xff"'}
+    changed = await pair.http.post(f"{pair.far}/tasks/t/cancel", json={}, headers=odd)
+    found = await pair.http.get(f"{pair.far}/tasks", params={"session_id": "s ü&=", "limit": "1"})
+    wrong = await pair.http.get(f"{pair.far}/tasks?limt=1")
+    head = await pair.http.head(f"{pair.far}/tasks")
+
+    assert said(changed) == (412, "task-changed")
+    assert [item["id"] for item in found.json()["items"]] == ["t"]
+    assert said(wrong) == (400, "invalid-request")
+    assert (head.status_code, head.content) == (200, b"")
 
 
 async def raw(inspector: Inspector, target: str) -> bytes:
@@ -203,6 +218,25 @@ async def test_a_stream_ends_when_the_other_runtime_does() -> None:
 
     assert b"".join(rest) == b""
     assert said(gone) == (404, "unknown-runtime")
+
+
+async def test_a_stream_ends_when_the_process_of_the_other_is_killed(runtime_folder: Path) -> None:
+    inspector = Inspector()
+    with running("trio", runtime_folder.parent) as program:
+        async with runtime_with(inspector), client(inspector) as http:
+            [item] = [item for item in await listed(http) if item["pid"] == program.process.pid]
+            request = http.build_request("GET", f"/api/runtimes/{item['id']}/events")
+            response = await http.send(request, stream=True)
+            parts = response.aiter_raw()
+            await anext(parts)
+            program.process.kill()
+            with anyio.fail_after(SECONDS):
+                async for _ in parts:
+                    pass
+            await response.aclose()
+
+    assert str(item["title"]).startswith("scenario.py in ")
+    assert (item["this"], item["answers"]) == (False, True)
 
 
 async def test_this_server_stops_though_streams_of_others_go_on() -> None:

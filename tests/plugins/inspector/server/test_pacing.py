@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hostel.plugins.inspector._server.pacing import LEAST, STRETCH, WOKEN_AT_ONCE, Pace, Turns
+from hostel.plugins.inspector._server.pacing import LEAST, LONGEST, STRETCH, WOKEN_AT_ONCE, Pace, Turns
 
-SPEEDS = st.floats(0.05, 1.0)
+SPEEDS = st.floats(0.2, 1.0)
 
 
 class Loop:
@@ -103,6 +103,16 @@ def test_others_are_noticed_at_once_and_forgotten_little_by_little(speed: float)
     assert calmer == sorted(calmer, reverse=True)
     assert calmer[0] > 0.5
     assert calmer[-1] < 0.05
+
+
+@given(st.floats(0.001, 0.2), st.floats(0, 10))
+def test_however_slow_the_machine_is_readers_wait_a_second_at_most(speed: float, wanted: float) -> None:
+    loop = Loop(wanted, speed)
+    for _ in range(50):
+        loop.run(1)
+        loop._stretch()
+
+        assert loop.pace.pause() <= LONGEST
 
 
 class Thread:

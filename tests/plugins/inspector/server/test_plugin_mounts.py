@@ -1,4 +1,4 @@
-"""Large bodies between a peer and the application of another plugin: streamed, never gathered."""
+"""The application of another plugin: bodies are streamed, refusals have its form, its paths are told."""
 
 from collections.abc import AsyncIterator
 
@@ -8,6 +8,7 @@ from anyio.abc import SocketStream
 
 from hostel.plugins.inspector import Inspector
 from hostel.runtime import AsgiMessage, Mount, Runtime, hookimpl
+from hostel.sessions import JsonValue
 
 from ..conftest import client, runtime_with
 from ..program import SECONDS
@@ -121,3 +122,64 @@ async def test_a_peer_that_leaves_is_no_failure_of_the_application() -> None:
         failures = {info.name: info.failure for info in runtime.plugins}
 
     assert failures["files"] is None
+
+
+class Rooms:
+    """Says in its own words why it does not answer."""
+
+    name = "rooms"
+
+    def __init__(self) -> None:
+        self.is_confused = False
+
+    @hookimpl
+    def register_routes(self) -> list[Mount]:
+        described: JsonValue = {
+            "get": {"summary": "Show a room", "responses": {"200": {"description": "It"}}}
+        }
+        return [Mount("/rooms", self.app, paths={"/{number}": described}, refuse=self.refuse)]
+
+    async def app(self, scope: AsgiMessage, receive, send) -> None:  # type: ignore[no-untyped-def]
+        raise RuntimeError("the door is stuck")
+
+    def refuse(self, status: int, kind: str, detail: str) -> JsonValue:
+        if self.is_confused:
+            raise KeyError("words")
+        return {"sorry": [status, kind, detail.partition(" ")[0]]}
+
+
+async def test_a_mount_says_in_its_own_form_what_the_server_refuses_or_fails_at() -> None:
+    inspector, failed = Inspector(), ["error", "a"]
+    async with runtime_with(Rooms(), inspector), client(inspector) as http:
+        nobody = await http.get("/rooms/1", headers={"authorization": "Bearer wrong"})
+        foreign = await http.get("/rooms", headers={"host": "evil.example"})
+        broken = await http.get("/rooms/1")
+        beside = await http.get("/roomsandmore", headers={"authorization": ""})
+
+    assert (nobody.status_code, nobody.json()) == (401, {"sorry": [401, "unauthorized", "send"]})
+    assert nobody.headers["www-authenticate"] == 'Bearer realm="hostel"'
+    assert nobody.headers["x-content-type-options"] == "nosniff"
+    assert (foreign.status_code, foreign.json()["sorry"][1]) == (421, "foreign-host")
+    assert (broken.status_code, broken.json()["sorry"]) == (500, [500, *failed])
+    assert beside.json()["type"] == "urn:hostel:problem:unauthorized"
+
+
+async def test_a_mount_that_fails_to_refuse_is_noted_and_what_it_guards_stays_shut() -> None:
+    rooms, inspector = Rooms(), Inspector()
+    rooms.is_confused = True
+    async with runtime_with(rooms, inspector) as runtime, client(inspector) as http:
+        nobody = await http.get("/rooms/1", headers={"authorization": ""})
+        failures = {info.name: info.failure for info in runtime.plugins}
+
+    assert (nobody.status_code, nobody.json()["type"]) == (401, "urn:hostel:problem:unauthorized")
+    assert failures["rooms"] == "refusing at /rooms: KeyError: 'words'"
+
+
+async def test_what_a_mount_says_of_its_paths_is_in_the_description_and_others_are_mentioned() -> None:
+    inspector = Inspector()
+    async with runtime_with(Rooms(), Files(), inspector), client(inspector) as http:
+        described = (await http.get("/openapi.json")).json()
+
+    assert described["paths"]["/rooms/{number}"]["get"]["summary"] == "Show a room"
+    assert "/v1/batches/{id}/cancel" in described["paths"]
+    assert {tag["name"] for tag in described["tags"]} == {"/rooms", "/files", "/v1"}

@@ -30,16 +30,17 @@ async def test_exposed_kinds_are_listed_with_what_they_take(served: Served) -> N
     assert echo["params"]["properties"]["times"] == {"type": "integer", "default": 1}
 
 
-async def test_a_task_is_started_and_is_where_its_location_says(served: Served) -> None:
+@pytest.mark.parametrize("task_id", ["x/y", ".", ".."])
+async def test_a_task_is_started_and_is_where_its_location_says(served: Served, task_id: str) -> None:
     made = await served.http.post(
         "/api/tasks",
-        json={"kind": "echo", "session_id": "a/b", "params": {"text": "hi"}, "id": "x/y", "label": "Hi"},
+        json={"kind": "echo", "session_id": "a/b", "params": {"text": "hi"}, "id": task_id, "label": "Hi"},
     )
-    await served.host.wait("x/y")
+    await served.host.wait(task_id)
     shown = await served.http.get(made.request.url.join(made.headers["location"]))
 
     assert made.status_code == 201
-    assert (made.json()["id"], made.json()["label"], made.json()["producer"]) == ("x/y", "Hi", "agents")
+    assert (made.json()["id"], made.json()["label"], made.json()["producer"]) == (task_id, "Hi", "agents")
     assert (shown.json()["session_id"], shown.json()["state"]) == ("a/b", "completed")
 
 

@@ -13,6 +13,8 @@ from .app import batch_app
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+    from hostel.sessions import JsonValue
+
     from .._model.records import Batch
     from .._service import Batches
 
@@ -23,6 +25,13 @@ ABSENT = (
 
 _asker: ContextVar[str] = ContextVar("hostel_batch_asker", default="client")
 """Whose request is answered: the user, where the server knows its users."""
+
+
+def refuse(status: int, kind: str, detail: str) -> JsonValue:
+    """Return what the server refuses in the form that OpenAI's clients expect."""
+    code = "invalid_api_key" if status == 401 else kind.replace("-", "_")
+    blame = "server_error" if status >= 500 else "invalid_request_error"
+    return error_object(detail, kind=blame, code=code)
 
 
 class V1:

@@ -17,10 +17,10 @@ Session = Annotated[str | None, typer.Option(help="Only this session.", metavar=
 
 @hookimpl
 def register_commands(app: typer.Typer) -> None:
-    """Add `serve`, `ps`, `show`, `watch`, `cancel`, `transfer`, `history` and those that start tasks and talk
-    with them.
+    """Add `serve`, `ps`, `show`, `watch`, `top`, `cancel`, `transfer`, `history` and those that start tasks
+    and talk with them.
     """
-    for command in (serve, ps, show, watch, cancel, transfer, history):
+    for command in (serve, ps, show, watch, top, cancel, transfer, history):
         app.command()(command)
     verbs.add_to(app)
 
@@ -100,6 +100,16 @@ def watch(
     from .watch import watch_all
 
     watch_all(task, session=session, kind=kind, as_json=as_json)
+
+
+def top(
+    session: Session = None,
+    kind: Annotated[str | None, typer.Option(help="Only tasks of this kind.")] = None,
+) -> None:
+    """Show live tasks on the whole screen: read, answer and cancel them by keys."""
+    from .._top.top import show_top
+
+    show_top(session=session, kind=kind)
 
 
 def cancel(

@@ -74,7 +74,7 @@ def _texts(row: Row, now: float) -> dict[str, str]:
         "age": duration_text(end - record.created_at),
         "sign": f"{MARK}{sign}" if row.warning else sign,
         "doing": doing,
-        "runtime": row.where.removeprefix("http://"),
+        "runtime": row.where.removeprefix("http://").partition(" ")[0],
     }
     return {name: console.plain(text) for name, text in texts.items()}
 

@@ -30,12 +30,19 @@ POLL_SECONDS = 1.0
 class Watch:
     """The followers of all runtimes and the view of their tasks that they keep."""
 
-    def __init__(self, query: Mapping[str, str], on_item: Callable[[str, StreamItem], None]) -> None:
+    def __init__(
+        self,
+        query: Mapping[str, str],
+        on_item: Callable[[str, StreamItem], None],
+        *,
+        warn: Callable[[object], None] = console.warn,
+    ) -> None:
         self.task_view = TaskView()
         self.caught_up = anyio.Event()
         """Set once every runtime found first that can be reached has sent all its tasks."""
         self._query = query
         self._on_item = on_item
+        self._warn = warn
         self._followed: set[cards.Card] = set()
         self._catching_up: set[cards.Card] = set()
 
@@ -56,20 +63,20 @@ class Watch:
             on_item, on_lost = partial(self._take, card), partial(self._lose, card)
             await Follower(card, self._query, on_item=on_item, on_lost=on_lost).run()
         except Refused as error:
-            console.warn(f"the runtime at {card.url} refuses: {error}")
+            self._warn(f"the runtime at {card.url} refuses: {error}")
             return
         finally:
             self._catching_up.discard(card)
             self._check_caught_up()
         self._followed.discard(card)
-        self.task_view.forget(_name(card))
+        self.task_view.forget(name_of(card))
 
     def _take(self, card: cards.Card, item: StreamItem) -> None:
         if isinstance(item, TaskEvent):
-            if self.task_view.apply(_name(card), item):
+            if self.task_view.apply(name_of(card), item):
                 self._on_item(card.url, item)
             return
-        self.task_view.apply_part(_name(card), item.records, complete=item.complete)
+        self.task_view.apply_part(name_of(card), item.records, complete=item.complete)
         self._on_item(card.url, item)
         if item.complete:
             self._catching_up.discard(card)
@@ -77,18 +84,19 @@ class Watch:
 
     def _lose(self, card: cards.Card) -> None:
         if card in self._catching_up:
-            console.warn(f"the runtime at {card.url} does not answer")
+            self._warn(f"the runtime at {card.url} does not answer")
         self._catching_up.discard(card)
         self._check_caught_up()
-        self.task_view.begin(_name(card))
+        self.task_view.begin(name_of(card))
 
     def _check_caught_up(self) -> None:
         if not self._catching_up:
             self.caught_up.set()
 
 
-def _name(card: cards.Card) -> str:
-    return f"{card.url} {card.pid}"  # one that starts again may have the same address
+def name_of(card: cards.Card) -> str:
+    """Return what tells a runtime from one that starts again at its address."""
+    return f"{card.url} {card.pid}"
 
 
 def watch_all(task_id: str | None, *, session: str | None, kind: str | None, as_json: bool) -> None:

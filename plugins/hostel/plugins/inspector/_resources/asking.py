@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
     from anyio.abc import SocketStream
 
-    Header = tuple[str, str]
+    Header = tuple[bytes, bytes]
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 60.0
 """How long a head may take: a wait for tasks takes 50 seconds."""
 SILENCE_SECONDS = 45.0
 """How long a body may be silent: streams say something every 15 seconds."""
-PROOF_BYTES = 4 * 1024
+SMALL = 4 * 1024
 
 
 class Gone(Exception):
@@ -43,14 +43,17 @@ class Line:
     def __init__(self, stream: SocketStream, host: str) -> None:
         self._stream = stream
         self._http = h11.Connection(h11.CLIENT)
-        self._headers: list[Header] = [("host", host)]
+        self._headers: list[Header] = [(b"host", host.encode())]
 
     async def ask(
         self, method: str, target: str, headers: Iterable[Header] = (), body: bytes = b""
     ) -> h11.Response:
         """Send a request and return the head of the answer."""
-        length = [("content-length", str(len(body)))] if method == "POST" else []
+        length = [(b"content-length", b"%d" % len(body))] if method == "POST" else []
         request = h11.Request(method=method, target=target, headers=[*self._headers, *headers, *length])
+        if self._http.our_state is h11.DONE:
+            with _translated():
+                self._http.start_next_cycle()
         data = [self._http.send(request), self._http.send(h11.Data(data=body)) if body else b""]
         with _translated(), anyio.fail_after(ANSWER_SECONDS):
             await self._stream.send(b"".join(filter(None, [*data, self._http.send(h11.EndOfMessage())])))
@@ -74,7 +77,7 @@ class Line:
         """Let the other side prove that it knows `token`; then the key of its run goes with each request."""
         nonce = secrets.token_hex(16)
         response = await self.ask("GET", f"/proof?nonce={nonce}")
-        told, shown = await self._small(), ""
+        told, shown = await self.json(), ""
         try:
             key = cards.run_key(token, str(told["run"]))
             shown = str(told["proof"])
@@ -83,13 +86,12 @@ class Line:
         is_ours = hmac.compare_digest(shown.encode(errors="replace"), cards.proof(key, nonce).encode())
         if response.status_code != 200 or not is_ours:
             raise Gone("another program answers there")
-        with _translated():
-            self._http.start_next_cycle()
-        self._headers.append(("authorization", f"Bearer {key}"))
+        self._headers.append((b"authorization", f"Bearer {key}".encode()))
 
-    async def _small(self) -> dict[str, object]:
+    async def json(self) -> dict[str, object]:
+        """Return the answer's body, a small JSON object; {} if it is something else."""
         data = b""
-        while (part := await self.part()) is not None and len(data) < PROOF_BYTES:
+        while (part := await self.part()) is not None and len(data) < SMALL:
             data += part
         try:
             told = json.loads(data)

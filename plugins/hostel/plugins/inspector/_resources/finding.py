@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from starlette.responses import Response
 
@@ -54,6 +55,13 @@ class Resources:
             raise finished_task(record)
         check_match(request, revision(record))
         return record
+
+
+def quoted(task_id: str) -> str:
+    """Return an id as it is in a path."""
+    if task_id in DOTS.values():
+        return task_id.replace(".", "%252E")
+    return quote(task_id, safe="")
 
 
 def answer(value: JsonValue, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from hostel.runtime import cards
 
-    from .asking import Line
+    from .asking import Header, Line
 
 LONGEST = 64 * 1024 * 1024
 """Bytes of an answer that is no stream."""
@@ -55,7 +55,7 @@ class Asked:
 
     method: str
     target: str
-    headers: list[tuple[str, str]]
+    headers: list[Header]
     body: bytes = attrs.field(repr=False)
 
 

@@ -1,15 +1,18 @@
 """The other runtimes of this user, through this server: which there are, and asking one of them.
 
-Each has left a card. What is asked of `/api/runtimes/{id}/...` is asked of the other's `/api/...`, as it came
-and in the name of who asks. A request that was sent on is not sent on again, so that none goes in a circle.
-Who gets here may steer all that this user runs, so it takes who may steer, and a server that was told to (or
-one that only this machine can ask, by its token)."""
+Each has left a card, and says itself what it is. What is asked of `/api/runtimes/{id}/...` is asked of the
+other's `/api/...`, as it came and in the name of who asks. A request that was sent on is not sent on again,
+so that none goes in a circle. Who gets here may steer all that this user runs, so it takes who may steer, and
+a server that was told to (or one that only this machine can ask, by its token)."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from contextlib import contextmanager
+import sys
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from string import punctuation
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote_to_bytes
 
@@ -33,11 +36,13 @@ if TYPE_CHECKING:
     from hostel.sessions import JsonValue
 
     from .._users import Caller
+    from .asking import Header
 
 MOST_FORWARDED = 64
 ASKED_AT_ONCE = 8
 SECONDS = 2.0
 """How long a runtime that is listed may take to prove itself."""
+LONGEST_TITLE = 200
 SENT = ("accept", "content-type", "if-match", "last-event-id")
 TICKET = b"ticket="
 
@@ -49,18 +54,24 @@ class Neighbours(Resources):
     """The address on this one's card, empty if it has left none; None if it shows no others."""
     _forwarded = 0
 
+    async def runtime(self, request: Request) -> Response:
+        """Say which process this is."""
+        Query(request, ())
+        return answer({"title": _title(), "pid": os.getpid()})
+
     async def runtimes(self, request: Request) -> Response:
         """List the runtimes of this user on this machine, the longest running first."""
         Query(request, ())
         self._check(caller_of(request.scope))
         found = await anyio.to_thread.run_sync(cards.running)
-        answering = set[cards.Card]()
+        titles: dict[cards.Card, str] = {}
         limiter = anyio.CapacityLimiter(ASKED_AT_ONCE)
 
         async def try_out(card: cards.Card) -> None:
             async with limiter:
-                if self._is_this(card) or await _answers(card):
-                    answering.add(card)
+                title = _title() if self._is_this(card) else await _asked_title(card)
+                if title is not None:
+                    titles[card] = title
 
         async with anyio.create_task_group() as group:
             for card in found:
@@ -68,12 +79,12 @@ class Neighbours(Resources):
         items: list[JsonValue] = [
             {
                 "id": _id(card),
-                "title": card.title,
+                "title": titles.get(card, ""),
                 "url": card.url,
                 "pid": card.pid,
                 "started_at": card.started_at,
                 "this": self._is_this(card),
-                "answers": card in answering,
+                "answers": card in titles,
             }
             for card in found
         ]
@@ -115,24 +126,35 @@ class Neighbours(Resources):
         return card.url == self.own_url and card.pid == os.getpid()
 
 
-async def _answers(card: cards.Card) -> bool:
+async def _asked_title(card: cards.Card) -> str | None:
+    """Return what a runtime says it is, None if it does not answer."""
     with anyio.move_on_after(SECONDS):
         try:
-            async with line_to(card):
-                return True
+            async with line_to(card) as line:
+                await line.ask("GET", "/api/runtime")
+                return str((await line.json()).get("title", ""))[:LONGEST_TITLE]
         except Gone:
             pass
-    return False
+    return None
+
+
+def _title() -> str:
+    """Say what this process is, for people: its program and the folder it works in."""
+    program = Path(sys.argv[0] if sys.argv else "")
+    name = program.parent.name if program.name == "__main__.py" else program.name
+    with suppress(OSError):  # the folder is gone
+        return f"{name if name and name != '-c' else 'python'} in {Path.cwd().name}"
+    return name
 
 
 def _id(card: cards.Card) -> str:
     return hashlib.sha256(f"{card.url} {card.pid} {card.started_at!r}".encode()).hexdigest()[:16]
 
 
-def _headers(given: Mapping[str, str], caller: Caller) -> list[tuple[str, str]]:
+def _headers(given: Mapping[str, str], caller: Caller) -> list[Header]:
     name = caller.user.name if caller.way is Way.USERS else ""
-    sent = [(header, given[header]) for header in SENT if header in given]
-    return [*sent, (FORWARDED, quote(name, safe=""))]
+    sent = [(header.encode(), given[header].encode("latin-1")) for header in SENT if header in given]
+    return [*sent, (FORWARDED.encode(), quote(name, safe="").encode())]
 
 
 def _target(request: Request) -> str:
@@ -143,7 +165,7 @@ def _target(request: Request) -> str:
     path = "/".join(_segment(unquote_to_bytes(part)) for part in rest.split(b"/"))
     # a ticket is for this server
     query = b"&".join(part for part in scope["query_string"].split(b"&") if not part.startswith(TICKET))
-    return f"/api/{path}{'?' if query else ''}{query.decode('latin-1')}"
+    return f"/api/{path}{'?' if query else ''}{quote(query, safe=punctuation)}"
 
 
 def _segment(part: bytes) -> str:

@@ -10,7 +10,7 @@ from hostel.sessions.json import record_to_json
 
 from .._server.params import Body, Query, invalid
 from .._server.problems import unknown_kind
-from .finding import Resources, answer, revision
+from .finding import Resources, answer, quoted, revision
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -65,7 +65,7 @@ class Starting(Resources):
             parent_task_id=body.text("parent_task_id"),
         )
         record = handle.record
-        place = f"tasks/{quote(record.id, safe='')}?session_id={quote(record.session_id, safe='')}"
+        place = f"tasks/{quoted(record.id)}?session_id={quote(record.session_id, safe='')}"
         # relative, since a proxy may cut off the beginning of the path
         headers = {"location": place, "etag": revision(record)}
         return answer(record_to_json(record), status=201, headers=headers)

@@ -43,7 +43,7 @@ def build(
     theirs, pages = PluginRoutes.of(runtime), page_routes()
     panels = PluginPanels.of(runtime.plugins, theirs)
     routes: list[BaseRoute] = [*_own_routes(api, panels), *theirs.routes, *pages]
-    routes.append(Route("/openapi.json", _constant(openapi(theirs.endpoints))))
+    routes.append(Route("/openapi.json", _constant(openapi(theirs.endpoints, theirs.mounts))))
     app = Starlette(
         routes=routes,
         exception_handlers={
@@ -57,7 +57,10 @@ def build(
     app.router.redirect_slashes = False  # a redirect would name the host and the path behind a proxy
     public = frozenset(["/health", "/proof", *(page.path for page in pages)])
     users = None if auth is None else Users(auth, runtime.plugins)
-    return cast("AsgiApp", AuthMiddleware(app, tokens, users, host=host, allowed=allowed, public=public))
+    return cast(
+        "AsgiApp",
+        AuthMiddleware(app, tokens, users, host=host, allowed=allowed, public=public, refuse=theirs.refuse),
+    )
 
 
 def _own_routes(api: Api, panels: PluginPanels) -> list[Route]:
@@ -83,6 +86,7 @@ def _own_routes(api: Api, panels: PluginPanels) -> list[Route]:
         Route("/api/events", api.events),
         Route("/api/events/ticket", api.ticket, methods=["POST"]),
         Route("/api/plugins", api.plugins),
+        Route("/api/runtime", api.runtime),
         Route("/api/runtimes", api.runtimes),
         Route("/api/runtimes/{runtime_id}/{rest:path}", api.forward, methods=["GET", "POST"]),
         Route("/api/panels", panels.listing),

@@ -26,7 +26,7 @@ from .host_names import is_address, is_loopback, name_of
 from .problems import Problem, forbidden
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -93,7 +93,8 @@ class AuthMiddleware:
     """Lets requests through to `app` that name this server, come from no foreign page and carry the token, or
     are of one of the `users`.
 
-    `host` is the address it listens on, `allowed` are its further names."""
+    `host` is the address it listens on, `allowed` are its further names; `refuse` says how a path is told of
+    a problem."""
 
     def __init__(
         self,
@@ -104,6 +105,7 @@ class AuthMiddleware:
         host: str,
         allowed: frozenset[str],
         public: frozenset[str],
+        refuse: Callable[[str, Problem], ASGIApp],
     ) -> None:
         self._app = app
         self._tokens = tokens
@@ -112,6 +114,7 @@ class AuthMiddleware:
         self._names = {"localhost", host.lower(), *allowed} - {""}
         self._any_address = not is_loopback(host)
         self._public = public
+        self._refuse = refuse
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_guarded(message: Message) -> None:
@@ -120,7 +123,7 @@ class AuthMiddleware:
             await send(message)
 
         problem = await self._objection(scope)
-        app = self._app if problem is None else problem.response()
+        app = self._app if problem is None else self._refuse(_path(scope), problem)
         await app(scope, receive, send_guarded)
 
     async def _objection(self, scope: Scope) -> Problem | None:

@@ -23,9 +23,11 @@ if TYPE_CHECKING:
 
 STRETCH = 0.02
 """Seconds of work at a stretch."""
-LEAST = 0.15
+LEAST = 0.125
 """The part of the loop that streams have beside others who want all of it."""
 MOST = 0.95
+LONGEST = 1.0
+"""Seconds after which a pause ends, however little the machine has let the others do."""
 MEMORY = 0.7
 """How much of what others were seen to take is expected after they were not seen to."""
 SLOWEST = 0.02
@@ -63,7 +65,7 @@ class Pace:
     def pause(self) -> float:
         """Return how many seconds the others are to have the loop."""
         part = max(LEAST, MOST - self.busy)
-        return self._worked / self.speed * (1 - part) / part
+        return min(LONGEST, self._worked / self.speed * (1 - part) / part)
 
     def resume(self, worked: float, lasted: float, paused: float) -> None:
         """Begin anew after a pause of `lasted` seconds for `worked` seconds of work, in which others worked

@@ -28,27 +28,20 @@ if TYPE_CHECKING:
     from .._users import Caller
 
 OWN = (
-    "kinds",
-    "me",
-    "runtimes",
-    "sessions",
-    "tasks",
-    "transfer",
-    "events",
-    "plugins",
-    "panels",
-    "lints",
-    "history",
+    *("kinds", "me", "runtime", "runtimes", "sessions", "tasks", "transfer"),
+    *("events", "plugins", "panels", "lints", "history"),
 )
 RESERVED = ("/api", "/page", "/health", "/proof", "/metrics", "/openapi.json")
 
 
 @attrs.define
 class PluginRoutes:
-    """The routes of all plugins of a runtime, and the endpoints among them."""
+    """The routes of all plugins of a runtime, and the endpoints and mounts among them."""
 
     routes: list[BaseRoute] = attrs.Factory(list)
     endpoints: list[Endpoint] = attrs.Factory(list)
+    mounts: list[Mount] = attrs.Factory(list)
+    _mounted: list[Mounted] = attrs.Factory(list)
     _taken: dict[tuple[str, str], str] = attrs.Factory(dict)
 
     @classmethod
@@ -78,11 +71,19 @@ class PluginRoutes:
         else:
             is_free = described.path.startswith("/") and not described.path.startswith(RESERVED)
             self._take("", described.path, plugin, is_free=is_free and described.path != "/")
-            self.routes.append(StarletteMount(described.path, Mounted(described, plugins, plugin)))
+            mounted = Mounted(described, plugins, plugin)
+            self.routes.append(StarletteMount(described.path, mounted))
+            self.mounts.append(described)
+            self._mounted.append(mounted)
 
     def of_plugin(self, plugin: str) -> frozenset[tuple[str, str]]:
         """Return the methods and paths below `/api/` that a plugin answers; a mount has "" for a method."""
         return frozenset(route for route, owner in self._taken.items() if owner == plugin)
+
+    def refuse(self, path: str, problem: Problem) -> Response:
+        """Return how a request for `path` is told of `problem` before it reaches anybody."""
+        there = next((mounted for mounted in self._mounted if mounted.covers(path)), None)
+        return problem.response() if there is None else there.refuse(problem)
 
     def _take(self, method: str, path: str, plugin: str, *, is_free: bool) -> None:
         if not is_free or (method, path) in self._taken:

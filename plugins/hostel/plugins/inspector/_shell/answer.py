@@ -16,7 +16,9 @@ from .._cli.control import find, user
 from .form import fill_in
 
 if TYPE_CHECKING:
-    from hostel.sessions import JsonValue, Question
+    from hostel.sessions import JsonValue, Question, TaskRecord
+
+    from .._cli.client import Found
 
 
 def answer_task(
@@ -25,18 +27,26 @@ def answer_task(
     """Answer the question of a task; without a text, ask for it on the terminal."""
     with console.one_sentence():
         found = find(runtimes(), task_id, session)
-        question = found.record.question
-        if question is None:
-            console.fail(f"task {task_id!r} asks nothing")
-        if text is None:
-            question_id = question_id or question.id
-            value = _from_terminal(question)
-        else:
-            value = _read(question, text)
-        asked: dict[str, JsonValue] = {"value": value, "question_id": question_id, "actor": user()}
-        record = found.runtime.answer(found.record, asked)
+        record = answer_found(found, text, question_id)
     if as_json:
         console.print_json({**record_to_json(record), "runtime": found.runtime.url})
+
+
+def answer_found(found: Found, text: str | None = None, question_id: str | None = None) -> TaskRecord:
+    """Answer the question of a task that was found, as `answer_task` does, and return its record.
+
+    :raises InspectorError: if its runtime refuses or does not answer.
+    """
+    question = found.record.question
+    if question is None:
+        console.fail(f"task {found.record.id!r} asks nothing")
+    if text is None:
+        question_id = question_id or question.id
+        value = _from_terminal(question)
+    else:
+        value = _read(question, text)
+    asked: dict[str, JsonValue] = {"value": value, "question_id": question_id, "actor": user()}
+    return found.runtime.answer(found.record, asked)
 
 
 def _read(question: Question, text: str) -> JsonValue:

@@ -8,6 +8,7 @@ import { Router, parse } from "./lib/router.js";
 import { startTheme } from "./lib/theme.js";
 import { soon } from "./lib/timing.js";
 import { askToken, showKeys } from "./task/dialogs.js";
+import { startTask } from "./task/start.js";
 import { Store } from "./tasks/store.js";
 import { TasksView } from "./tasks/view.js";
 import { HistoryView } from "./views/history.js";
@@ -148,6 +149,14 @@ async function start() {
   }
 }
 
+async function newTask() {
+  if (!isLive) return;
+  const near = tasks.selected?.session_id;
+  const sessions = [...new Set([near, ...store.sessions.keys()])].filter(Boolean);
+  const record = await startTask(sessions);
+  if (record) tasks.open(record);
+}
+
 const KEYS = {
   "/": () => {
     router.go({ view: "tasks", path: router.place.view === "tasks" ? router.place.path : [] });
@@ -155,7 +164,9 @@ const KEYS = {
     $("#search").select();
   },
   "?": showKeys,
+  n: () => newTask(),
   a: () => tasks.answer(),
+  m: () => tasks.detail.message.focus(),
   c: () => tasks.press("cancel"),
   t: () => tasks.press("transfer"),
   s: () => tasks.timeline(),
@@ -192,6 +203,7 @@ $(".tabs").addEventListener("click", (event) => {
   router.go({ view, path, ...(view === "panel" && { chosen: {} }) });
 });
 $("#keys").addEventListener("click", showKeys);
+$("#start").addEventListener("click", newTask);
 
 setInterval(() => {
   if (document.hidden) return;

@@ -129,6 +129,14 @@ const quoted = (id) => (/^\.\.?$/.test(id) ? id.replaceAll(".", "%252E") : encod
 export const taskPath = (record, verb = "") =>
   `tasks/${quoted(record.id)}${verb}?session_id=${encodeURIComponent(record.session_id)}`;
 
+// Read a stream of the API until it ends: `tell(type, data)` is told each frame, and waited for.
+export async function readStream(path, tell, signal) {
+  if (!key) throw new Refused(0, { detail: "the runtime cannot be reached now" });
+  const response = await fetch(new URL(`api/${path}`, ROOT), { headers: headers({ accept: "text/event-stream" }), signal });
+  if (!response.ok) throw new Refused(response.status, await response.json().catch(() => ({})));
+  await read(response.body, (frame) => frame.data && tell(frame.event, JSON.parse(frame.data)), () => {});
+}
+
 // Tell `on.frame(type, data)` what comes and `on.link(state, why)` how the connection is; return when the server
 // does not know the token.
 export async function follow(query, on) {
@@ -181,7 +189,8 @@ async function read(body, onFrame, onBytes) {
     rest = lines.pop();
     for (const line of lines) {
       if (line === "") {
-        onFrame(frame);
+        const telling = onFrame(frame);
+        if (telling instanceof Promise) await telling;
         frame = {};
         if (isLong()) await breath();
       } else if (line[0] !== ":") {

@@ -4,7 +4,7 @@
 import { h } from "./dom.js";
 import { fieldsOf, firstText, readField } from "./schema.js";
 
-const LONG = 200;
+const LONG = 600;
 const FEW = 5;
 const TYPES = { date: "date", "date-time": "datetime-local", email: "email" };
 let made = 0;
@@ -85,6 +85,7 @@ function asked(field) {
   const words = [h("span", { class: "name" }, field.title), !field.needed && field.kind !== "flag" && h("small", {}, "optional")];
   const rest = [
     field.description && h("p", { class: "about", id: `${id}-about` }, field.description),
+    put.list,
     h("p", { class: "wrong", id: `${id}-wrong`, hidden: true }),
   ];
   const element = put.role
@@ -108,7 +109,10 @@ function written(field, id, told, isLong = false) {
   const props = { id, autocomplete: "off", spellcheck: "false", "aria-required": field.needed ? "true" : null, ...told };
   const element = isLong ? h("textarea", { rows: "3", ...props }) : h("input", { type: TYPES[field.schema.format] ?? "text", ...props });
   element.value = shown(field);
-  return { element, input: () => (element.validity.badInput ? "\u0000" : element.value), focus: () => element.focus() };
+  const examples = Array.isArray(field.schema.examples) ? field.schema.examples.filter((one) => typeof one === "string") : [];
+  const list = examples.length > 0 && h("datalist", { id: `${id}-list` }, ...examples.map((one) => h("option", { value: one })));
+  if (list) element.setAttribute("list", list.id);
+  return { element, list, input: () => (element.validity.badInput ? "\u0000" : element.value), focus: () => element.focus() };
 }
 
 // A moment as the browser's own field takes it: in the time here.

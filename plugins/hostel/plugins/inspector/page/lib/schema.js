@@ -115,7 +115,9 @@ function readNumber({ kind, schema }, text) {
 
 function readJson(field, text) {
   try {
-    return { value: JSON.parse(text) };
+    const value = JSON.parse(text);
+    const isMeant = { object: isObject(value), array: Array.isArray(value) }[field.schema.type] ?? true;
+    return isMeant ? { value } : { wrong: `JSON, as ${EXAMPLES[field.schema.type]}.` };
   } catch {
     return takesText(field.schema) ? { value: text } : { wrong: `JSON, as ${EXAMPLES[field.schema.type] ?? '"text", 3, true or [1, 2]'}.` };
   }

@@ -1,12 +1,13 @@
 // One task in full: facts, its life as a strip, its timeline, its children.
 
 import { ask, now, taskPath } from "../lib/api.js";
-import { $, glyph, h, island, patch, shape, toast } from "../lib/dom.js";
+import { $, glyph, h, patch, shape, toast } from "../lib/dom.js";
 import { LIVE, STATES, clock, doing, duration, fine, moment, plural, progressText, share, title, whatFailed, whoAndWhy } from "../lib/format.js";
 import { keyOfRecord } from "../tasks/store.js";
+import { LAST_EVENTS, kept } from "./history.js";
+import { Message } from "./message.js";
+import { Output } from "./output.js";
 import { Asking } from "./question.js";
-
-const LAST_EVENTS = 400;
 
 export class Detail {
   #panel = $("#detail");
@@ -19,6 +20,8 @@ export class Detail {
     this.on = on;
     this.record = null;
     this.asking = new Asking({ canAct: on.canAct, draw: () => this.draw(), answered: on.answered });
+    this.message = new Message({ canAct: on.canAct });
+    this.output = new Output({ canAct: on.canAct });
   }
 
   get isOpen() {
@@ -40,7 +43,7 @@ export class Detail {
     this.#history = [];
     this.#children = [];
     this.#why = "";
-    this.asking.leave();
+    this.#leaveParts();
     this.#panel.replaceChildren();
     this.#panel.scrollTop = 0;
     this.#panel.hidden = false;
@@ -69,9 +72,13 @@ export class Detail {
   close() {
     this.#ask += 1;
     this.record = null;
-    this.asking.leave();
+    this.#leaveParts();
     this.#panel.hidden = true;
     document.body.classList.remove("has-detail");
+  }
+
+  #leaveParts() {
+    for (const part of [this.asking, this.message, this.output]) part.leave();
   }
 
   take(type, event) {
@@ -105,11 +112,13 @@ export class Detail {
     fresh.append(
       this.#topLine(record),
       this.#head(record),
-      island(this.asking.show(record, this.#history)),
+      this.asking.show(record, this.#history),
       this.#trouble(record),
       this.#progress(record),
       this.#facts(record),
       this.#result(record),
+      this.output.show(record),
+      this.message.show(record),
       this.#family(record),
       this.#life(record),
       this.#timeline(record),
@@ -242,15 +251,6 @@ export class Detail {
     if (!isWhole) rows.push(h("li", { class: "gap" }, h("div", {}, "What happened before is no longer kept.")));
     return h("section", { class: "timeline" }, h("h3", {}, "Timeline"), h("ol", {}, ...rows));
   }
-}
-
-// A panel that stays open must not grow: reports of progress go first, the oldest of them first.
-function kept(history) {
-  if (history.length <= 2 * LAST_EVENTS) return history;
-  const reports = history.filter((event) => event.type === "progress");
-  if (reports.length <= LAST_EVENTS) return history.slice(-LAST_EVENTS);
-  const gone = new Set(reports.slice(0, -LAST_EVENTS));
-  return history.filter((event) => !gone.has(event));
 }
 
 function spansOf(record, history, end) {

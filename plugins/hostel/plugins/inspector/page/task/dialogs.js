@@ -89,7 +89,7 @@ export function say(words, content) {
 }
 
 export function showKeys() {
-  const keys = [["/", "find"], ["↑ ↓  j k", "move"], ["← →", "fold, unfold"], ["Enter", "open the task"], ["a", "answer what needs you"], ["x", "select it; Shift+x, Shift+↑ ↓, Shift+click: several; Ctrl+a: all shown"], ["c", "cancel it, or what is selected"], ["t", "transfer it, or what is selected"], ["s", "timeline of its session"], ["1 2 3 …", "the views, from the left"], ["Esc", "clear the selection, close"]];
+  const keys = [["/", "find"], ["↑ ↓  j k", "move"], ["← →", "fold, unfold"], ["Enter", "open the task"], ["n", "start a task"], ["a", "answer what needs you"], ["m", "send it a message"], ["x", "select it; Shift+x, Shift+↑ ↓, Shift+click: several; Ctrl+a: all shown"], ["c", "cancel it, or what is selected"], ["t", "transfer it, or what is selected"], ["s", "timeline of its session"], ["1 2 3 …", "the views, from the left"], ["Esc", "clear the selection, close"]];
   const single = h("input", { type: "checkbox", checked: hasKeys(), onchange: () => setKeys(single.checked) });
   say("Keys", [
     h("dl", { class: "keylist" }, ...keys.flatMap(([key, what]) => [h("dt", {}, h("kbd", {}, key)), h("dd", {}, what)])),

@@ -4,7 +4,7 @@
 // the question is over before one has sent the answer, what one wrote stays to be read until one puts it away.
 
 import { ask, now, taskPath } from "../lib/api.js";
-import { $, glyph, h, setText, toast } from "../lib/dom.js";
+import { $, glyph, h, island, setText, toast } from "../lib/dom.js";
 import { formOf } from "../lib/form.js";
 import { duration } from "../lib/format.js";
 import { ACTOR } from "./dialogs.js";
@@ -13,7 +13,7 @@ const LONGEST = 16_000;
 const TOO_LATE = new Set(["stale-question", "asks-nothing", "question-withdrawn", "task-finished"]);
 
 export class Asking {
-  element = h("section", { class: "asking", "aria-label": "Needs you", hidden: true });
+  element = h("section", { class: "asking", "aria-label": "Question", hidden: true });
   #now = null;
   #past = null;
 
@@ -21,14 +21,15 @@ export class Asking {
     this.on = on;
   }
 
-  // Show what the task of `record` asks, if anything; `history` tells who has answered.
+  // Show what the task of `record` asks, if anything; `history` tells who has answered. What stands for it in
+  // the panel is the answer.
   show(record, history) {
     const { question } = record;
     if (this.#now && this.#now.question.id !== question?.id && !this.#now.isSending) this.#end(history);
     if (question && !this.#now) this.#begin(record, question);
     if (this.#now) this.#now.record = record;
     this.#draw();
-    return this.element;
+    return island(this.element);
   }
 
   leave() {

@@ -104,24 +104,42 @@ export class List {
     const first = Math.max(0, this.#at(scrollTop) - OVERSCAN);
     const last = Math.min(this.#rows.length, this.#at(scrollTop + clientHeight) + 1 + OVERSCAN);
     while (this.#pool.length < last - first) this.#pool.push(this.#spacer.appendChild(new Row()));
-    const free = new Set(this.#pool);
-    const wanting = [];
-    const byKey = new Map(this.#pool.map((row) => [row.key, row]));
-    for (let place = first; place < last; place += 1) {
-      const element = byKey.get(this.#rows[place].key);
-      if (element && free.delete(element)) element.show(this.#rows[place], place, this);
-      else wanting.push(place);
-    }
-    for (const place of wanting) {
-      const element = free.values().next().value;
-      free.delete(element);
-      element.show(this.#rows[place], place, this);
-    }
-    for (const element of free) element.hide();
+    const shown = this.#assign(first, last);
+    shown.forEach((element, place) => element.show(this.#rows[first + place], first + place, this));
+    this.#order(shown);
     this.#drawPin(this.#at(scrollTop));
     const active = this.#places.has(this.selected) ? `r${this.#places.get(this.selected)}` : "";
     if (active) this.#scroller.setAttribute("aria-activedescendant", active);
     else this.#scroller.removeAttribute("aria-activedescendant");
+  }
+
+  // Which element shows which row: one that showed it before, else any that is free.
+  #assign(first, last) {
+    const free = new Set(this.#pool);
+    const byKey = new Map(this.#pool.map((row) => [row.key, row]));
+    const shown = [];
+    for (let place = first; place < last; place += 1) {
+      const element = byKey.get(this.#rows[place].key);
+      shown.push(element && free.delete(element) ? element : null);
+    }
+    for (const element of free) {
+      if (!element.hidden) this.#spacer.append(element);
+      element.hide();
+    }
+    const spare = free.values();
+    return shown.map((element) => element ?? spare.next().value);
+  }
+
+  // Elements are in the order of what they show, as whoever is read to hears them; few are moved.
+  #order(shown) {
+    for (const element of shown) if (element.isNew) this.#spacer.append(element);
+    let last = null;
+    for (const element of shown) {
+      const next = last ? last.nextSibling : this.#spacer.firstChild;
+      if (next !== element) this.#spacer.insertBefore(element, next);
+      element.isNew = false;
+      last = element;
+    }
   }
 
   // The heading of the session one is in stays in sight.
@@ -159,6 +177,7 @@ export class List {
     if (!row) return;
     const act = event.target.closest("[data-act]");
     const from = this.selected;
+    this.focus(); // what was pressed may show another row soon
     this.select(row.key);
     if (act?.dataset.act === "choose" || (event.shiftKey && row.kind === "task")) this.#choose(row, event.shiftKey, from);
     else if (act && act.dataset.act === "fold") this.on.fold(row);
@@ -219,11 +238,13 @@ export class List {
 
 class Row extends HTMLElement {
   key = null;
+  isNew = false; // shows another row than before
   parts = {};
   #kind = "";
 
   show(row, place, list) {
     if (this.#kind !== row.kind) this.#build(row.kind);
+    if (this.key !== row.key) this.isNew = true;
     this.key = row.key;
     this.hidden = false;
     this.id = `r${place}`;

@@ -18,6 +18,7 @@ const isOld = (record, known) => known && known.host_id === record.host_id && kn
 export class Store {
   tasks = new Map();
   sessions = new Map();
+  asking = new Map();
   hidden = new Map();
   folded = new Set();
   filter = EVERYTHING;
@@ -186,10 +187,16 @@ export class Store {
     this.counts[state] = (this.counts[state] || 0) + step;
     this.counts.all += step;
     if (LIVE.has(state)) this.counts.live += step;
-    if (isAsking(record)) this.counts.asking += step;
+    if (isAsking(record)) this.#ask(record, step);
     const left = (this.kinds.get(kind) || 0) + step;
     if (left) this.kinds.set(kind, left);
     else this.kinds.delete(kind);
+  }
+
+  #ask(record, step) {
+    this.counts.asking += step;
+    if (step > 0) this.asking.set(keyOfRecord(record), record);
+    else this.asking.delete(keyOfRecord(record));
   }
 
   // See whether a task matches now, and when to look again if only time changes that.

@@ -132,7 +132,7 @@ export class TasksView {
     this.many.draw();
     this.#drawNothing();
     setText($('[data-count="tasks"]'), this.store.counts.live ? this.store.counts.live.toLocaleString("en") : "");
-    this.needsYou.show(this.store.tasks.values(), this.isLoaded);
+    this.needsYou.show(this.store.asking.values(), this.isLoaded);
     document.title = this.needsYou.title || (this.store.counts.live ? `(${this.store.counts.live}) hostel` : "hostel");
   }
 

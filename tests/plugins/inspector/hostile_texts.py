@@ -1,0 +1,58 @@
+"""Texts that try to become markup, or something a terminal obeys; none has a line of its own to hide in."""
+
+TEXTS = (
+    "\x1b[31mred",
+    "\x1b[1;5;7mloud",
+    "\x1b[0m\x1b[39;49mreset",
+    "\x1b[2J\x1b[Hcleared",
+    "\x1b[1A\x1b[2Kabove",
+    "\x1b[10;10Hmoved",
+    "\x1b[?25lhidden",
+    "\x1b[?1049hother screen",
+    "\x1b[?1000hmouse",
+    "\x1b[?2004hpaste",
+    "\x1b[6nreport",
+    "\x1b[cidentity",
+    "\x1b[21ttitle report",
+    "\x1b[5iprinter",
+    "\x1b]0;title\x07after",
+    "\x1b]2;title\x1b\\after",
+    "\x1b]8;;http://evil.example\x1b\\link\x1b]8;;\x1b\\",
+    "\x1b]52;c;ZXZpbA==\x07clipboard",
+    "\x1b]1337;File=:AAAA\x07image",
+    "\x1b]4;1;rgb:00/00/00\x07palette",
+    "\x1bP+q544e\x1b\\termcap",
+    "\x1bP0;1|17/61\x1b\\macro",
+    "\x1b_apc\x1b\\",
+    "\x1b^pm\x1b\\",
+    "\x1bcreset all",
+    "\x1b(0charset",
+    "\x1b#8screen of E",
+    "\x1b7\x1b8saved",
+    "\x1bunfinished\x1b",
+    "\x9b31mshort red",
+    "\x9d0;short title\x9c",
+    "\x90short dcs\x9c",
+    "\x07bell",
+    "over\x08\x08\x08\x08back",
+    "over\rback",
+    "line\nforged: line",
+    "line\r\nforged",
+    "\x0b\x0c\x85\u2028\u2029breaks",
+    "\x0e\x0fshift",
+    "\x00nul\x7fdel",
+    "\u202eright to left",
+    "\u2066isolate\u2069",
+    "\u200b\u200d\ufeffinvisible",
+    "[bold red]markup[/bold red]",
+    "[link=http://evil.example]link[/link]",
+    "[/]closing",
+    ":bomb: {0} %s \\x1b",
+    "<b>bold</b><img src=x onerror=alert(1)>",
+)
+ALL = "".join(TEXTS)
+
+
+def named(name: str, text: str = ALL) -> str:
+    """Return an id with a text in it, as long as one may be; no command line could have a NUL."""
+    return (name + text.replace("\0", ""))[:500]
