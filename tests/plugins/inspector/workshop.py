@@ -11,7 +11,7 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 
-from hostel.plugins.batch import BatchInput, Batches
+from hostel.plugins.batch import Batches, BatchInput
 from hostel.plugins.batch.testing import ENDPOINT, Answer, Call, Upstream, template
 from hostel.plugins.inspector import Inspector
 from hostel.plugins.model_pull.testing import MIB, Blob, LocalHub

@@ -38,7 +38,7 @@ def see(page: sync_api.Page, view: str) -> None:
 def test_models_are_pulled_batches_sent_again_and_commands_spoken_to(page: sync_api.Page) -> None:
     see(page, "Downloads")
     page.get_by_role("button", name="Pull a model…").click()
-    page.get_by_label("Model").fill("org/model")
+    page.get_by_role("textbox", name="Model").fill("org/model")
     page.get_by_role("dialog").get_by_role("button", name="Pull a model").click()
     sync_api.expect(page.get_by_role("dialog")).to_be_hidden()
     see(page, "Models")
@@ -51,7 +51,7 @@ def test_models_are_pulled_batches_sent_again_and_commands_spoken_to(page: sync_
         batch.get_by_role("button", name="Results").click()
     (line,) = saved.value.path().read_text().splitlines()
     assert json.loads(line)["custom_id"] == "good"
-    batch.get_by_role("button", name="Lines").click()
+    batch.get_by_role("button", name="Failed lines", exact=True).click()
     sync_api.expect(page.locator(ROW)).to_contain_text(["HTTP 400: no such thing"])
     page.locator(ROW).get_by_role("button", name="Send again").click()
     sync_api.expect(page.locator("#toasts")).to_have_text("1 line is sent again.")

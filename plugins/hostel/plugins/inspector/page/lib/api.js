@@ -131,8 +131,8 @@ export const taskPath = (record, verb = "") =>
 
 // Read a stream of the API until it ends: `tell(type, data)` is told each frame, and waited for.
 export async function readStream(path, tell, signal) {
-  if (!key) throw new Refused(0, { detail: "the runtime cannot be reached now" });
-  const response = await fetch(new URL(`api/${path}`, ROOT), { headers: headers({ accept: "text/event-stream" }), signal });
+  if (!opening) throw new Refused(0, { detail: "the runtime cannot be reached now" });
+  const response = await fetch(address(path), { headers: headers({ accept: "text/event-stream" }), signal });
   if (!response.ok) throw new Refused(response.status, await response.json().catch(() => ({})));
   await read(response.body, (frame) => frame.data && tell(frame.event, JSON.parse(frame.data)), () => {});
 }

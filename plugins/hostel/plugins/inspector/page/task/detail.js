@@ -21,7 +21,7 @@ export class Detail {
     this.record = null;
     this.asking = new Asking({ canAct: on.canAct, draw: () => this.draw(), answered: on.answered });
     this.message = new Message({ canAct: on.canAct });
-    this.output = new Output({ canAct: on.canAct });
+    this.output = new Output({ isLive: on.isLive });
   }
 
   get isOpen() {

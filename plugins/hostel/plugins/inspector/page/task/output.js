@@ -64,7 +64,7 @@ export class Output {
     this.#record = record;
     if (this.#following) {
       this.#following.record = record;
-      if (!this.on.canAct() || document.hidden) this.#following.stop();
+      if (!this.on.isLive() || document.hidden) this.#following.stop();
       else this.#following.goOn();
     }
     this.drawSoon();
