@@ -345,10 +345,10 @@ async def timed(runtime: Runtime, _: str) -> None:
     await tasks.complete("below", TaskState.FAILED)
 
 
-async def throng(runtime: Runtime, count: str) -> None:
+async def chains(runtime: Runtime, count: str) -> None:
     for number in range(int(count)):
         spec = TaskSpec(id=f"c{number}", parent_task_id=f"c{number - 1}" if number % 10 else None)
-        await runtime.tasks.register("throng", spec)
+        await runtime.tasks.register("chains", spec)
 
 
 async def long(runtime: Runtime, name: str) -> None:
@@ -374,7 +374,7 @@ VERBS = {
     "churn": churn,
     "ended": ended,
     "timed": timed,
-    "throng": throng,
+    "chains": chains,
     "shelf": shelf,
     "subagent": subagent,
     "steady": steady,

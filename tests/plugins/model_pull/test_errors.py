@@ -13,6 +13,7 @@ SAMPLES = [
     errors.AccessDenied("org/m/x.gguf"),
     errors.Gated("org/m", "https://hub/org/m"),
     errors.InvalidQuantization("org/m", "Q9", "there is no 'Q9'", ("Q4_K_M (5.0 GiB)", "Q8_0")),
+    errors.InvalidFormat("org/m", "onnx", "it is not there as onnx", ("gguf (5.0 GiB)",)),
     errors.UnsafePath("../x", "it leaves its folder"),
     errors.StorageFailed(Path("/models/x"), "read-only file system"),
     errors.NoSpace(Path("/models/x"), 5 << 30, 1 << 20),

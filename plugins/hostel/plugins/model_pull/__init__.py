@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         ContentChanged,
         Gated,
         IntegrityFailed,
+        InvalidFormat,
         InvalidQuantization,
         NoSpace,
         NotFound,
@@ -77,6 +78,7 @@ if TYPE_CHECKING:
     from ._queue.plan import PullOptions
     from ._queue.pull import Pulled
     from ._queue.queue import NotInQueue, QueueFull
+    from ._select.formats import Format
     from ._select.quantization import (
         GGLIB_PREFERENCE,
         PREFERENCE,
@@ -95,6 +97,7 @@ if TYPE_CHECKING:
 __getattr__ = lazily(
     __name__,
     {
+        "_select.formats": ("Format",),
         "_select.quantization": (
             "GGLIB_PREFERENCE",
             "PREFERENCE",
@@ -109,6 +112,7 @@ __getattr__ = lazily(
             "ContentChanged",
             "Gated",
             "IntegrityFailed",
+            "InvalidFormat",
             "InvalidQuantization",
             "NoSpace",
             "NotFound",
@@ -175,6 +179,7 @@ __all__ = [
     "ModelPull",
     # choosing
     "Choice",
+    "Format",
     "GGLIB_PREFERENCE",
     "PREFERENCE",
     "QuantOption",
@@ -217,6 +222,7 @@ __all__ = [
     "DuplicateRequest",
     "Gated",
     "IntegrityFailed",
+    "InvalidFormat",
     "InvalidQuantization",
     "InvalidReference",
     "NoSpace",

@@ -7,6 +7,7 @@ PullError
 ├── AccessDenied          the origin says 401 or 403
 │   └── Gated             the model's conditions are not accepted yet
 ├── InvalidQuantization   the wanted one is not offered
+├── InvalidFormat         likewise, or what is offered is not whole
 ├── UnsafePath            a name that would leave its folder
 ├── StorageFailed         the local disk refuses
 │   └── NoSpace           it is full, or will be
@@ -104,7 +105,22 @@ class InvalidQuantization(PullError, ValueError):
 
     @property
     def message(self) -> str:
-        return f"{self.what}: {self.reason}. It has {', '.join(self.available) or 'no GGUF model'}."
+        end = "" if self.reason.endswith("?") else "."
+        return f"{self.what}: {self.reason}{end} It has {', '.join(self.available) or 'no GGUF model'}."
+
+
+@attrs.define
+class InvalidFormat(PullError, ValueError):
+    """`wanted` is None if nobody asked; `available` is what there is."""
+
+    what: str
+    wanted: str | None
+    reason: str
+    available: tuple[str, ...] = ()
+
+    @property
+    def message(self) -> str:
+        return f"{self.what}: {self.reason}. It has {', '.join(self.available) or 'no weights'}."
 
 
 @attrs.define

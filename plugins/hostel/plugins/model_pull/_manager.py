@@ -21,12 +21,9 @@ from ._once import builtin_sources
 from ._queue.download_request import SESSION, DownloadId, DownloadRequest
 from ._queue.event_bus import EventBus, Subscription
 from ._queue.group import Group, OnProgress
-from ._queue.handle import (
-    CancelReceipt,
-    PullHandle,
-)
+from ._queue.handle import CancelReceipt, PullHandle
 from ._queue.persistence import QueueStore, Saver
-from ._queue.plan import Advise, PullOptions
+from ._queue.plan import Advise, PullOptions, PullPlan
 from ._queue.pull import FILES_AT_ONCE
 from ._queue.queue import MAX_SIZE, SLOTS, NotInQueue, Queue, QueueItem
 from ._queue.requests import CLOSED, Requests
@@ -211,6 +208,10 @@ class DownloadManager:
         item = self._queue.find(group.id)
         shards = len(group.plan.choice.option.paths) if group.plan and group.plan.choice else 1
         return (self._queue.position(group.id), item.shard_count) if item else (0, shards)
+
+    async def plan(self, request: DownloadRequest) -> PullPlan:
+        """Return what a pull would do and do none of it; raises the `PullError` that the pull would raise."""
+        return await self._scheduler.plan(request)
 
     async def get_queue_snapshot(self) -> QueueSnapshot:
         """Return what runs, waits and failed."""

@@ -96,10 +96,10 @@ def test_ten_thousand_tasks_are_as_many_elements_as_fit(
 ) -> None:
     tmp_path.chmod(0o700)
     with running(loop, tmp_path) as program:
-        program.tell("throng 10000")
+        program.tell("chains 10000")
         page = browser.new_context(viewport={"width": 1280, "height": 800}).new_page()
         page.goto(program.page_url)
-        page.goto(f"{page.url.partition('#')[0]}#/session/throng")
+        page.goto(f"{page.url.partition('#')[0]}#/session/chains")
         sync_api.expect(page.locator(".sums")).to_contain_text("10,000")
         assert page.locator(".lane").count() < 60
         page.get_by_role("listbox", name="Tasks by time").focus()

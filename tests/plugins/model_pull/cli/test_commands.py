@@ -103,7 +103,7 @@ def test_several_models_are_pulled_at_once_and_one_failure_is_an_exit_code(hub: 
 BAD = [
     (["org/nope"], "org/nope does not exist or is private"),
     (["org/m@nope"], "org/m has no revision 'nope'"),
-    (["org/m:Q2_K"], "there is no 'Q2_K'. It has Q4_K_M (1.0 MiB), Q8_0 (3.0 MiB)"),
+    (["org/m:Q2_K"], "there is no 'Q2_K', did you mean Q4_K_M? It has Q4_K_M (1.0 MiB), Q8_0 (3.0 MiB)"),
     (["org/gated"], "org/gated is gated: accept its conditions"),
     (["org/evil"], "The name '../../evil' is refused: it climbs out of its folder"),
     (["org/case"], "differs from"),

@@ -67,6 +67,12 @@ def test_the_label_of_a_real_name_is_found(path: str, label: str | None) -> None
         ("Model.imatrix.gguf", Role.MATRIX),
         ("mtp-GLM-4.5-Q8_0.gguf", Role.DRAFT),
         ("eagle3-Qwen3-8B-F16.gguf", Role.DRAFT),
+        ("Qwen3-8B-eagle3-Q8_0.gguf", Role.DRAFT),
+        ("MTP/GLM-4.5-Q8_0.gguf", Role.DRAFT),
+        ("Qwen3-32B-draft-Q4_0.gguf", Role.DRAFT),
+        ("vae/pig-F16.gguf", Role.VAE),
+        ("pig_flux_vae-f16.gguf", Role.VAE),
+        ("WavTokenizer-Large-75-F16.gguf", Role.CODEC),
         ("ggml-vocab-llama-bpe.gguf", Role.VOCABULARY),
         ("my-finetune-lora-f16.gguf", Role.ADAPTER),
         ("ggml-adapter-model.gguf", Role.ADAPTER),
@@ -116,7 +122,17 @@ def test_unsloth_dynamic_is_a_quantization_of_its_own() -> None:
     assert [group.label for group in groups] == ["Q6_K", "UD-Q6_K"]
 
 
-@pytest.mark.parametrize("path", ["m.Q6_K.gguf.part1of2", "m.Q6_K.gguf-split-a", "m.Q6_K.gguf.split-b"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "m.Q6_K.gguf.part1of2",
+        "m.Q6_K.gguf-split-a",
+        "m.Q6_K.gguf.split-b",
+        "m.Q6_K.gguf.part-01-of-02",
+        "m.Q6_K.gguf.part_aa",
+        "m.Q6_K.gguf.00001-of-00002",
+    ],
+)
 def test_raw_pieces_are_known_as_such(path: str) -> None:
     [group] = group_models([path])
 

@@ -32,7 +32,8 @@ def test_a_wish_is_never_met_by_another_quantization() -> None:
     with pytest.raises(InvalidQuantization) as caught:
         choose("o/m", options_of("Q4_K_M", "Q8_0", sizes={"Q8_0": 8 * GIB}), wanted="Q5_K_M")
 
-    assert str(caught.value) == "o/m: there is no 'Q5_K_M'. It has Q4_K_M (1.0 GiB), Q8_0 (8.0 GiB)."
+    why = "there is no 'Q5_K_M', did you mean Q4_K_M?"
+    assert str(caught.value) == f"o/m: {why} It has Q4_K_M (1.0 GiB), Q8_0 (8.0 GiB)."
 
 
 def test_a_wish_without_ud_is_met_by_its_dynamic_form_and_says_so() -> None:
@@ -86,6 +87,61 @@ def test_incomplete_groups_are_listed_and_never_taken() -> None:
     assert choose("o/m", options).option.name == "Q8_0"
     with pytest.raises(InvalidQuantization, match=r"shard 2 of 2 is missing.*Q8_0 \(1\.0 GiB\)"):
         choose("o/m", options, wanted="Q4_K_M")
+
+
+def test_raw_pieces_never_become_another_quantization_unasked() -> None:
+    groups = group_models(["m.Q4_K_M.gguf.part1of2", "m.Q4_K_M.gguf.part2of2", "m.Q2_K.gguf"])
+    options = quant_options(groups, {"m.Q2_K.gguf": GIB})
+
+    with pytest.raises(InvalidQuantization) as caught:
+        choose("o/m", options)
+    pieces = "in raw pieces that must be joined by hand"
+    why = f"Q4_K_M would be the first choice and is {pieces}: say which one you want"
+    assert str(caught.value) == f"o/m: {why}. It has Q2_K (1.0 GiB), Q4_K_M ({pieces})."
+    assert choose("o/m", options, wanted="Q2_K").option.name == "Q2_K"
+
+
+def test_a_wish_beyond_the_budget_is_refused_with_both_numbers() -> None:
+    options = options_of("Q8_0", sizes={"Q8_0": 8 * GIB})
+
+    with pytest.raises(InvalidQuantization, match=r"Q8_0 takes 8\.0 GiB, and the budget is 7\.0 GiB"):
+        choose("o/m", options, wanted="Q8_0", budget=7 * GIB)
+
+
+def test_what_comes_along_counts_against_the_budget() -> None:
+    options = options_of("Q4_K_M", "Q8_0", sizes={"Q4_K_M": 4 * GIB, "Q8_0": 8 * GIB})
+
+    choice = choose("o/m", options, budget=8 * GIB, beside={"Q4_K_M": GIB, "Q8_0": GIB})
+
+    assert choice.why == "Q4_K_M: the best that fits in 8.0 GiB with the 1.0 GiB that come along"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "meant"),
+    [
+        ("Q8", "Q8_0"),
+        ("mxfp4", "MXFP4_MOE"),
+        ("q4km", "Q4_K_M"),
+        ("m-Q8_0.gguf", "Q8_0"),
+        ("m-q4_k_m", "Q4_K_M"),
+    ],
+)
+def test_a_wish_that_can_mean_one_thing_only_is_met(wanted: str, meant: str) -> None:
+    assert choose("o/m", options_of("Q4_K_M", "Q8_0", "MXFP4_MOE"), wanted=wanted).option.name == meant
+
+
+@pytest.mark.parametrize(
+    ("wanted", "question"),
+    [
+        ("Q4", "'Q4' names 2 quantizations, did you mean Q4_K_M or Q4_K_S?"),
+        ("Q6_K", "there is no 'Q6_K', did you mean Q8_0?"),
+        ("Q8_X", "there is no 'Q8_X', did you mean Q8_0?"),
+    ],
+)
+def test_a_wish_that_cannot_be_met_is_answered_by_a_question(wanted: str, question: str) -> None:
+    with pytest.raises(InvalidQuantization) as caught:
+        choose("o/m", options_of("Q4_K_M", "Q4_K_S", "Q8_0"), wanted=wanted)
+    assert question in str(caught.value)
 
 
 def test_raw_pieces_are_refused_by_name() -> None:

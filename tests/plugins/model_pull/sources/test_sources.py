@@ -1,8 +1,10 @@
 """The built-in sources against real servers and folders."""
 
+from itertools import repeat
 from pathlib import Path
 
 import pytest
+from huggingface_hub.hf_api import RepoFolder
 
 from hostel.plugins.model_pull import (
     AccessDenied,
@@ -19,6 +21,7 @@ from hostel.plugins.model_pull import (
     parse_reference,
 )
 from hostel.plugins.model_pull._sources.base import source_for
+from hostel.plugins.model_pull._sources.hub import MOST_FILES, _files
 from hostel.plugins.model_pull.testing import Blob, Fault, LocalHub, Origin
 
 FILES: dict[str, bytes | Blob] = {"config.json": b"{}", "m-Q8_0.gguf": Blob(size=1 << 20, seed=1)}
@@ -254,3 +257,12 @@ async def test_a_size_that_no_file_has_is_not_known(size: str, hub: LocalHub) ->
     [file] = await UrlSource().resolve(parse_reference(f"{hub.endpoint}/org/m/resolve/main/config.json"))
 
     assert file.size is None
+
+
+def test_a_listing_of_folders_beyond_the_limit_is_refused_and_never_cut() -> None:
+    entry = {"path": "a", "oid": "0" * 40, "type": "directory"}
+    folder = RepoFolder(**entry)  # type: ignore[no-untyped-call, unused-ignore]
+
+    with pytest.raises(BadResponse, match="it lists more than 100000 files and folders"):
+        _files(repeat(folder, MOST_FILES + 1), "https://hub")
+    assert _files(repeat(folder, 3), "https://hub") == []

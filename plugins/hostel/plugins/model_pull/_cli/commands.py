@@ -50,6 +50,17 @@ Budget = Annotated[
         help="Pull the best quantization that takes at most so much: 8Gi.", parser=amount, metavar="SIZE"
     ),
 ]
+Form = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        help="Format of the weights: safetensors, gguf, pytorch, original, onnx, ...",
+        metavar="NAME",
+    ),
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Print what would be pulled, why, where and for how long.")
+]
 Force = Annotated[bool, typer.Option("--force", help="Hold what is here against its checksums.")]
 Detach = Annotated[
     bool,
@@ -83,15 +94,25 @@ def pull(
     limit_rate: LimitRate = None,
     cache_dir: CacheDir = None,
     budget: Budget = None,
+    format: Form = None,
     force: Force = False,
+    dry_run: DryRun = False,
     detach: Detach = False,
     as_json: AsJson = False,
 ) -> None:
     """Pull models into the cache that huggingface_hub reads; interrupted, the next run goes on."""
     from .._queue.download_request import DownloadRequest
+    from .._select.formats import parse_format
     from .detach import detach_all
+    from .dry_run import plan_all
     from .pull_command import check_all, pull_all
 
+    if dry_run and detach:
+        raise typer.BadParameter("--dry-run plans here and --detach pulls elsewhere: choose one.")
+    try:
+        chosen = None if format is None else parse_format(format)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--format") from error
     requests = [
         DownloadRequest(
             model,
@@ -100,6 +121,7 @@ def pull(
             force=force,
             include=tuple(include),
             exclude=tuple(exclude),
+            format=chosen,
             cache_dir=cache_dir,
             budget=budget,
             limit=limit_rate if detach else None,
@@ -107,7 +129,9 @@ def pull(
         for model in models
     ]
     check_all(requests)
-    if detach:
+    if dry_run:
+        plan_all(requests, as_json=as_json)
+    elif detach:
         detach_all(requests, as_json=as_json)
     else:
         pull_all(requests, rate_limit=limit_rate, as_json=as_json)

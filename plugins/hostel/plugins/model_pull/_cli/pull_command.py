@@ -24,6 +24,7 @@ from .._manager import DownloadManager
 from .._queue.persistence import QueueStore
 from .._queue.queue import LARGEST_SIZE, MAX_SIZE, Queue, QueueItem
 from .._sources.reference import InvalidReference
+from .last_rate import LastRate, note_rate
 from .render import print_json, renderer
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ def pull_all(requests: Sequence[DownloadRequest], *, rate_limit: int | None, as_
     except console.Terminated:
         code = console.TERMINATED
     _note(attempts)
+    _note_rate(attempts)
     interrupted = any(attempt.outcome is None for attempt in attempts)
     for attempt in attempts:
         _conclude(attempt, as_json=as_json)
@@ -134,6 +136,15 @@ def _note(attempts: Sequence[Attempt]) -> None:
                 store.save(after)
         finally:
             store.release()
+
+
+def _note_rate(attempts: Sequence[Attempt]) -> None:
+    pulled = [attempt.handle.pulled for attempt in attempts if attempt.handle and attempt.handle.pulled]
+    known = [one for one in pulled if one.fetched and one.seconds > 0]
+    if known:
+        # models that are pulled side by side share the line, so that their times are not added up
+        rate = sum(one.fetched for one in known) / max(one.seconds for one in known)
+        note_rate(data_dir(), LastRate(rate, time.time()), fetched=sum(one.fetched for one in known))
 
 
 def _noted(queue: Queue, attempt: Attempt) -> Queue:

@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 
 from .._numbers import checked_rate
+from .._select.formats import Format, parse_format
 from .._sources.reference import Reference, parse_reference
 from .._sources.secrets import without_secret
 
@@ -72,6 +73,7 @@ class DownloadRequest:
     :ivar force: hold what is here against its checksum and fetch again what differs
     :ivar include: patterns; where given without a quantization, exactly what matches is pulled
     :ivar exclude: patterns of what is left out
+    :ivar format: of the weights; None leaves the choice to the repository's name and the order of preference
     :ivar cache_dir: None is the cache of huggingface_hub
     :ivar budget: bytes of memory or disk that the model may take, None for no limit
     :ivar limit: bytes per second for this download, None for no limit of its own; where several share
@@ -86,6 +88,7 @@ class DownloadRequest:
     force: bool = attrs.field(default=False, validator=attrs.validators.instance_of(bool))
     include: tuple[str, ...] = attrs.field(default=(), converter=_strings, validator=_each)
     exclude: tuple[str, ...] = attrs.field(default=(), converter=_strings, validator=_each)
+    format: Format | None = attrs.field(default=None, converter=attrs.converters.optional(parse_format))
     cache_dir: Path | None = attrs.field(default=None, converter=attrs.converters.optional(Path))
     budget: int | None = attrs.field(default=None, validator=_positive)
     limit: float | None = attrs.field(default=None, validator=_rate)
@@ -127,6 +130,6 @@ class DownloadRequest:
 
 
 def _plain(value: object) -> object:
-    if isinstance(value, Path):
+    if isinstance(value, (Path, Format)):
         return str(value)
     return list(value) if isinstance(value, tuple) else value

@@ -13,8 +13,9 @@ from .. import _settings
 from .._cache.known import known_files
 from .._cache.layout import CachedRepo
 from .._errors import BadResponse, PullError, Unreachable
-from .._select.files import Selection, chosen, filtered, options_of, whole
-from .._select.quantization import PREFERENCE, Choice, QuantOption, choose
+from .._select.files import Selection, filtered, offered, whole
+from .._select.formats import Format
+from .._select.quantization import PREFERENCE, Choice, QuantOption
 from .._sources.base import ModelSource, source_for
 from .._sources.reference import HUB, Reference
 from .._sources.remote_file import RemoteFile
@@ -34,6 +35,7 @@ class PullOptions:
     :ivar budget: bytes of memory or disk that the model may take, None for no limit
     :ivar include: patterns; where given without a quantization, exactly what matches is pulled
     :ivar exclude: patterns of what is left out
+    :ivar format: the format of the weights; None leaves it to the name and the order of preference
     """
 
     cache_dir: Path | None = None
@@ -41,6 +43,7 @@ class PullOptions:
     budget: int | None = None
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    format: Format | None = None
 
 
 DEFAULT_OPTIONS = PullOptions()
@@ -60,6 +63,8 @@ class PullPlan:
 
     :ivar id: what the download is called
     :ivar main: the path that a program loads; None if that is the folder
+    :ivar format: the format of the weights, None where none was chosen
+    :ivar notices: what the user may want to know of the choice
     :ivar unreached: why the hub was not asked, so that all files are those of the cache; None if it was
     :ivar listed: all files of the repository at this commit
     """
@@ -71,6 +76,8 @@ class PullPlan:
     files: tuple[PlannedFile, ...]
     choice: Choice | None
     main: str | None
+    format: Format | None = None
+    notices: tuple[str, ...] = ()
     unreached: Unreachable | None = None
     listed: tuple[RemoteFile, ...] = attrs.field(default=(), repr=False)
 
@@ -155,6 +162,8 @@ async def _plan(
         planned,
         selection.choice,
         selection.main,
+        selection.format,
+        selection.notices,
         listed=tuple(listed),
     )
 
@@ -173,20 +182,24 @@ async def _select(
 ) -> Selection:
     model, wanted = reference.model_id, reference.quantization
     if reference.path is not None:
-        return whole(f"{model} ({reference.path})", [file for file in files if file.path == reference.path])
-    offered = options_of(files)
-    if wanted is None and (options.include or not offered):
-        return whole(model, files)
-    advice = await advise(model, offered) if advise is not None and wanted is None else None
-    choice = choose(
-        model, offered, wanted=wanted, preference=options.preference, budget=options.budget, advice=advice
-    )
-    return chosen(files, choice)
+        named = [file for file in files if file.path == reference.path]
+        return whole(f"{model} ({reference.path})", named, options.budget)
+    if wanted is None and options.include and options.format is None:
+        return whole(model, files, options.budget)
+    quantized = wanted is not None or options.budget is not None
+    offer = offered(model, files, options.format, quantized=quantized)
+    if wanted is None and not offer.options:
+        return offer.whole(options.budget)
+    advice = await advise(model, offer.options) if advise is not None and wanted is None else None
+    return offer.taking(wanted, preference=options.preference, budget=options.budget, advice=advice)
 
 
 def _name(reference: Reference, choice: Choice | None, options: PullOptions) -> str:
-    special = (options.cache_dir, options.include, options.exclude, reference.path)
-    usual = (None, (), (), None)
+    special: tuple[object, ...] = (options.cache_dir, options.include, options.exclude, reference.path)
+    usual: tuple[object, ...] = (None, (), (), None)
+    # of a quantization the format is known
+    if options.format is not None and choice is None:
+        special = (*special, options.format.value)
     variant = hashlib.sha256(repr(special).encode()).hexdigest()[:6] if special != usual else None
     revision = None if reference.revision == MAIN else reference.revision
     quantization = choice.option.name if choice else None

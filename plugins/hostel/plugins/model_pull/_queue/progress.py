@@ -74,6 +74,8 @@ class PullProgress:
                 why=choice.why if choice else None,
             )
         )
+        for notice in self._plan.notices:
+            self._emit(Notice(self._plan.id, notice))
         for index in sorted(present):
             self._emit(FileCompleted(self._plan.id, self._path(index), self._totals[index], cached=True))
         self.tell()

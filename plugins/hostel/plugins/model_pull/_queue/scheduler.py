@@ -112,6 +112,7 @@ class Scheduler:
             budget=wanted.budget if wanted.budget is not None else self._tools.options.budget,
             include=wanted.include,
             exclude=wanted.exclude,
+            format=wanted.format,
         )
         return await plan_pull(
             reference or wanted.reference, self._tools.sources, options, advise=self._tools.advise

@@ -3,9 +3,10 @@
 A label is what people call a quantization (``Q4_K_M``, ``UD-Q4_K_XL``); it stands in the file's name,
 the last one wins, or else in the name of its folder. ``UD-`` in front makes another quantization. Shards
 are numbered ``-00001-of-00003``; a group is the files that share folder, stem and count, so two models
-of one label are never merged. Projectors, importance matrices, draft heads, vocabularies and adapters
-accompany a model and are never one. Raw pieces (``.gguf.part1of2``) cannot be loaded: they form groups
-that only say so.
+of one label are never merged. Projectors, importance matrices, draft heads, vocabularies, adapters, vaes
+and codecs accompany a model and are never one; only where a repository has nothing else are they what it is
+about. Raw pieces (``.gguf.part1of2``) cannot be loaded: they form groups that only say so. Files of the
+older GGML format are named the same way.
 """
 
 import re
@@ -26,7 +27,7 @@ _LABEL = re.compile(
           | Q[1-8]_[01](?:_R[48]|_[48]_[48])?
           | (?:MX|NV)FP[468](?:_MOE)?
           | BF16 | FP?(?:16|32|64)
-          | I?Q[1-8]
+          | I?Q[1-8] | INT[48]
         )
     )
     (?![A-Za-z0-9])
@@ -35,13 +36,28 @@ _LABEL = re.compile(
 )
 _SHARD = re.compile(r"-(?P<index>\d{1,5})-of-(?P<count>\d{1,5})$", re.IGNORECASE)
 _RAW = re.compile(
-    r"\.gguf[.-](?:part|split)[-.]?(?:\d+(?:of\d+)?|[a-z]{1,2})$|\.gguf-\d+-of-\d+$", re.IGNORECASE
+    r"\.gguf[._-]?(?:part|split)[-._]?(?:\d+(?:[-._]?of[-._]?\d+)?|[a-z]{1,2})$|\.gguf[.-]\d+-of-\d+$",
+    re.IGNORECASE,
 )
 _SUFFIX = re.compile(r"\.gguf$", re.IGNORECASE)
+_GGML = re.compile(r"(?:^|/)ggml-[^/]*\.bin$|\.ggml(?:v\d)?\.[^/]*\.bin$", re.IGNORECASE)
 
 _PROJECTOR = re.compile(r"(?:^|[-._])mmproj(?:$|[-._])", re.IGNORECASE)
 _MATRIX = re.compile(r"^imatrix|[-._]imatrix$|^importance[-_]matrix", re.IGNORECASE)
-_DRAFT = re.compile(r"^(?:mtp|eagle3?|dflash|dspark)[-._]", re.IGNORECASE)
+# `-MTP-` inside a name is a model that has such layers
+_DRAFT = re.compile(
+    r"^mtp[-._]|(?:^|[-._])(?:eagle[123]?|dflash|dspark|medusa|draft(?:er|model)?|speculator)(?:$|[-._])",
+    re.IGNORECASE,
+)
+_VAE = re.compile(r"(?:^|[-._])vae(?:$|[-._])|^ae$", re.IGNORECASE)
+_CODEC = re.compile(
+    r"(?:^|[-._])(?:codec|vocoder|(?:neu|x)codec|wavtokenizer|tts[-_]tokenizer|snac|mimi|dac)(?:$|[-._])",
+    re.IGNORECASE,
+)
+_FOLDERS = re.compile(
+    r"(?P<mmproj>mmproj)|(?P<draft>mtp|eagle3?|drafts?|speculator)|(?P<vae>vae)|(?P<codec>codec|vocoder)",
+    re.IGNORECASE,
+)
 _VOCABULARY = re.compile(r"^(?:ggml-)?vocab(?:$|[-._])|-vocab$", re.IGNORECASE)
 _ADAPTER = re.compile(
     r"^(?:ggml-)?(?:lora|adapter)(?:$|[-._])|[-._]lora(?:[-._](?:bf16|fp?16|fp?32))?$", re.IGNORECASE
@@ -57,7 +73,12 @@ class Role(StrEnum):
     DRAFT = "draft head"
     VOCABULARY = "vocabulary"
     ADAPTER = "adapter"
+    VAE = "vae"
+    CODEC = "codec"
 
+
+STANDING_IN = (Role.DRAFT, Role.CODEC, Role.VAE, Role.ADAPTER)
+"""What a repository may be about that has no model."""
 
 _ROLES = (
     (_PROJECTOR, Role.PROJECTOR),
@@ -65,7 +86,10 @@ _ROLES = (
     (_DRAFT, Role.DRAFT),
     (_VOCABULARY, Role.VOCABULARY),
     (_ADAPTER, Role.ADAPTER),
+    (_VAE, Role.VAE),
+    (_CODEC, Role.CODEC),
 )
+_ROLE_OF_FOLDER = {"mmproj": Role.PROJECTOR, "draft": Role.DRAFT, "vae": Role.VAE, "codec": Role.CODEC}
 
 
 @attrs.frozen
@@ -103,16 +127,21 @@ class GgufGroup:
 
 
 def parse_name(path: str) -> GgufName | None:
-    """Return what a path says, or None if it is not a GGUF file."""
+    """Return what a path says, or None if it is neither a GGUF file nor one of GGML."""
     raw = _RAW.search(path)
-    if raw is None and _SUFFIX.search(path) is None:
+    if raw is None and _SUFFIX.search(path) is None and not is_ggml(path):
         return None
-    stem = path[: raw.start()] if raw else path[: -len(".gguf")]
+    stem = path[: raw.start()] if raw else path[: path.rindex(".")]
     shard = _SHARD.search(stem)
     if shard is None:
-        return GgufName(path, stem, label_of(stem), _role(stem), raw=raw is not None)
+        return GgufName(path, stem, label_of(stem), role_of(stem), raw=raw is not None)
     stem, index, count = stem[: shard.start()], int(shard["index"]), int(shard["count"])
-    return GgufName(path, stem, label_of(stem), _role(stem), index, count, shard["count"], raw is not None)
+    return GgufName(path, stem, label_of(stem), role_of(stem), index, count, shard["count"], raw is not None)
+
+
+def is_ggml(path: str) -> bool:
+    """Return whether a path names a file of the format before GGUF."""
+    return _GGML.search(path) is not None
 
 
 def label_of(stem: str) -> str | None:
@@ -124,15 +153,33 @@ def label_of(stem: str) -> str | None:
     return None
 
 
+def unlabelled(name: str) -> str:
+    """Return a file's name without its labels."""
+    return _LABEL.sub("", name)
+
+
 def canonical_label(text: str) -> str | None:
     """Return a label in the spelling used here (``q4_k_m`` is ``Q4_K_M``), or None if the text is not one."""
     found = _LABEL.fullmatch(text)
     return _canonical(found) if found else None
 
 
-def group_models(paths: Iterable[str]) -> list[GgufGroup]:
-    """Return the models among the paths, in the order of their names; sidecars are left out."""
-    names = [name for name in map(parse_name, paths) if name and name.role is Role.MODEL]
+def role_of(stem: str) -> Role:
+    """Return what a file is to a model by its path without suffix: by its name, else by its folder's."""
+    path = PurePosixPath(stem)
+    found = next((role for pattern, role in _ROLES if pattern.search(path.name)), None)
+    folder = _FOLDERS.fullmatch(path.parent.name)
+    if found is not None or folder is None or folder.lastgroup is None:
+        return found or Role.MODEL
+    return _ROLE_OF_FOLDER[folder.lastgroup]
+
+
+def group_models(paths: Iterable[str], role: Role = Role.MODEL) -> list[GgufGroup]:
+    """Return the models among the paths, in the order of their names; sidecars are left out.
+
+    :param role: what to return instead of models
+    """
+    names = [name for name in map(parse_name, paths) if name and name.role is role]
 
     def key(name: GgufName) -> tuple[str, bool, str]:
         return name.stem, name.raw, name.numbering
@@ -149,14 +196,11 @@ def _group(members: list[GgufName]) -> GgufGroup:
     return GgufGroup(first.stem, first.label, paths, first.count, missing, first.raw)
 
 
-def _role(stem: str) -> Role:
-    name = PurePosixPath(stem).name
-    return next((role for pattern, role in _ROLES if pattern.search(name)), Role.MODEL)
-
-
 def _canonical(found: re.Match[str]) -> str:
     tag = found["tag"].upper()
-    # two spellings of one type
+    # other spellings of one type
     if re.fullmatch(r"FP(16|32|64)", tag):
         tag = tag.replace("FP", "F")
+    if tag.startswith("INT"):
+        tag = tag.replace("INT", "Q")
     return f"UD-{tag}" if found["ud"] else tag

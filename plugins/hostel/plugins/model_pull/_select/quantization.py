@@ -1,9 +1,10 @@
 """Which quantization of a model is pulled.
 
-One that is asked for is met exactly, by the same label with or without ``UD-``, or by the file's own name;
-else it fails and lists what there is. If none is asked for: a plugin's answer, else the best that fits the
-budget, else the only one, else the first hit in the order of preference. Incomplete and raw groups are
-listed and never taken. The answer says why.
+One that is asked for is met exactly, by the same label with or without ``UD-``, by a file's name, or by its
+family if that has one member (``Q8``); else it fails, says what was meant perhaps and lists what there is.
+If none is asked for: a plugin's answer, else the best that fits the budget, else the only one, else the first
+hit in the order of preference. Incomplete and raw groups are listed and never taken; where raw pieces would
+have been the first choice the user is asked, and does not get another one unawares. The answer says why.
 """
 
 from collections import Counter
@@ -17,6 +18,7 @@ from hostel.runtime.text import size_text
 
 from .._errors import InvalidQuantization
 from .gguf_names import GgufGroup, canonical_label
+from .nearest import did_you_mean, is_exact, meant, suggested
 
 
 def _order(*tiers: str) -> tuple[str, ...]:
@@ -53,6 +55,8 @@ QUALITY = _order(
 )
 """From best to least: what a budget is spent on."""
 
+NOTHING: Mapping[str, int] = {}
+
 
 class Reason(StrEnum):
     """Why an option was taken."""
@@ -77,6 +81,8 @@ class QuantOption:
     """Bytes of all its files; None if one of them is unknown."""
     problem: str | None = None
     """Why it cannot be pulled; None if it can."""
+    raw: bool = False
+    """Whether it is in raw pieces that must be joined by hand."""
 
     def __str__(self) -> str:
         size = size_text(self.size) if self.size is not None else "size unknown"
@@ -111,6 +117,7 @@ def choose(
     preference: Sequence[str] = PREFERENCE,
     budget: int | None = None,
     advice: str | None = None,
+    beside: Mapping[str, int] = NOTHING,
 ) -> Choice:
     """Choose one option.
 
@@ -119,59 +126,74 @@ def choose(
     :param preference: labels, most wanted first
     :param budget: bytes of memory or disk that the model may take; None sets no limit
     :param advice: the name that a plugin answered
+    :param beside: bytes that come with an option and count against the budget, by its name
     :raises InvalidQuantization: if what is wanted is not there, nothing fits, or nothing is preferred
     """
+    choice = _chosen(model, options, wanted, preference, budget, advice, beside)
+    size = _total(choice.option, beside)
+    if budget is not None and (size is None or size > budget):
+        takes = f"takes {size_text(size)}" if size is not None else "is of unknown size"
+        why = f"{choice.option.name} {takes}, and the budget is {size_text(budget)}"
+        raise _invalid(model, wanted, why, options)
+    return choice
+
+
+def _chosen(
+    model: str,
+    options: Sequence[QuantOption],
+    wanted: str | None,
+    preference: Sequence[str],
+    budget: int | None,
+    advice: str | None,
+    beside: Mapping[str, int],
+) -> Choice:
     if wanted is not None:
         return _asked(model, options, wanted)
     whole = [option for option in options if option.problem is None]
     if advice is not None:
-        found = _named(whole, advice)
+        found = next((option for option in whole if option.name == advice), None)
         if found is None:
             raise _invalid(model, advice, f"a plugin chose {advice!r}, which it does not offer", options)
         return Choice(found, Reason.PLUGIN, f"{found.name}: chosen by a plugin")
     if budget is not None:
-        return _fitting(model, options, whole, budget)
-    if len(whole) == 1:
-        return Choice(whole[0], Reason.ONLY, f"{whole[0].name}: the only one there is")
+        return _fitting(model, options, whole, budget, beside)
     return _preferred(model, options, whole, preference)
 
 
 def _asked(model: str, options: Sequence[QuantOption], wanted: str) -> Choice:
-    found = _named(options, wanted)
-    if found is None:
-        shared = [option for option in options if option.label == (canonical_label(wanted) or wanted)]
-        why = f"{wanted!r} names {len(shared)} models" if shared else f"there is no {wanted!r}"
-        raise _invalid(model, wanted, why, options)
-    if found.problem is not None:
-        raise _invalid(model, wanted, f"{found.name} cannot be pulled, {found.problem}", options)
-    exact = found.name.lower() == wanted.lower() or found.label == canonical_label(wanted)
-    return Choice(
-        found, Reason.ASKED, f"{found.name}: " + ("asked for" if exact else f"the form of {wanted} there is")
-    )
+    found = meant(options, wanted)
+    if len(found) != 1:
+        raise _invalid(model, wanted, _unclear(options, found, wanted), options)
+    [option] = found
+    if option.problem is not None:
+        raise _invalid(model, wanted, f"{option.name} cannot be pulled, {option.problem}", options)
+    why = "asked for" if is_exact(option, wanted) else f"the form of {wanted} there is"
+    return Choice(option, Reason.ASKED, f"{option.name}: {why}")
 
 
-def _named(options: Sequence[QuantOption], wanted: str) -> QuantOption | None:
-    label = canonical_label(wanted)
-    names = [wanted.lower()]
-    if label is not None:
-        names += [
-            label.lower(),
-            (label.removeprefix("UD-") if label.startswith("UD-") else f"UD-{label}").lower(),
-        ]
-    # exactly, then by label, then with or without `UD-`
-    for name in names:
-        for option in options:
-            if option.name.lower() == name:
-                return option
-    return None
+def _unclear(options: Sequence[QuantOption], found: Sequence[QuantOption], wanted: str) -> str:
+    if not found:
+        return f"there is no {wanted!r}" + did_you_mean(suggested(options, wanted, QUALITY))
+    if len({option.label for option in found}) == 1:
+        return f"{wanted!r} names {len(found)} models"
+    likeliest = sorted(found, key=lambda option: (_rank(PREFERENCE, option.label), option.name))
+    return f"{wanted!r} names {len(found)} quantizations" + did_you_mean(option.name for option in likeliest)
 
 
-def _fitting(model: str, options: Sequence[QuantOption], whole: list[QuantOption], budget: int) -> Choice:
-    fits = [option for option in whole if option.size is not None and option.size <= budget]
+def _fitting(
+    model: str,
+    options: Sequence[QuantOption],
+    whole: list[QuantOption],
+    budget: int,
+    beside: Mapping[str, int],
+) -> Choice:
+    fits = [option for option in whole if (size := _total(option, beside)) is not None and size <= budget]
     if not fits:
         raise _invalid(model, None, f"nothing fits in {size_text(budget)}", options)
     best = min(fits, key=lambda option: (_rank(QUALITY, option.label), -(option.size or 0), option.name))
-    return Choice(best, Reason.FITS, f"{best.name}: the best that fits in {size_text(budget)}")
+    more = beside.get(best.name, 0)
+    along = f" with the {size_text(more)} that come along" if more else ""
+    return Choice(best, Reason.FITS, f"{best.name}: the best that fits in {size_text(budget)}{along}")
 
 
 def _preferred(
@@ -179,14 +201,31 @@ def _preferred(
 ) -> Choice:
     order = [canonical_label(label) or label for label in preference]
     ranked = [option for option in whole if option.label in order]
+    rank = min((_rank(order, option.label) for option in ranked), default=len(order))
+    pieces = [option for option in options if option.raw and _rank(order, option.label) < rank]
+    if pieces:
+        first = min(pieces, key=lambda option: (_rank(order, option.label), option.name))
+        why = f"{first.name} would be the first choice and is {first.problem}: say which one you want"
+        raise _invalid(model, None, why, options)
+    if len(whole) == 1:
+        return Choice(whole[0], Reason.ONLY, f"{whole[0].name}: the only one there is{_broken(options)}")
     if not ranked:
         raise _invalid(model, None, "say which quantization you want", options)
-    rank = min(_rank(order, option.label) for option in ranked)
-    first = [option for option in ranked if _rank(order, option.label) == rank]
+    best = [option for option in ranked if _rank(order, option.label) == rank]
     # a repository of several models: only the user knows which
-    if len(first) > 1:
-        raise _invalid(model, None, f"say which of the {len(first)} models you want", options)
-    return Choice(first[0], Reason.PREFERRED, f"{first[0].name}: first in the order of preference")
+    if len(best) > 1:
+        raise _invalid(model, None, f"say which of the {len(best)} models you want", options)
+    why = f"{best[0].name}: first in the order of preference{_broken(options)}"
+    return Choice(best[0], Reason.PREFERRED, why)
+
+
+def _broken(options: Sequence[QuantOption]) -> str:
+    lacking = [option.name for option in options if option.problem is not None and not option.raw]
+    return f" ({', '.join(lacking)} is incomplete)" if lacking else ""
+
+
+def _total(option: QuantOption, beside: Mapping[str, int]) -> int | None:
+    return None if option.size is None else option.size + beside.get(option.name, 0)
 
 
 def _invalid(model: str, wanted: str | None, why: str, options: Sequence[QuantOption]) -> InvalidQuantization:
@@ -204,7 +243,7 @@ def _option(
     name = group.label if group.label and not shared else stem if stems[stem] == 1 else group.stem
     known = [size for path in group.paths if (size := sizes.get(path)) is not None]
     size = sum(known) if len(known) == len(group.paths) else None
-    return QuantOption(name, group.label, group.paths, size, _problem(group))
+    return QuantOption(name, group.label, group.paths, size, _problem(group), group.raw)
 
 
 def _problem(group: GgufGroup) -> str | None:

@@ -10,7 +10,6 @@ import re
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from itertools import islice
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -211,7 +210,10 @@ def _files(entries: Iterable[object], endpoint: str) -> list[tuple[str, int, str
     from huggingface_hub.hf_api import RepoFile
 
     listed = []
-    for entry in islice(entries, MOST_FILES + 1):
+    for count, entry in enumerate(entries):
+        # folders are listed too: a listing that ends here would look like a smaller repository
+        if count == MOST_FILES:
+            raise BadResponse(endpoint, f"it lists more than {MOST_FILES} files and folders")
         if not isinstance(entry, RepoFile):
             continue
         size = entry.lfs.size if entry.lfs else entry.size
@@ -220,8 +222,6 @@ def _files(entries: Iterable[object], endpoint: str) -> list[tuple[str, int, str
         sha256 = _matching(_SHA256, entry.lfs.sha256, endpoint) if entry.lfs else None
         oid = None if sha256 else _matching(_COMMIT, entry.blob_id, endpoint)
         listed.append((entry.path, size, sha256, oid))
-    if len(listed) > MOST_FILES:
-        raise BadResponse(endpoint, f"it lists more than {MOST_FILES} files")
     return listed
 
 
