@@ -348,7 +348,7 @@ async def timed(runtime: Runtime, _: str) -> None:
 async def chains(runtime: Runtime, count: str) -> None:
     for number in range(int(count)):
         spec = TaskSpec(id=f"c{number}", parent_task_id=f"c{number - 1}" if number % 10 else None)
-        await runtime.tasks.register("crowd", spec)
+        await runtime.tasks.register("chains", spec)
 
 
 async def long(runtime: Runtime, name: str) -> None:

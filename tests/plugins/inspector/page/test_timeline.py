@@ -99,7 +99,7 @@ def test_ten_thousand_tasks_are_as_many_elements_as_fit(
         program.tell("chains 10000")
         page = browser.new_context(viewport={"width": 1280, "height": 800}).new_page()
         page.goto(program.page_url)
-        page.goto(f"{page.url.partition('#')[0]}#/session/crowd")
+        page.goto(f"{page.url.partition('#')[0]}#/session/chains")
         sync_api.expect(page.locator(".sums")).to_contain_text("10,000")
         assert page.locator(".lane").count() < 60
         page.get_by_role("listbox", name="Tasks by time").focus()

@@ -87,8 +87,8 @@ async def test_whoever_the_application_does_not_know_is_told_nothing(served: Ser
 @pytest.mark.parametrize(
     ("user", "told"),
     [
-        ("ada", {"name": "Ada", "role": "steer", "auth": "users"}),
-        ("bob", {"name": "Bob", "role": "view", "auth": "users"}),
+        ("ada", {"name": "Ada", "role": "steer", "auth": "users", "sees_runtimes": False}),
+        ("bob", {"name": "Bob", "role": "view", "auth": "users", "sees_runtimes": False}),
     ],
 )
 async def test_everybody_is_told_who_they_are(served: Served, user: str, told: object) -> None:
@@ -101,7 +101,7 @@ async def test_who_has_the_token_steers_under_the_name_of_the_inspector() -> Non
         http.headers["authorization"] = f"Bearer {inspector.token}"
         me = (await http.get("/api/me")).json()
 
-    assert me == {"name": "inspector", "role": "steer", "auth": "token"}
+    assert me == {"name": "inspector", "role": "steer", "auth": "token", "sees_runtimes": True}
 
 
 async def test_no_token_opens_what_the_application_opens() -> None:

@@ -102,6 +102,10 @@ class Neighbours(Resources):
         asked = Asked(request.method, _target(request), _headers(request.headers, caller), body)
         return Forwarding(card, asked, self._taken_place)
 
+    def shows_others_to(self, caller: Caller) -> bool:
+        """Tell whether somebody may ask the other runtimes through this server."""
+        return caller.steers and self.own_url is not None and not caller.is_forwarded
+
     def _check(self, caller: Caller) -> None:
         if not caller.steers:
             raise forbidden(caller)

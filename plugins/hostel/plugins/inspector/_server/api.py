@@ -71,7 +71,8 @@ class Api(Starting, Talking, Telling, Watching, Neighbours, History):
         Query(request, ())
         caller = caller_of(request.scope)
         user = caller.user
-        return answer({"name": user.name, "role": user.role.value, "auth": caller.way.value})
+        told = {"name": user.name, "role": user.role.value, "auth": caller.way.value}
+        return answer({**told, "sees_runtimes": self.shows_others_to(caller)})
 
     async def ticket(self, request: Request) -> Response:
         """Make up what opens one event stream."""

@@ -1,6 +1,6 @@
 // The page: what one sees follows from the address, what is true comes with the events of the server.
 
-import { ask, follow, now, setRuntime, setToken, takeToken } from "./lib/api.js";
+import { ask, askHere, follow, now, setRuntime, setToken, takeToken } from "./lib/api.js";
 import { $, setText } from "./lib/dom.js";
 import { clock } from "./lib/format.js";
 import { hasKeys } from "./lib/keys.js";
@@ -65,9 +65,13 @@ function markTab() {
 
 const runtimes = new Runtimes();
 
-async function loadRole() {
+// Ask who one is, and what one may do.
+async function loadMe() {
   try {
-    role = (await ask("me")).role;
+    const me = await askHere("me");
+    role = me.role;
+    if (me.sees_runtimes) await runtimes.load();
+    setText($("#link").lastElementChild, isLive ? runtimes.name : LINKS[$("#link").dataset.state]);
   } catch { /* the server refuses what one may not do */ }
   document.body.classList.toggle("viewer", role === "view");
   $("#role").hidden = role !== "view";
@@ -124,8 +128,7 @@ function onLink(state, why = "") {
   if (!isLive) return;
   store.beginSnapshot();
   tasks.detail.load();
-  loadRole();
-  runtimes.load().then(() => setText(link.lastElementChild, isLive ? runtimes.name : LINKS[link.dataset.state]));
+  loadMe();
   panels.load();
   past.load();
   loadPlugins();

@@ -30,7 +30,7 @@ export class Runtimes {
       this.#items = (await askHere("runtimes")).items;
       this.#why = "";
     } catch (error) {
-      this.#why = this.chosen && ![403, 404].includes(error.status) ? error.message : "";
+      this.#why = error.message;
     }
     this.#button.hidden = !this.chosen && this.#items.length < 2;
     this.#draw();

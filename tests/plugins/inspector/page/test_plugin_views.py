@@ -1,0 +1,68 @@
+"""The panels of hostel's own plugins, with real downloads, models, batches and commands."""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright import sync_api
+
+from ..program import started
+from .tab import BROWSERS
+
+pytestmark = pytest.mark.needs(*BROWSERS)
+
+WORKSHOP = Path(__file__).parents[1] / "workshop.py"
+ROW = "#panel tbody tr"
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def page(
+    request: pytest.FixtureRequest, browser: sync_api.Browser, tmp_path: Path
+) -> Iterator[sync_api.Page]:
+    tmp_path.chmod(0o700)
+    with started([sys.executable, str(WORKSHOP), request.param, str(tmp_path)], tmp_path) as program:
+        page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
+        page.goto(program.line())
+        page.locator("[data-tab^='panel/']").first.wait_for()
+        yield page
+        page.context.close()
+
+
+def see(page: sync_api.Page, view: str) -> None:
+    page.get_by_role("navigation", name="Views").get_by_role("button", name=view).click()
+    sync_api.expect(page.get_by_role("heading", name=view, level=1)).to_be_visible()
+
+
+def test_models_are_pulled_batches_sent_again_and_commands_spoken_to(page: sync_api.Page) -> None:
+    see(page, "Downloads")
+    page.get_by_role("button", name="Pull a model…").click()
+    page.get_by_role("textbox", name="Model").fill("org/model")
+    page.get_by_role("dialog").get_by_role("button", name="Pull a model").click()
+    sync_api.expect(page.get_by_role("dialog")).to_be_hidden()
+    see(page, "Models")
+    sync_api.expect(page.locator(ROW, has_text="org/model")).to_contain_text("1.0 MB")
+
+    see(page, "Batches")
+    batch = page.locator(ROW).first
+    sync_api.expect(batch).to_contain_text("completed")
+    with page.expect_download() as saved:
+        batch.get_by_role("button", name="Results").click()
+    (line,) = saved.value.path().read_text().splitlines()
+    assert json.loads(line)["custom_id"] == "good"
+    batch.get_by_role("button", name="Failed lines", exact=True).click()
+    sync_api.expect(page.locator(ROW)).to_contain_text(["HTTP 400: no such thing"])
+    page.locator(ROW).get_by_role("button", name="Send again").click()
+    sync_api.expect(page.locator("#toasts")).to_have_text("1 line is sent again.")
+    sync_api.expect(page.locator(ROW)).to_contain_text(["failed"])
+
+    see(page, "Processes")
+    cat = page.locator(ROW, has_text="cat")
+    sync_api.expect(cat).to_contain_text("running")
+    cat.get_by_role("button", name="Send a line…").click()
+    page.get_by_role("dialog").get_by_role("textbox").fill("hello")
+    page.get_by_role("dialog").get_by_role("button", name="Send a line").click()
+    sync_api.expect(cat).to_contain_text("6 B")
+    cat.get_by_role("link", name="cat").click()
+    sync_api.expect(page.locator(".detail h2")).to_have_text("cat")
