@@ -283,6 +283,7 @@ export class Output {
   }
 
   #step(way) {
+    this.#finder?.goOn(); // one may be quicker than the next drawing
     const place = this.#finder?.step(way, this.#follows ? this.#terminal.end : this.#from);
     if (place) this.#reveal(place.number);
   }
