@@ -1,12 +1,16 @@
 """A browser, a served program for it to look at, and a tab that shows it."""
 
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright import sync_api
 
-from ..program import SECONDS, Program, running
+from ..program import SECONDS, Program, running, started
 from .tab import CHROMIUM, FLAGS, Visit
+
+WORKSHOP = Path(__file__).parents[1] / "workshop.py"
 
 
 # of a module and not of the session: as long as it lasts, its loop keeps other loops from running
@@ -36,3 +40,19 @@ def visit(browser: sync_api.Browser, program: Program) -> Iterator[Visit]:
     yield visit
     context.close()
     assert visit.complaints == []
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def workshop(
+    request: pytest.FixtureRequest, browser: sync_api.Browser, tmp_path: Path
+) -> Iterator[sync_api.Page]:
+    """A tab that shows a runtime with all plugins of hostel and the work of five agents."""
+    tmp_path.chmod(0o700)
+    with started([sys.executable, str(WORKSHOP), request.param, str(tmp_path)], tmp_path) as program:
+        context = browser.new_context(viewport={"width": 1440, "height": 900})
+        page = context.new_page()
+        page.set_default_timeout(SECONDS * 1_000)
+        page.goto(program.line())
+        page.locator("[data-tab^='panel/']").first.wait_for()
+        yield page
+        context.close()

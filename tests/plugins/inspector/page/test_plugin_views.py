@@ -1,33 +1,15 @@
 """The panels of hostel's own plugins, with real downloads, models, batches and commands."""
 
 import json
-import sys
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright import sync_api
 
-from ..program import started
 from .tab import BROWSERS
 
 pytestmark = pytest.mark.needs(*BROWSERS)
 
-WORKSHOP = Path(__file__).parents[1] / "workshop.py"
 ROW = "#panel tbody tr"
-
-
-@pytest.fixture(params=["asyncio", "trio"])
-def page(
-    request: pytest.FixtureRequest, browser: sync_api.Browser, tmp_path: Path
-) -> Iterator[sync_api.Page]:
-    tmp_path.chmod(0o700)
-    with started([sys.executable, str(WORKSHOP), request.param, str(tmp_path)], tmp_path) as program:
-        page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
-        page.goto(program.line())
-        page.locator("[data-tab^='panel/']").first.wait_for()
-        yield page
-        page.context.close()
 
 
 def see(page: sync_api.Page, view: str) -> None:
@@ -35,7 +17,8 @@ def see(page: sync_api.Page, view: str) -> None:
     sync_api.expect(page.get_by_role("heading", name=view, level=1)).to_be_visible()
 
 
-def test_models_are_pulled_batches_sent_again_and_commands_spoken_to(page: sync_api.Page) -> None:
+def test_models_are_pulled_batches_sent_again_and_commands_spoken_to(workshop: sync_api.Page) -> None:
+    page = workshop
     see(page, "Downloads")
     page.get_by_role("button", name="Pull a model…").click()
     page.get_by_role("textbox", name="Model").fill("org/model")
