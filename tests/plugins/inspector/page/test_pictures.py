@@ -1,4 +1,4 @@
-"""The pictures of the page in the docs; with `PICTURES=docs/pictures` in the environment they are taken anew."""
+"""The pictures of the page in the docs, taken anew with `PICTURES=docs/pictures` in the environment."""
 
 import os
 from pathlib import Path

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from hostel.plugins.inspector import Inspector
-from hostel.plugins.inspector._resources.history import MOST_PIECES, PIECE
+from hostel.plugins.inspector._resources.ended import MOST_PIECES, PIECE
 from hostel.runtime import Runtime
 from hostel.sessions import BackgroundTaskHost, TaskSpec, TaskState
 

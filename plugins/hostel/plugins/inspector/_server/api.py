@@ -10,8 +10,8 @@ import attrs
 from hostel.sessions import TaskFilter, UnknownCursor
 from hostel.sessions.json import event_to_json, record_to_json, summary_to_json
 
+from .._resources.ended import History
 from .._resources.finding import answer, revision, task_answer
-from .._resources.history import History
 from .._resources.neighbours import Neighbours
 from .._resources.starting import Starting
 from .._resources.talking import Talking

@@ -1,7 +1,7 @@
 """The command: runtimes are followed as `hostel watch` follows them, and keys become requests to them.
 
 What needs the terminal in its usual state (a form to fill in) is done between two turns of the screen: the
-board stays, the followers begin again with a snapshot."""
+view stays, the followers begin again with a snapshot."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from .._lints import all_lints
 from .._shell.answer import answer_found
 from .._shell.following import OutputFollower
 from .._shell.printing import Printer
-from .board import Board, Wish
 from .keys import Key
 from .screen import Screen
+from .view import TopView, Wish
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -56,25 +56,25 @@ def show_top(*, session: str | None, kind: str | None) -> None:
 
 
 class Top:
-    """One board and whose tasks are on it."""
+    """What is on the screen, and whose tasks they are."""
 
     def __init__(self, query: Mapping[str, str]) -> None:
-        self.board = Board()
+        self.view = TopView()
         self._query = query
         self._watch: Watch | None = None
 
     async def attend(self, screen: Screen) -> Wish:
-        """Draw the board and obey keys until one asks for something that needs the screen."""
+        """Draw the view and obey keys until one asks for something that needs the screen."""
         self._watch = Watch(self._query, lambda _, __: None, warn=self._note)
         wish: Wish | None = None
         async with anyio.create_task_group() as group:
             group.start_soon(self._watch.run)
-            # until all runtimes have told what they have, the board keeps what it had
+            # until all runtimes have told what they have, the view keeps what it had
             with anyio.move_on_after(REFRESH_SECONDS):
                 await self._watch.caught_up.wait()
             group.start_soon(self._refresh, screen)
             async for key in screen.keys():
-                wish = self.board.press(key)
+                wish = self.view.press(key)
                 if wish is Wish.CANCEL and (found := self._found()) is not None:
                     group.start_soon(self._cancel, found)
                 elif wish not in (None, Wish.CANCEL):
@@ -123,12 +123,12 @@ class Top:
     async def _refresh(self, screen: Screen) -> None:
         while True:
             if self._watch is not None:
-                self.board.show(self._rows(self._watch))
+                self.view.show(self._rows(self._watch))
             self._draw(screen)
             await anyio.sleep(REFRESH_SECONDS)
 
     def _draw(self, screen: Screen) -> None:
-        screen.draw(self.board.lines(time.time(), *screen.size))
+        screen.draw(self.view.lines(time.time(), *screen.size))
 
     def _rows(self, watch: Watch) -> Iterator[Row]:
         live, now = watch.task_view.live(), time.time()
@@ -147,7 +147,7 @@ class Top:
 
     def _found(self) -> Found | None:
         """Return the selected task and its runtime."""
-        row = self.board.selected
+        row = self.view.selected
         if row is None:
             return None
         for card in cards.running():
@@ -157,4 +157,4 @@ class Top:
         return None
 
     def _note(self, said: object) -> None:
-        self.board.note = str(said)
+        self.view.note = str(said)

@@ -38,7 +38,7 @@ class Wish(Enum):
 
 
 @attrs.define
-class Board:
+class TopView:
     """The rows, which of them is selected, what is to be confirmed and what to be told."""
 
     rows: list[Row] = attrs.Factory(list)

@@ -1,4 +1,4 @@
-"""What keys do to the board of `hostel top`, and what it draws: no terminal needed."""
+"""What keys do to the view of `hostel top`, and what it draws: no terminal needed."""
 
 import attrs
 import pytest
@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from hostel.plugins.inspector._cli.rows import Row
-from hostel.plugins.inspector._top.board import Board, Wish
 from hostel.plugins.inspector._top.keys import Key, keys_of
+from hostel.plugins.inspector._top.view import TopView, Wish
 from hostel.sessions import Question, TaskState
 
 from ....sessions.strategies import record_in
@@ -22,13 +22,13 @@ def row(task_id: str, at: float = 0.0, **fields: object) -> Row:
     )
 
 
-def board(*task_ids: str) -> Board:
-    shown = Board()
+def view(*task_ids: str) -> TopView:
+    shown = TopView()
     shown.show(row(task_id, at) for at, task_id in enumerate(task_ids))
     return shown
 
 
-def selected(shown: Board) -> str:
+def selected(shown: TopView) -> str:
     assert shown.selected is not None
     return shown.selected.record.id
 
@@ -50,7 +50,7 @@ def test_what_is_typed_is_read_as_keys(typed: str, keys: list[Key]) -> None:
 
 
 def test_who_asks_comes_first_then_what_looks_wrong_then_the_oldest() -> None:
-    shown = Board()
+    shown = TopView()
     asks = row("asks", 3, question=Question("?"))
     shown.show([row("old", 1), asks, row("young", 4), attrs.evolve(row("wrong", 2), warning="w")])
 
@@ -58,7 +58,7 @@ def test_who_asks_comes_first_then_what_looks_wrong_then_the_oldest() -> None:
 
 
 def test_keys_move_the_selection_and_stop_at_the_ends() -> None:
-    shown = board("a", "b", "c")
+    shown = view("a", "b", "c")
     assert [(shown.press(key), selected(shown)) for key in (Key.UP, Key.DOWN, Key.END, Key.DOWN)] == [
         (None, "a"),
         (None, "b"),
@@ -68,7 +68,7 @@ def test_keys_move_the_selection_and_stop_at_the_ends() -> None:
 
 
 def test_the_selection_stays_with_its_task() -> None:
-    shown = board("a", "b", "c")
+    shown = view("a", "b", "c")
     shown.press(Key.DOWN)
     shown.show([row("new", -1), row("b", 1), row("c", 2)])
 
@@ -76,13 +76,13 @@ def test_the_selection_stays_with_its_task() -> None:
 
 
 def test_only_y_confirms_a_cancel() -> None:
-    shown = board("a")
+    shown = view("a")
     assert [shown.press(key) for key in (Key.CANCEL, Key.OTHER, Key.YES)] == [None, None, None]
     assert [shown.press(key) for key in (Key.CANCEL, Key.YES)] == [None, Wish.CANCEL]
 
 
 def test_a_cancel_is_not_confirmed_for_another_task_than_was_asked_about() -> None:
-    shown = board("a", "b")
+    shown = view("a", "b")
     shown.press(Key.CANCEL)
     shown.show([row("b")])
 
@@ -91,7 +91,7 @@ def test_a_cancel_is_not_confirmed_for_another_task_than_was_asked_about() -> No
 
 
 def test_only_a_task_that_asks_is_answered() -> None:
-    shown = board("a")
+    shown = view("a")
     assert shown.press(Key.ANSWER) is None
     assert "asks nothing" in shown.note
     shown.show([row("a", question=Question("?"))])
@@ -100,8 +100,8 @@ def test_only_a_task_that_asks_is_answered() -> None:
 
 
 def test_an_empty_board_can_be_left() -> None:
-    assert [Board().press(key) for key in (Key.CANCEL, Key.OUTPUT, Key.DOWN)] == [None, None, None]
-    assert Board().press(Key.QUIT) is Wish.QUIT
+    assert [TopView().press(key) for key in (Key.CANCEL, Key.OUTPUT, Key.DOWN)] == [None, None, None]
+    assert TopView().press(Key.QUIT) is Wish.QUIT
 
 
 @given(
@@ -113,7 +113,7 @@ def test_an_empty_board_can_be_left() -> None:
 def test_it_fits_its_screen_and_shows_what_is_selected(
     task_ids: list[str], keys: list[Key], width: int, height: int
 ) -> None:
-    shown = board(*task_ids)
+    shown = view(*task_ids)
     shown.lines(NOW, width, height)
     for key in keys:
         shown.press(key)
