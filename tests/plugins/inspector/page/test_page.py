@@ -109,9 +109,29 @@ ACTING = """() => {
     if (node.nodeType === Node.TEXT_NODE) texts.push(node.data);
     else for (const name of ["title", "aria-label", "placeholder"]) texts.push(node.getAttribute(name) ?? "");
   }
-  const acting = /[\\p{Cf}\\p{Zl}\\p{Zp}\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f]/u;
+  const acting = /[[\\p{Cf}--[\\u00ad\\u200c\\u200d]]\\p{Zl}\\p{Zp}\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f]/v;
   return texts.filter((text) => acting.test(text));
 }"""
+
+
+def test_no_text_of_many_becomes_anything_but_text(browser: sync_api.Browser, tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    with running("asyncio", tmp_path) as program:
+        program.tell("nasty x")
+        visit = Visit(browser.new_context(viewport={"width": 1280, "height": 6000}).new_page())
+        visit.page.goto(f"{program.page_url}")
+        visit.pill("all").click()
+        names = visit.page.locator(TASK).get_by_text("markup", exact=False)
+        names.first.wait_for()
+        assert visit.page.evaluate(ACTING) == []
+        for text in ("[bold red]markup", ":bomb:", "<b>bold</b><img"):
+            for row in visit.page.locator(TASK, has_text=f"l{text}").all()[:4]:
+                row.click()
+                visit.page.locator(".detail .timeline li").first.wait_for()
+                assert visit.page.evaluate(ACTING) == []
+        assert visit.page.locator("main img, main script, main b b, main iframe").count() == 0
+        visit.page.context.close()
+        assert visit.complaints == []
 
 
 def test_a_task_can_be_handed_to_another_session(visit: Visit, program: Program) -> None:
@@ -359,6 +379,26 @@ def test_without_a_connection_nothing_looks_live(browser: sync_api.Browser, tmp_
         sync_api.expect(banner).to_have_count(0)
         sync_api.expect(cancel).to_be_enabled()
         assert page.evaluate(PASSED) > 0
+    context.close()
+
+
+def test_one_need_not_wait_until_it_tries_again(browser: sync_api.Browser, tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    env = {"HOSTEL_TOKEN": "the-same-token-again"}
+    context = browser.new_context()
+    page = context.new_page()
+    retry = page.get_by_role("button", name="Retry now")
+    with running("asyncio", tmp_path, env=env) as program:
+        page.goto(program.page_url)
+        page.locator(TASK, has_text="Build it all").wait_for()
+        port = urlsplit(program.page_url).port or 0
+    retry.wait_for()
+    page.clock.install()
+    page.clock.pause_at(2**33)
+    retry.click()  # in vain; from here on the time stands still, and no pause ends by itself
+    with running("asyncio", tmp_path, port=port, env=env):
+        retry.click()
+        sync_api.expect(retry).to_be_hidden()
     context.close()
 
 

@@ -1,6 +1,6 @@
 // The page: what one sees follows from the address, what is true comes with the events of the server.
 
-import { ask, askHere, follow, now, setRuntime, setToken, takeToken } from "./lib/api.js";
+import { ask, askHere, follow, now, retryNow, setRuntime, setToken, takeToken } from "./lib/api.js";
 import { $, setText } from "./lib/dom.js";
 import { clock } from "./lib/format.js";
 import { hasKeys } from "./lib/keys.js";
@@ -140,7 +140,7 @@ function drawLink(why) {
   const since = lostAt ? ` What you see is from ${clock(lostAt)}; nothing can be changed until it answers.` : "";
   document.body.classList.toggle("offline", !isLive);
   $("#banner").hidden = isLive;
-  setText($("#banner"), isLive ? "" : `Not connected to the runtime${why && `: ${why}`}.${since}`);
+  setText($("#banner").firstElementChild, isLive ? "" : `Not connected to the runtime${why && `: ${why}`}.${since}`);
   drawVerbs();
 }
 
@@ -206,6 +206,7 @@ $(".tabs").addEventListener("click", (event) => {
   router.go({ view, path, ...(view === "panel" && { chosen: {} }) });
 });
 $("#keys").addEventListener("click", showKeys);
+$("#retry").addEventListener("click", retryNow);
 $("#start").addEventListener("click", newTask);
 
 setInterval(() => {

@@ -137,6 +137,11 @@ export async function readStream(path, tell, signal) {
   await read(response.body, (frame) => frame.data && tell(frame.event, JSON.parse(frame.data)), () => {});
 }
 
+let goOn = () => {};
+
+// Try to connect at once, and not only when the pause after a loss is over.
+export const retryNow = () => goOn();
+
 // Tell `on.frame(type, data)` what comes and `on.link(state, why)` how the connection is; return when the server
 // does not know the token.
 export async function follow(query, on) {
@@ -172,7 +177,10 @@ export async function follow(query, on) {
     clearTimeout(timer);
     disconnect();
     on.link("lost", why);
-    await new Promise((done) => setTimeout(done, pause));
+    await new Promise((done) => {
+      goOn = done;
+      setTimeout(done, pause);
+    });
     pause = Math.min(pause * 2, 5000);
   }
 }
