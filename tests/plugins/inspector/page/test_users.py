@@ -45,7 +45,10 @@ def test_the_page_needs_no_token_where_the_application_knows_its_users(
         sync_api.expect(page.get_by_role("heading", name="locked")).to_have_count(0)
     looking, steering = viewer.pages[0], steerer.pages[0]
 
-    assert ask(looking, "me") == [200, {"name": "Bob", "role": "view", "auth": "users"}]
+    assert ask(looking, "me") == [
+        200,
+        {"name": "Bob", "role": "view", "auth": "users", "sees_runtimes": False},
+    ]
     assert ask(looking, "tasks/build/cancel", {"reason": "mine now"}) == [403, "forbidden"]
     assert ask(looking, "tasks/build")[0] == 200
 
