@@ -110,7 +110,8 @@ ACTING = """() => {
     if (node.nodeType === Node.TEXT_NODE) texts.push(node.data);
     else for (const name of ["title", "aria-label", "placeholder"]) texts.push(node.getAttribute(name) ?? "");
   }
-  const acting = /[[\\p{Cf}--[\\u00ad\\u200c\\u200d]]\\p{Zl}\\p{Zp}\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f]/v;
+  const acting =
+    /[[\\p{Cf}--[\\u00ad\\u200c\\u200d]]\\p{Zl}\\p{Zp}\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f]/v;
   return texts.filter((text) => acting.test(text));
 }"""
 
