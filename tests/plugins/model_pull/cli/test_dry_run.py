@@ -85,7 +85,8 @@ def test_a_format_is_pulled_and_the_others_are_named(hub: LocalHub) -> None:
     ("arguments", "sentence"),
     [
         (["org/f", "--format", "gguf"], "org/f: it is not there as gguf. It has safetensors (1.0 MiB), onnx"),
-        (["org/f", "--budget", "8Gi"], "a budget choose among GGUF files, and there are none to take"),
+        (["org/f", "--budget", "1k"], "and the budget is 1000 B"),
+        (["org/f:Q8_0"], "quantizations are chosen among GGUF files, and there are none to take"),
         (["org/m", "--budget", "1M"], "org/m: nothing fits in 976.6 KiB. It has Q4_K_M (1.0 MiB)"),
         (["org/m:mmproj-F16.gguf"], "mmproj-F16.gguf is a projector and no model: --include"),
         (["org/m:Q5"], "there is no 'Q5', did you mean Q4_K_M? It has"),

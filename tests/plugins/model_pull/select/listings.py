@@ -623,7 +623,7 @@ LISTINGS = [
         "meta-llama/Llama-3.1-8B-Instruct",
         _LLAMA31,
         "--budget 8Gi",
-        "refused: a quantization and a budget choose among GGUF files, and there are none to take",
+        "refused: the files take 15.0 GiB, and the budget is 8.0 GiB",
         "a budget that cannot be kept is not ignored",
     ),
     Entry(

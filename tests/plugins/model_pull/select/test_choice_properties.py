@@ -52,7 +52,9 @@ def selected(
     files: Sequence[RemoteFile], format: Format | None, budget: int | None, wanted: str | None = None
 ) -> Selection | None:
     try:
-        offer: Offer = offered("org/m", files, format, quantized=budget is not None or wanted is not None)
+        offer: Offer = offered(
+            "org/m", files, format, quantized=wanted is not None, budgeted=budget is not None
+        )
         if not offer.options and wanted is None:
             return offer.whole(budget) if offer.files else None
         return offer.taking(wanted, budget=budget)

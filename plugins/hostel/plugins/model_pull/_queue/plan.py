@@ -186,8 +186,9 @@ async def _select(
         return whole(f"{model} ({reference.path})", named, options.budget)
     if wanted is None and options.include and options.format is None:
         return whole(model, files, options.budget)
-    quantized = wanted is not None or options.budget is not None
-    offer = offered(model, files, options.format, quantized=quantized)
+    offer = offered(
+        model, files, options.format, quantized=wanted is not None, budgeted=options.budget is not None
+    )
     if wanted is None and not offer.options:
         return offer.whole(options.budget)
     advice = await advise(model, offer.options) if advise is not None and wanted is None else None

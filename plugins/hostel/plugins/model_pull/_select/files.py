@@ -167,19 +167,25 @@ def filtered(
 
 
 def offered(
-    model: str, files: Sequence[RemoteFile], format: Format | None = None, *, quantized: bool = False
+    model: str,
+    files: Sequence[RemoteFile],
+    format: Format | None = None,
+    *,
+    quantized: bool = False,
+    budgeted: bool = False,
 ) -> Offer:
     """Return what there is to take, in one format.
 
     :param format: what the user asked for; None leaves it to the name and the order of preference
-    :param quantized: a quantization or a budget was asked for, which only GGUF has
+    :param quantized: a quantization was asked for, which only GGUF has
+    :param budgeted: there is a budget, which GGUF may fit best
     :raises InvalidFormat: if it is not there in that format, or a shard is missing
     :raises InvalidQuantization: if there is nothing to choose among
     """
     files = sorted(files, key=lambda file: file.path)
     paths = [file.path for file in files]
     there = formats_in(paths)
-    taken = _taken(model, files, there, format, quantized=quantized)
+    taken = _taken(model, files, there, format, quantized=quantized, budgeted=budgeted)
     offer = offered_in(taken, paths)
     if offer.missing:
         why = f"shard {offer.missing[0]} is missing; leave it out with --exclude, or take another format"
@@ -191,7 +197,7 @@ def offered(
     models = [path for option in options for path in option.paths]
     companions = companions_of(files, models) if taken in QUANTIZED else Companions((), ())
     beyond = tuple(file for _, some in companions.needed for file in some if file.path not in kept)
-    notices = tuple(_notices(offer, asked=format is not None or quantized))
+    notices = tuple(_notices(offer, asked=format is not None or quantized or budgeted))
     return Offer(model, taken, (*ours, *beyond), tuple(options), companions, notices)
 
 
@@ -234,16 +240,17 @@ def _taken(
     wanted: Format | None,
     *,
     quantized: bool,
+    budgeted: bool,
 ) -> Format | None:
     if wanted is not None and wanted not in there:
         raise InvalidFormat(model, wanted, f"it is not there as {wanted}", _formats_text(files, there))
-    if wanted is None and not quantized:
-        return preferred(model, there)
     found = [format for format in QUANTIZED if format in there and wanted in (None, format)]
     if quantized and not found:
-        why = "a quantization and a budget choose among GGUF files, and there are none to take"
+        why = "quantizations are chosen among GGUF files, and there are none to take"
         raise InvalidQuantization(model, None, why, _formats_text(files, there))
-    return wanted or found[0]
+    if wanted is None and found and (quantized or budgeted):
+        return found[0]
+    return wanted or preferred(model, there)
 
 
 def _without_heads(groups: list[GgufGroup], sizes: dict[str, int | None]) -> list[GgufGroup]:
