@@ -45,6 +45,12 @@ def book(number: int, title: str, **more: JsonValue) -> dict[str, JsonValue]:
     return {"id": number, "title": title, "state": "ready", "burns": True, **more}
 
 
+def fields(body: JsonValue) -> dict[str, JsonValue]:
+    if not isinstance(body, dict):
+        raise ValueError("the body is a JSON object")
+    return body
+
+
 class Shelf:
     """Answers with the books it has, so many at a time."""
 
@@ -88,21 +94,22 @@ class Shelf:
         return {"text": f"all of {query['id']}"}
 
     async def buy(self, _: Mapping[str, str], body: JsonValue) -> JsonValue:
-        assert isinstance(body, dict)
+        body = fields(body)
         if body["title"] == "Forbidden":
             raise ValueError("'title' is on the index")
         self.books.append(book(len(self.books) + 1, str(body["title"]), copies=body["copies"]))
         return {"message": f"bought {body['title']}"}
 
     async def burn(self, _: Mapping[str, str], body: JsonValue) -> JsonValue:
-        assert isinstance(body, dict)
+        body = fields(body)
         self.books = [one for one in self.books if one["id"] != body["id"]]
         return {}
 
     async def read(self, _: Mapping[str, str], body: JsonValue) -> JsonValue:
-        assert isinstance(body, dict)
-        found = next(one for one in self.books if one["id"] == body["id"])
-        found["state"] = "running"
+        body = fields(body)
+        for found in self.books:
+            if found["id"] == body["id"]:
+                found["state"] = "running"
         return {}
 
     def do(self, what: str) -> None:

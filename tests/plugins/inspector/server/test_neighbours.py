@@ -498,7 +498,7 @@ async def test_what_a_user_does_to_another_runtime_is_done_in_her_name() -> None
         me = (await http.get(f"{far}/me")).json()
         cancelled = await http.post(f"{far}/tasks/t/cancel", json={"actor": "mallory"})
 
-    assert me == {"name": "Ada", "role": "steer", "auth": "users"}
+    assert me == {"name": "Ada", "role": "steer", "auth": "users", "sees_runtimes": False}
     assert cancelled.json()["cancel_actor"] == "Ada"
 
 
