@@ -329,7 +329,7 @@ async def test_the_verbs_about_the_queue_agree_with_its_snapshot(hub: LocalHub) 
 async def test_a_quantization_that_is_not_there_is_refused_when_it_is_queued(hub: LocalHub) -> None:
     hub.add_repo("org/m", {**single(), **single(label="Q4_K_M")})
     async with scene() as on:
-        with pytest.raises(InvalidQuantization, match=r"there is no 'Q2_K'. It has Q4_K_M"):
+        with pytest.raises(InvalidQuantization, match=r"there is no 'Q2_K', did you mean Q4_K_M\? It has"):
             await on.manager.queue_smart("org/m", "Q2_K")
         assert len((await on.manager.get_queue_snapshot()).items) == 0
 
