@@ -59,7 +59,7 @@ class Silent:
     after: float = SILENT_AFTER
     name: str = attrs.field(default="silent", init=False)
     one: str = attrs.field(default="no sign of it for {time}", init=False)
-    many: str = attrs.field(default="{count} tasks run and show no sign", init=False)
+    many: str = attrs.field(default="run and show no sign: {count}", init=False)
 
     def check(self, record: TaskRecord, now: float) -> float | None:
         """Return when it gave its last sign."""
@@ -74,7 +74,7 @@ class CancelIgnored:
 
     name: str = attrs.field(default="cancel_ignored", init=False)
     one: str = attrs.field(default="asked to stop {time} ago and still there", init=False)
-    many: str = attrs.field(default="{count} tasks were asked to stop and do not", init=False)
+    many: str = attrs.field(default="asked to stop and still there: {count}", init=False)
 
     def check(self, record: TaskRecord, now: float) -> float | None:
         """Return when it was asked."""
@@ -90,7 +90,7 @@ class RetryStorm:
 
     name: str = attrs.field(default="retry_storm", init=False)
     one: str = attrs.field(default="failed many times in {time}", init=False)
-    many: str = attrs.field(default="{count} tasks fail again and again", init=False)
+    many: str = attrs.field(default="fail again and again: {count}", init=False)
 
     def check(self, record: TaskRecord, now: float) -> float | None:
         """Return when its first attempt began."""
@@ -106,7 +106,7 @@ class HeartbeatLate:
 
     name: str = attrs.field(default="heartbeat_late", init=False)
     one: str = attrs.field(default="no heartbeat for {time}, nearly its time", init=False)
-    many: str = attrs.field(default="{count} tasks have nearly missed their heartbeat", init=False)
+    many: str = attrs.field(default="heartbeat nearly missed: {count}", init=False)
 
     def check(self, record: TaskRecord, now: float) -> float | None:
         """Return when its owner was last heard of."""

@@ -65,7 +65,7 @@ async def test_a_silent_task_is_told_with_since_when(served: Served) -> None:
     (item,) = told["items"]
     assert item.pop("text").startswith("no sign of it for ")
     assert item == {"lint": "silent", "task_id": "a/b", "session_id": "s", "since": record.updated_at}
-    assert told["counts"] == [{"lint": "silent", "count": 1, "text": "1 tasks run and show no sign"}]
+    assert told["counts"] == [{"lint": "silent", "count": 1, "text": "run and show no sign: 1"}]
 
 
 async def test_output_and_heartbeats_are_signs(served: Served) -> None:
