@@ -148,6 +148,7 @@ def test_schemathesis_finds_nothing(tmp_path: Path) -> None:
                 "^/v1/",  # nothing is there without an upstream, and its forms are OpenAI's
                 "--max-examples",
                 "8",
+                "--generation-deterministic",
                 "--request-timeout",
                 "60",
                 "--no-color",

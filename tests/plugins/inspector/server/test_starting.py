@@ -90,6 +90,8 @@ async def test_wrong_params_are_refused_naming_the_parameter(
         {"not_before": "now"},
         {"not_before": True},
         {"timeout": 0},
+        {"timeout": 1e15},
+        {"not_before": 1e15},
         {"timeout": 1e300},
         {"colour": "red"},
         {"label": 1},

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from hostel.sessions import Priority
+from hostel.runtime import RuntimeFault
+from hostel.sessions import Priority, SessionsError
 from hostel.sessions.json import record_to_json
 
 from .._server.params import Body, Query, invalid
@@ -52,18 +53,23 @@ class Starting(Resources):
         timeout = body.number("timeout")
         if timeout is not None and timeout <= 0:
             raise invalid("timeout is more than 0 seconds")
-        handle = await self._runtime.start(
-            session_id,
-            kind,
-            body.object("params"),
-            id=body.text("id"),
-            label=body.text("label") or "",
-            priority=body.choice("priority", Priority, Priority.NORMAL),
-            not_before=body.number("not_before"),
-            timeout=timeout,
-            idempotency_key=body.text("idempotency_key"),
-            parent_task_id=body.text("parent_task_id"),
-        )
+        try:
+            handle = await self._runtime.start(
+                session_id,
+                kind,
+                body.object("params"),
+                id=body.text("id"),
+                label=body.text("label") or "",
+                priority=body.choice("priority", Priority, Priority.NORMAL),
+                not_before=body.number("not_before"),
+                timeout=timeout,
+                idempotency_key=body.text("idempotency_key"),
+                parent_task_id=body.text("parent_task_id"),
+            )
+        except ValueError as error:
+            if isinstance(error, SessionsError | RuntimeFault):
+                raise
+            raise invalid(str(error)) from None
         record = handle.record
         place = f"tasks/{quoted(record.id)}?session_id={quote(record.session_id, safe='')}"
         # relative, since a proxy may cut off the beginning of the path
